@@ -1,0 +1,2 @@
+//! digits-demo.
+fn main() {}

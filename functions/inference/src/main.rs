@@ -1,0 +1,2 @@
+//! millrace-inference.
+fn main() {}

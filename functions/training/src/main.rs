@@ -1,0 +1,2 @@
+//! millrace-training.
+fn main() {}

@@ -1,1 +1,19 @@
-//! millrace-artifacts.
+//! The artifact store, and the one place that touches `object_store`.
+//!
+//! Two kinds of things are kept. **Artifacts** are files named by the SHA-256 of
+//! their bytes (`sha256/<2 hex>/<digest>`): they never change, and the same
+//! bytes are stored once. **Objects** are small, have a name of their own
+//! (`checkpoints/<training>`), and are replaced as a whole.
+//!
+//! The invariant of both: whoever reads a name finds nothing or the whole of
+//! what was written. Bytes arrive under `staging/` and get their name by one
+//! atomic rename; what a killed process leaves in `staging/` is swept when a
+//! store is opened.
+
+mod error;
+mod object;
+mod staging;
+mod store;
+
+pub use error::Error;
+pub use store::{Reader, Store, Stored, digest_of};

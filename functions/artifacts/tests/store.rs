@@ -1,0 +1,254 @@
+//! The store as its callers see it, on a real folder.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use futures::{StreamExt, TryStreamExt};
+use millrace_artifacts::{Error, Store, digest_of};
+use tempfile::TempDir;
+
+const MIB: usize = 1 << 20;
+
+async fn open(folder: &Path) -> Store {
+    Store::open(&format!("file://{}", folder.display()))
+        .await
+        .unwrap()
+}
+
+/// `count` pieces of a MiB each, all different.
+fn pieces(count: u8) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    stream::iter((0..count).map(|byte| Ok(Bytes::from(vec![byte; MIB]))))
+}
+
+fn whole(count: u8) -> Vec<u8> {
+    (0..count).flat_map(|byte| vec![byte; MIB]).collect()
+}
+
+/// Every file under `folder`.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_was_put_is_read_back_whole_and_in_part() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder.path().join("made for it")).await;
+    let bytes = whole(3);
+    let digest = digest_of(&bytes);
+
+    let stored = store.put(pieces(3), Some(&digest), u64::MAX).await.unwrap();
+    assert_eq!(
+        (stored.digest.as_str(), stored.size),
+        (digest.as_str(), 3 << 20)
+    );
+    assert!(stored.created);
+    let again = store.put(pieces(3), None, 3 << 20).await.unwrap();
+    assert!(!again.created);
+
+    assert_eq!(store.get_bytes(&digest).await.unwrap(), bytes);
+    assert_eq!(store.size(&digest).await.unwrap(), 3 << 20);
+    let range = 1_048_570..1_048_580;
+    let part: Vec<Bytes> = store
+        .reader(&digest, Some(range))
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(part.concat(), [[0; 6].as_slice(), &[1; 4]].concat());
+    let path = store.local_file(&digest).await.unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+
+    store.delete(&digest).await.unwrap();
+    store.delete(&digest).await.unwrap();
+    assert!(!store.exists(&digest).await.unwrap());
+    assert!(matches!(
+        store.get_bytes(&digest).await,
+        Err(Error::NotFound(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_empty_file_is_a_file() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let stored = store.put_bytes(Bytes::new()).await.unwrap();
+    assert_eq!(stored.digest, digest_of(b""));
+    assert!(store.get_bytes(&stored.digest).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let other = digest_of(b"something else");
+
+    let error = store
+        .put(pieces(2), Some(&other), u64::MAX)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+    let error = store.put(pieces(2), None, (2 << 20) - 1).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    let broken = pieces(2).chain(stream::iter([Err(io::Error::other("connection reset"))]));
+    let error = store.put(broken, None, u64::MAX).await.unwrap_err();
+    assert!(matches!(error, Error::Source(_)), "{error}");
+    let error = store
+        .put(pieces(1), Some("SHA"), u64::MAX)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NotADigest(_)), "{error}");
+
+    until_empty(folder.path()).await;
+}
+
+#[tokio::test]
+async fn an_abandoned_upload_leaves_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let (started, has_started) = tokio::sync::oneshot::channel::<()>();
+    let mut started = Some(started);
+    let never_ends = pieces(3)
+        .inspect(move |_| drop(started.take()))
+        .chain(stream::pending());
+    let upload = tokio::spawn({
+        let store = store.clone();
+        async move { store.put(never_ends, None, u64::MAX).await }
+    });
+    has_started.await.unwrap_err();
+    assert!(!files(folder.path()).is_empty());
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    until_empty(folder.path()).await;
+}
+
+/// Waits until the folder holds no file: unlinking runs on a thread of its own.
+async fn until_empty(folder: &Path) {
+    let deadline = SystemTime::now() + Duration::from_secs(10);
+    while !files(folder).is_empty() {
+        assert!(SystemTime::now() < deadline, "left: {:?}", files(folder));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_concurrent_uploads_of_one_file_one_makes_it() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let uploads: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.put(pieces(2), None, u64::MAX).await })
+        })
+        .collect();
+    let mut created = 0;
+    for upload in uploads {
+        created += u32::from(upload.await.unwrap().unwrap().created);
+    }
+    assert_eq!(created, 1);
+    assert_eq!(
+        store.get_bytes(&digest_of(&whole(2))).await.unwrap(),
+        whole(2)
+    );
+    assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_artifact_is_noticed_and_can_be_put_again() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let stored = store
+        .put_bytes(Bytes::from_static(b"weights"))
+        .await
+        .unwrap();
+    let path = store.local_file(&stored.digest).await.unwrap();
+    std::fs::write(path, b"weightz").unwrap();
+
+    let error = store.get_bytes(&stored.digest).await.unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    let again = store
+        .put_bytes(Bytes::from_static(b"weights"))
+        .await
+        .unwrap();
+    assert!(!again.created);
+    assert_eq!(store.get_bytes(&stored.digest).await.unwrap(), "weights");
+}
+
+#[tokio::test]
+async fn leftovers_of_a_killed_process_are_swept_but_not_a_running_upload() {
+    let folder = TempDir::new().unwrap();
+    let staging = folder.path().join("staging");
+    std::fs::create_dir(&staging).unwrap();
+    std::fs::write(staging.join("old#1"), b"half").unwrap();
+    std::fs::write(staging.join("young#1"), b"half").unwrap();
+    File::options()
+        .write(true)
+        .open(staging.join("old#1"))
+        .unwrap()
+        .set_modified(SystemTime::now() - Duration::from_hours(2))
+        .unwrap();
+    open(folder.path()).await;
+    let left = files(folder.path());
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].ends_with("young#1"));
+}
+
+#[tokio::test]
+async fn objects_are_replaced_as_a_whole() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let name = "checkpoints/0192-a";
+    assert!(matches!(
+        store.get_object(name).await,
+        Err(Error::NotFound(_))
+    ));
+    store
+        .put_object(name, Bytes::from_static(b"one, longer"))
+        .await
+        .unwrap();
+    store
+        .put_object(name, Bytes::from_static(b"two"))
+        .await
+        .unwrap();
+    assert_eq!(store.get_object(name).await.unwrap(), "two");
+    store.delete_object(name).await.unwrap();
+    store.delete_object(name).await.unwrap();
+    assert!(files(folder.path()).is_empty());
+
+    for name in [
+        "",
+        "a//b",
+        "../a",
+        "a/..",
+        "/a",
+        "sha256/ab",
+        "staging/a",
+        "a b",
+        "a#1",
+    ] {
+        let error = store.put_object(name, Bytes::new()).await.unwrap_err();
+        assert!(matches!(error, Error::NotAName(_)), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_folder_is_refused() {
+    for url in ["s3://bucket", "/var/lib", "file://host/folder", "nonsense"] {
+        let error = Store::open(url).await.unwrap_err();
+        assert!(matches!(error, Error::Url { .. }), "{url}: {error}");
+    }
+}

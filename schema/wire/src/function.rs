@@ -1,0 +1,195 @@
+//! The specification of a function: all that a process needs to do its work, as JSON in the
+//! environment variable [`VARIABLE`]. It holds references to secrets, never secrets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::prediction::OutputFormat;
+use crate::record::RecordFormat;
+use crate::registry::Version;
+use crate::{FORMAT, MessageError};
+
+/// The environment variable that holds the specification.
+pub const VARIABLE: &str = "MILLRACE_FUNCTION";
+
+/// A Kafka cluster as flat librdkafka properties. A value may refer to a secret as `${env:NAME}`
+/// or `${file:/path}`, which is resolved where a client is made.
+pub type Connection = BTreeMap<String, String>;
+
+/// One function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    /// Layout version.
+    pub format: u32,
+    /// Where the function reports to and hears from Millrace.
+    pub control: Control,
+    /// URL of the artifact store.
+    pub artifacts: String,
+    /// Address of the function's own HTTP server (`/livez`, `/readyz`, `/metrics`).
+    pub listen: String,
+    /// Which replica this is, from 0: stable over restarts.
+    pub ordinal: u32,
+    /// What the function does.
+    #[serde(flatten)]
+    pub role: Role,
+}
+
+/// The topics through which Millrace and its functions talk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// The cluster that holds them.
+    pub connection: Connection,
+    /// Where events go.
+    pub events_topic: String,
+    /// Which version each alias points at.
+    pub registry_topic: String,
+}
+
+/// What a function does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "kebab-case")]
+pub enum Role {
+    /// A member of the training pool.
+    Training(TrainingPool),
+    /// A replica of an inference.
+    Inference(Box<InferenceSpec>),
+}
+
+/// The training pool: trainings come as commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingPool {
+    /// The command topic, on the control cluster.
+    pub topic: String,
+    /// The pool's consumer group.
+    pub group: String,
+}
+
+/// One inference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InferenceSpec {
+    /// The inference.
+    pub id: Uuid,
+    /// The project's name.
+    pub project: String,
+    /// Its name.
+    pub name: String,
+    /// The cluster of its input, output and dead letters.
+    pub connection: Connection,
+    /// The model's name.
+    pub model: String,
+    /// The version that it answers with, or, where it follows an alias, answers with at first.
+    pub version: Version,
+    /// The alias that it follows through the registry topic; none for a fixed version.
+    pub alias: Option<String>,
+    /// Where records come from.
+    pub input_topic: String,
+    /// Kafka's id of the input topic: one that was created again under the same name is another.
+    pub input_topic_id: String,
+    /// How they are encoded.
+    pub input_format: RecordFormat,
+    /// Where predictions go.
+    pub output_topic: String,
+    /// How they are written.
+    pub output_format: OutputFormat,
+    /// Where records go that could not be decoded or predicted.
+    pub dead_letter_topic: String,
+    /// The consumer group, whose committed offsets say where to go on.
+    pub group: String,
+    /// What is promised about each record.
+    pub guarantee: Guarantee,
+    /// The replica's `transactional.id`; its `group.instance.id` too.
+    pub transactional_id: String,
+    /// How batches form.
+    pub batching: Batching,
+}
+
+/// What is promised about each record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Guarantee {
+    /// One output or dead letter a record for `read_committed` readers: inputs' offsets and
+    /// outputs commit in one Kafka transaction.
+    ExactlyOnce,
+    /// At least one; repeats carry the same source.
+    AtLeastOnce,
+}
+
+/// How batches form and when they are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batching {
+    /// Records that one `session.run` takes at most.
+    pub max_batch: u32,
+    /// Bytes of records in flight at most.
+    pub max_bytes: u64,
+    /// Milliseconds between commits.
+    pub commit_interval_ms: u32,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            max_batch: 512,
+            max_bytes: 32 << 20,
+            commit_interval_ms: 100,
+        }
+    }
+}
+
+impl FunctionSpec {
+    /// The variable's value.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        String::from_utf8_lossy(&crate::write(self)).into_owned()
+    }
+
+    /// Reads the variable's value.
+    ///
+    /// # Errors
+    /// [`MessageError`] for malformed JSON and for another format.
+    pub fn from_json(text: &str) -> Result<Self, MessageError> {
+        crate::read("function specification", text.as_bytes())
+    }
+
+    /// A specification in today's format.
+    #[must_use]
+    pub fn new(
+        control: Control,
+        artifacts: String,
+        listen: String,
+        ordinal: u32,
+        role: Role,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            control,
+            artifacts,
+            listen,
+            ordinal,
+            role,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn a_specification_reads_back() {
+        let control = Control {
+            connection: Connection::from([("bootstrap.servers".into(), "localhost:9092".into())]),
+            events_topic: "millrace.events".into(),
+            registry_topic: "millrace.registry".into(),
+        };
+        let role = Role::Training(TrainingPool {
+            topic: "t".into(),
+            group: "g".into(),
+        });
+        let spec = FunctionSpec::new(control, "file:///a".into(), "127.0.0.1:0".into(), 1, role);
+        assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);
+    }
+}

@@ -1,0 +1,76 @@
+//! The registry topic: which version each alias points at. The API alone writes it; functions
+//! that follow an alias read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::signature::Signature;
+use crate::{FORMAT, MessageError};
+
+/// What an alias points at. A tombstone under the same key means that the alias was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Layout version.
+    pub format: u32,
+    /// The project's name.
+    pub project: String,
+    /// The model's name.
+    pub model: String,
+    /// The alias.
+    pub alias: String,
+    /// The version.
+    #[serde(flatten)]
+    pub version: Version,
+}
+
+/// A version as functions need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number within the model.
+    pub version: u32,
+    /// Hex SHA-256 of the ONNX file, its address in the artifact store.
+    pub digest: String,
+    /// Bytes of the ONNX file.
+    pub size: u64,
+    /// Inputs and outputs.
+    pub signature: Signature,
+}
+
+/// The key of an alias's record.
+#[must_use]
+pub fn key(project: &str, model: &str, alias: &str) -> String {
+    format!("{project}/{model}@{alias}")
+}
+
+impl Pointer {
+    /// A pointer in today's format.
+    #[must_use]
+    pub fn new(project: &str, model: &str, alias: &str, version: Version) -> Self {
+        Self {
+            format: FORMAT,
+            project: project.to_owned(),
+            model: model.to_owned(),
+            alias: alias.to_owned(),
+            version,
+        }
+    }
+
+    /// Its record's key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        key(&self.project, &self.model, &self.alias)
+    }
+
+    /// Its record's value.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        crate::write(self)
+    }
+
+    /// Reads a record's value.
+    ///
+    /// # Errors
+    /// [`MessageError`] for malformed JSON and for another format.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, MessageError> {
+        crate::read("registry", bytes)
+    }
+}

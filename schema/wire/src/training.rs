@@ -1,0 +1,86 @@
+//! A bounded training: everything that a function needs to know to run it.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::function::Connection;
+use crate::record::{Label, RecordFormat};
+use crate::registry::Version;
+use crate::segment::Manifest;
+
+/// One bounded training: a version × a segment × hyper-parameters → a new version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSpec {
+    /// The training.
+    pub id: Uuid,
+    /// The project's name.
+    pub project: String,
+    /// The model's name.
+    pub model: String,
+    /// The version to start from.
+    pub version: Version,
+    /// The cluster that holds the segment.
+    pub connection: Connection,
+    /// The records.
+    pub segment: Manifest,
+    /// How they are encoded.
+    pub format: RecordFormat,
+    /// Where their labels stand.
+    pub label: Label,
+    /// How to train.
+    pub hyperparameters: Hyperparameters,
+    /// Seed of the shuffling of each epoch.
+    pub seed: u64,
+    /// Where records go that cannot be used, on the segment's cluster.
+    pub dead_letter_topic: String,
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hyperparameters {
+    /// Passes over the training part, at least 1.
+    pub epochs: u32,
+    /// Records an optimizer step, at least 1.
+    pub batch_size: u32,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Its learning rate.
+    pub learning_rate: f32,
+    /// What is minimised.
+    pub loss: Loss,
+    /// The share of records that may be undecodable before the training fails, 0 to 1.
+    pub max_bad_records: f64,
+}
+
+/// An optimizer with its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
+pub enum Optimizer {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// Gradient descent with (heavy-ball) momentum.
+    Momentum {
+        /// Decay of the velocity.
+        momentum: f32,
+    },
+    /// Adam (Kingma and Ba, 2015).
+    Adam {
+        /// Decay of the first moment.
+        beta1: f32,
+        /// Decay of the second moment.
+        beta2: f32,
+        /// Added to the denominator.
+        epsilon: f32,
+    },
+}
+
+/// A loss function, the mean over a mini-batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Loss {
+    /// Softmax cross-entropy; labels are class indices.
+    CrossEntropy,
+    /// Mean squared error over all elements of the output.
+    MeanSquaredError,
+}

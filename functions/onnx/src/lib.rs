@@ -1,1 +1,41 @@
-//! millrace-onnx.
+//! ONNX graphs as data: read, checked, built from layers, differentiated into training steps, evaluated in float64.
+//!
+//! Nothing here runs a model in earnest, reads Kafka or waits: the input is bytes, readers and paths, the output is bytes.
+//! What this library makes runs on any ONNX Runtime, since it uses standard operators only.
+//!
+//! - [`Model`] is a model in memory, [`inspect`] looks at a file of any size, [`external`] makes a file self-contained.
+//! - [`layers`] builds a model from a description.
+//! - [`check`](fn@check) says whether a model can be trained, [`StepGraph`] is the training step.
+//! - [`evaluate`](fn@evaluate) is the reference that gradients are held against.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "sizes of tensors are checked where they are read; the evaluator converts between number types by design"
+)]
+
+/// The producer that models of our making name.
+pub(crate) const PRODUCER: &str = "millrace";
+
+mod check;
+mod error;
+mod evaluate;
+pub mod external;
+pub mod inspect;
+pub mod layers;
+mod model;
+pub mod proto;
+mod signature;
+pub mod step;
+mod tensor;
+
+pub use self::check::{Check, check};
+pub use self::error::{Error, Obstacle};
+pub use self::evaluate::evaluate;
+pub use self::inspect::{Inspection, OperatorUse, inspect};
+pub use self::model::Model;
+pub use self::signature::{Dim, ElementType, Signature, TensorInfo};
+pub use self::step::{Loss, Optimizer, Parameter, Slot, StepGraph, StepOptions};
+pub use self::tensor::{Tensor, Values};

@@ -1,0 +1,140 @@
+//! A model in memory: decoded, encoded, asked for its signature, given trained values.
+//!
+//! Encoding is deterministic: equal models give equal bytes, and nothing in them depends on the time or the machine.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::proto::{GraphProto, ModelProto, TensorProto};
+use crate::{ElementType, Error, Signature};
+
+/// An ONNX model that has a graph and at least one operator set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    proto: ModelProto,
+}
+
+impl Model {
+    /// Reads a model from the bytes of its file. The weights share these bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotOnnx`] where the bytes are not a model, or end too early.
+    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        let proto = ModelProto::decode(bytes.into()).map_err(|error| Error::NotOnnx {
+            reason: error.to_string(),
+        })?;
+        Self::from_proto(proto)
+    }
+
+    /// Takes a model from its message.
+    ///
+    /// # Errors
+    /// [`Error::NotOnnx`] without a graph, [`Error::CutShort`] without an operator set.
+    pub fn from_proto(proto: ModelProto) -> Result<Self, Error> {
+        if proto.graph.is_none() {
+            return Err(Error::NotOnnx {
+                reason: "it has no graph".to_owned(),
+            });
+        }
+        if proto.opset_import.is_empty() {
+            return Err(Error::CutShort {
+                reason: "it names no operator set, which files have behind the graph".to_owned(),
+            });
+        }
+        Ok(Self { proto })
+    }
+
+    /// The bytes of the model's file.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.proto.encode_to_vec()
+    }
+
+    /// The model as the format has it.
+    #[must_use]
+    pub fn proto(&self) -> &ModelProto {
+        &self.proto
+    }
+
+    /// The main graph.
+    #[must_use]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "both constructors refuse a model without a graph"
+    )]
+    pub fn graph(&self) -> &GraphProto {
+        self.proto
+            .graph
+            .as_ref()
+            .expect("a model is only made with a graph")
+    }
+
+    /// What the model takes and gives.
+    #[must_use]
+    pub fn signature(&self) -> Signature {
+        Signature::of(self.graph())
+    }
+
+    /// The version of the standard operator set that the model is written in; nothing where it imports none.
+    #[must_use]
+    pub fn opset(&self) -> Option<i64> {
+        self.proto
+            .opset_import
+            .iter()
+            .find(|import| matches!(import.domain(), "" | "ai.onnx"))
+            .map(crate::proto::OperatorSetIdProto::version)
+    }
+
+    /// The same model with other values in some of its float32 initializers. All else stays as it is, to the byte.
+    ///
+    /// # Errors
+    /// A name that is not a float32 initializer of the model, or a number of values that does not fit it.
+    pub fn with_parameters(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self, Error> {
+        let mut proto = self.proto.clone();
+        let initializers = proto
+            .graph
+            .iter_mut()
+            .flat_map(|graph| &mut graph.initializer);
+        let mut missing: Vec<&String> = values.keys().collect();
+        for initializer in initializers {
+            let Some(values) = values.get(initializer.name()) else {
+                continue;
+            };
+            missing.retain(|name| *name != initializer.name());
+            replace(initializer, values)?;
+        }
+        match missing.first() {
+            None => Ok(Self { proto }),
+            Some(name) => Err(Error::request(format!(
+                "the model has no initializer '{name}' to put trained values in"
+            ))),
+        }
+    }
+}
+
+fn replace(initializer: &mut TensorProto, values: &[f32]) -> Result<(), Error> {
+    let count = initializer.count()?;
+    let element = initializer.element();
+    if element != ElementType::Float32 || values.len() != count {
+        return Err(Error::Tensor {
+            tensor: initializer.name().to_owned(),
+            reason: format!(
+                "is {element} with {count} elements and cannot take {} float32 values",
+                values.len()
+            ),
+        });
+    }
+    if initializer.raw_data.is_some() {
+        initializer.raw_data = Some(
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
+        );
+    } else {
+        initializer.float_data = values.to_vec();
+    }
+    Ok(())
+}

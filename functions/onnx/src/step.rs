@@ -1,0 +1,76 @@
+//! Training steps: a forward model with a loss and an optimizer becomes one graph that makes one step.
+//!
+//! The names of the graph's inputs and outputs are a contract, see [`names`] and this library's README.
+
+pub mod names;
+mod options;
+
+pub use self::options::{Loss, Optimizer, StepOptions};
+use crate::{Error, Model, TensorInfo};
+
+/// A training step of a model, and the same model's evaluation without one.
+#[derive(Clone, Debug)]
+pub struct StepGraph {
+    /// Takes a batch, the parameters and the optimizer's state; gives the loss, the prediction, and the next parameters
+    /// and state.
+    pub step: Model,
+    /// Takes a batch and the parameters; gives the loss and the prediction.
+    pub evaluation: Model,
+    /// The model's own inputs that the prediction needs, in the model's order.
+    pub inputs: Vec<TensorInfo>,
+    /// The labels: int64 class indices `[batch]` for cross-entropy, float32 of the prediction's shape for squared errors.
+    pub labels: TensorInfo,
+    /// The prediction: what the model gives, with a softmax where the model has one.
+    pub prediction: TensorInfo,
+    /// What trains, in the order of the model's initializers.
+    pub parameters: Vec<Parameter>,
+    /// The optimizer's state, parameter by parameter; every value is zero before the first step.
+    pub slots: Vec<Slot>,
+}
+
+/// A trained tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The initializer's name: the name of the graph's input.
+    pub name: String,
+    /// Its dimensions.
+    pub dims: Vec<usize>,
+    /// The values in the model that the step was built from, row by row.
+    pub initial: Vec<f32>,
+}
+
+impl Parameter {
+    /// The name of the output that has the values after the step.
+    #[must_use]
+    pub fn output(&self) -> String {
+        names::updated(&self.name)
+    }
+}
+
+/// A tensor that the optimizer keeps from step to step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Slot {
+    /// `<parameter>.<slot>`: the name of the graph's input.
+    pub name: String,
+    /// Its dimensions, those of its parameter.
+    pub dims: Vec<usize>,
+}
+
+impl Slot {
+    /// The name of the output that has the values after the step.
+    #[must_use]
+    pub fn output(&self) -> String {
+        names::updated(&self.name)
+    }
+}
+
+impl StepGraph {
+    /// Differentiates a model.
+    ///
+    /// # Errors
+    /// [`Error::NotTrainable`] names every node that a gradient cannot pass; [`Error::Request`] says what of the options
+    /// does not fit the model; [`Error::NameTaken`] tells names that collide.
+    pub fn build(_model: &Model, _options: &StepOptions) -> Result<Self, Error> {
+        Err(Error::request("differentiation follows"))
+    }
+}

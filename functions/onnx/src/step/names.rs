@@ -1,0 +1,24 @@
+//! The names of a step graph's inputs and outputs. Trained programs rely on them: they do not change.
+
+/// The labels of the batch.
+pub const LABELS: &str = "labels";
+/// The learning rate, a float32 scalar.
+pub const LEARNING_RATE: &str = "lr";
+/// The number of the step, an int64 scalar that starts at 1.
+pub const STEP: &str = "step";
+/// The loss, a float32 scalar: the mean over the batch.
+pub const LOSS: &str = "loss";
+/// The model's prediction for the batch, from the parameters before the step.
+pub const PREDICTION: &str = "prediction";
+
+/// The name of the output with the value of `name` after the step.
+#[must_use]
+pub fn updated(name: &str) -> String {
+    format!("{name}.new")
+}
+
+/// The name of a slot of an optimizer's state.
+#[must_use]
+pub fn slot(parameter: &str, slot: &str) -> String {
+    format!("{parameter}.{slot}")
+}

@@ -1,1 +1,19 @@
-//! millrace-engine.
+//! ONNX Runtime, and the one place that touches it.
+//!
+//! [`load`] brings the library into the process, once. After that, a
+//! [`Session`] runs a model, and a [`StepSession`] runs the step graph of a
+//! training again and again, keeping what it carries from step to step. Data
+//! goes in as borrowed slices and is not copied; callers meet no type of `ort`.
+
+mod error;
+mod flush;
+mod library;
+mod session;
+mod step;
+mod tensor;
+
+pub use error::Error;
+pub use library::load;
+pub use session::{Outputs, Session, SessionOptions, Slot};
+pub use step::{Carried, StepSession};
+pub use tensor::{Data, Element, Slice, Tensor, View};

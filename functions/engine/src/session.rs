@@ -1,0 +1,165 @@
+//! A model that is ready to run.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use ort::logging::LogLevel;
+use ort::session::builder::SessionBuilder;
+use ort::session::{SessionInputValue, SessionOutputs};
+use ort::value::{Outlet, ValueType};
+
+use crate::flush::FlushToZero;
+use crate::library::environment;
+use crate::{Element, Error, View};
+
+/// How a session calculates.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Threads that share one operator's work. The results don't depend on it.
+    pub threads: usize,
+    /// Takes denormal numbers for zero: much faster where they are frequent, as
+    /// in long trainings, but no longer what the model's other users calculate.
+    pub flush_to_zero: bool,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            flush_to_zero: false,
+        }
+    }
+}
+
+/// An input or an output of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements; `None` for what is no tensor of numbers.
+    pub element: Option<Element>,
+    /// The length of each dimension, `None` where it is free.
+    pub shape: Vec<Option<usize>>,
+}
+
+impl Slot {
+    fn of(outlet: &Outlet) -> Self {
+        let (element, shape) = match outlet.dtype() {
+            ValueType::Tensor { ty, shape, .. } => (
+                Element::from_ort(*ty),
+                shape
+                    .iter()
+                    .map(|&length| usize::try_from(length).ok())
+                    .collect(),
+            ),
+            _ => (None, Vec::new()),
+        };
+        Self {
+            name: outlet.name().to_owned(),
+            element,
+            shape,
+        }
+    }
+}
+
+/// A model loaded into ONNX Runtime.
+pub struct Session {
+    inner: ort::session::Session,
+    inputs: Vec<Slot>,
+    outputs: Vec<Slot>,
+    flush_to_zero: bool,
+}
+
+impl Session {
+    /// Loads the model that `bytes` hold.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with ONNX Runtime's own words, or [`Error::NotLoaded`].
+    pub fn from_bytes(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        Self::build(options, |mut builder| builder.commit_from_memory(bytes))
+    }
+
+    /// Loads the model in a file.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with ONNX Runtime's own words, or [`Error::NotLoaded`].
+    pub fn from_file(path: &Path, options: &SessionOptions) -> Result<Self, Error> {
+        Self::build(options, |mut builder| builder.commit_from_file(path))
+    }
+
+    fn build(
+        options: &SessionOptions,
+        commit: impl FnOnce(SessionBuilder) -> ort::Result<ort::session::Session>,
+    ) -> Result<Self, Error> {
+        let environment = environment()?;
+        let build = || -> ort::Result<ort::session::Session> {
+            let mut builder = ort::session::Session::builder(&environment)?
+                .with_log_level(LogLevel::Warning)?
+                .with_intra_threads(options.threads)?;
+            if options.flush_to_zero {
+                builder = builder.with_flush_to_zero()?;
+            }
+            commit(builder)
+        };
+        let inner = build().map_err(|error| Error::Model(error.to_string()))?;
+        Ok(Self {
+            inputs: inner.inputs().iter().map(Slot::of).collect(),
+            outputs: inner.outputs().iter().map(Slot::of).collect(),
+            inner,
+            flush_to_zero: options.flush_to_zero,
+        })
+    }
+
+    /// What the model takes.
+    #[must_use]
+    pub fn inputs(&self) -> &[Slot] {
+        &self.inputs
+    }
+
+    /// What the model gives.
+    #[must_use]
+    pub fn outputs(&self) -> &[Slot] {
+        &self.outputs
+    }
+
+    /// Runs the model on inputs that stay where they lie.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where an input contradicts itself, [`Error::Run`] where
+    /// the model fails or its inputs don't fit it.
+    pub fn run(&mut self, inputs: &[(&str, View<'_>)]) -> Result<Outputs<'_>, Error> {
+        let mut feed = Feed::with_capacity(inputs.len());
+        for (name, view) in inputs {
+            feed.push(((*name).into(), view.to_input(name)?));
+        }
+        Ok(Outputs(self.run_values(feed)?))
+    }
+
+    pub(crate) fn run_values(&mut self, feed: Feed<'_>) -> Result<SessionOutputs<'_>, Error> {
+        let _flush = self.flush_to_zero.then(FlushToZero::enable);
+        self.inner
+            .run(feed)
+            .map_err(|error| Error::Run(error.to_string()))
+    }
+}
+
+/// Values under the names of the inputs that they are for.
+pub(crate) type Feed<'a> = Vec<(Cow<'a, str>, SessionInputValue<'a>)>;
+
+/// What a run gave.
+pub struct Outputs<'a>(pub(crate) SessionOutputs<'a>);
+
+impl Outputs<'_> {
+    /// The output `name`, where it lies.
+    ///
+    /// # Errors
+    /// [`Error::Output`] where there is none of this name, or where it is no
+    /// tensor of numbers.
+    pub fn get(&self, name: &str) -> Result<View<'_>, Error> {
+        let value = self.0.get(name).ok_or_else(|| Error::Output {
+            name: name.to_owned(),
+            reason: "the model has no output of this name".to_owned(),
+        })?;
+        View::from_value(name, value)
+    }
+}

@@ -1,2 +1,3 @@
-//! millrace.
+//! The `millrace` command: arguments and start-up only.
+
 fn main() {}

@@ -1,0 +1,123 @@
+//! The error of every operation: a code for programs and a sentence for people.
+
+use sea_orm::DbErr;
+
+/// What went wrong, for programs: `extensions.code` in GraphQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// There is no such thing.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// Something else needs it.
+    InUse,
+    /// The request itself is wrong.
+    InvalidInput,
+    /// Two things do not fit each other, a model and a datasource for instance.
+    Incompatible,
+    /// Not in its present state.
+    IllegalState,
+    /// The model has an operator that cannot be differentiated.
+    NotTrainable,
+    /// Kafka no longer has the segment's records.
+    SegmentExpired,
+    /// Kafka does not have the segment's records yet.
+    SegmentInFuture,
+    /// The segment has no record.
+    SegmentEmpty,
+    /// The topic does not exist.
+    TopicNotFound,
+    /// The topic is compacted: its records disappear one by one.
+    TopicCompacted,
+    /// Kafka does not answer.
+    KafkaUnreachable,
+    /// Kafka does not allow it.
+    KafkaForbidden,
+    /// A file or message is too large.
+    TooLarge,
+    /// The artifact store has no room.
+    DiskFull,
+    /// No valid token was given.
+    Unauthenticated,
+    /// A fault of Millrace's own. Its text stays in the log.
+    Internal,
+}
+
+impl Code {
+    /// The code as it travels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::InUse => "IN_USE",
+            Self::InvalidInput => "INVALID_INPUT",
+            Self::Incompatible => "INCOMPATIBLE",
+            Self::IllegalState => "ILLEGAL_STATE",
+            Self::NotTrainable => "NOT_TRAINABLE",
+            Self::SegmentExpired => "SEGMENT_EXPIRED",
+            Self::SegmentInFuture => "SEGMENT_IN_FUTURE",
+            Self::SegmentEmpty => "SEGMENT_EMPTY",
+            Self::TopicNotFound => "TOPIC_NOT_FOUND",
+            Self::TopicCompacted => "TOPIC_COMPACTED",
+            Self::KafkaUnreachable => "KAFKA_UNREACHABLE",
+            Self::KafkaForbidden => "KAFKA_FORBIDDEN",
+            Self::TooLarge => "TOO_LARGE",
+            Self::DiskFull => "DISK_FULL",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// A failed operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A fault that the caller can understand: the message says what to do.
+    #[error("{message}")]
+    Domain {
+        /// For programs.
+        code: Code,
+        /// For people.
+        message: String,
+    },
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] DbErr),
+    /// Anything else that is not the caller's fault.
+    #[error("{0}")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The result of an operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A fault that the caller can understand.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self::Domain {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// A fault of Millrace's own.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// The code for programs.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Domain { code, .. } => *code,
+            Self::Database(_) | Self::Internal(_) => Code::Internal,
+        }
+    }
+}
+
+impl From<millrace_wire::name::InvalidName> for Error {
+    fn from(error: millrace_wire::name::InvalidName) -> Self {
+        Self::new(Code::InvalidInput, error.to_string())
+    }
+}

@@ -8,6 +8,10 @@ use crate::app::{Code, Error};
 /// The GraphQL error for a failed operation. Internal faults are logged here and answered with a
 /// sentence that gives nothing away.
 #[must_use]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it stands in map_err, which gives the error away"
+)]
 pub fn report(error: Error) -> async_graphql::Error {
     let code = error.code();
     let message = if code == Code::Internal {

@@ -10,6 +10,8 @@ pub struct Model {
     pub id: i64,
     #[sea_orm(column_type = "Text")]
     pub topic: String,
+    /// Null is chosen by the key.
+    pub partition: Option<i32>,
     #[sea_orm(column_type = "Text")]
     pub key: String,
     /// Null is a tombstone.

@@ -28,6 +28,9 @@ pub struct Model {
     pub promote_to: Option<String>,
     /// The version that it made.
     pub result_version_id: Option<Uuid>,
+    /// What it waits for, while it waits.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub message: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub error_code: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

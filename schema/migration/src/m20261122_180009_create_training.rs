@@ -32,6 +32,7 @@ impl MigrationTrait for Migration {
                     .col(big_integer("seed"))
                     .col(text_null("promote_to"))
                     .col(uuid_null("result_version_id"))
+                    .col(text_null("message"))
                     .col(text_null("error_code"))
                     .col(text_null("error_message"))
                     .col(timestamp_with_time_zone("created_at"))

@@ -1,9 +1,10 @@
 //! Creates `outbox`: records to be produced, written in the transaction of the change that they
-//! announce, and removed when Kafka has them. A null value is a tombstone.
+//! announce, and removed when Kafka has them. A null value is a tombstone; a null
+//! partition is chosen by the key.
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{big_pk_auto, text, text_null, timestamp_with_time_zone, uuid},
+    schema::{big_pk_auto, integer_null, text, text_null, timestamp_with_time_zone, uuid},
 };
 
 use crate::constraint::refers_to;
@@ -20,6 +21,7 @@ impl MigrationTrait for Migration {
                     .table("outbox")
                     .col(big_pk_auto("id"))
                     .col(text("topic"))
+                    .col(integer_null("partition"))
                     .col(text("key"))
                     .col(text_null("value"))
                     .col(uuid("connection_id"))

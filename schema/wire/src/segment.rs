@@ -47,8 +47,8 @@ pub struct Range {
 /// as they come.
 ///
 /// Per partition, SHA-256 over each record: offset (i64), timestamp (i64, −1 if none), key, value,
-/// number of headers (u32), then name and value of each header. Byte strings are preceded by their
-/// length (u32), null is the length `u32::MAX`. The segment's digest is SHA-256 over
+/// name and value of each header, and a null that ends the record. Byte strings are preceded by
+/// their length (u32), null is the length `u32::MAX`, which the name of a header never is. The segment's digest is SHA-256 over
 /// (partition (i32), count (u64), partition digest) in ascending order of partitions. All integers
 /// are big-endian.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl SegmentDigest {
         timestamp: Option<i64>,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        headers: impl ExactSizeIterator<Item = (&'a str, Option<&'a [u8]>)>,
+        headers: impl Iterator<Item = (impl AsRef<str>, Option<&'a [u8]>)>,
     ) {
         let (count, hasher) = self.partitions.entry(partition).or_default();
         *count += 1;
@@ -82,11 +82,11 @@ impl SegmentDigest {
         hasher.update(timestamp.unwrap_or(-1).to_be_bytes());
         add_bytes(hasher, key);
         add_bytes(hasher, value);
-        hasher.update(length(headers.len()).to_be_bytes());
         for (name, value) in headers {
-            add_bytes(hasher, Some(name.as_bytes()));
+            add_bytes(hasher, Some(name.as_ref().as_bytes()));
             add_bytes(hasher, value);
         }
+        add_bytes(hasher, None);
     }
 
     /// How many records of a partition were added.

@@ -153,6 +153,7 @@ impl Rows {
             seed: i64::MAX,
             promote_to: None,
             result_version_id: Some(self.id),
+            message: Some("waits for Kafka".into()),
             error_code: None,
             error_message: None,
             created_at: self.now,
@@ -227,6 +228,7 @@ impl Rows {
         outbox::Model {
             id: 1,
             topic: "topic".into(),
+            partition: Some(3),
             key: "key".into(),
             value: None,
             connection_id: self.id,

@@ -1,0 +1,202 @@
+//! A Kafka cluster and how to speak to it: flat librdkafka properties.
+//!
+//! Invariant: the properties are kept as they were written. Secrets are
+//! resolved into a client's configuration only, and every way to print a
+//! connection masks them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+
+use crate::Error;
+use crate::error::Step;
+use crate::health::Health;
+use crate::secret;
+
+/// A cluster's properties; clones share their [`Health`].
+#[derive(Clone)]
+pub struct Connection {
+    properties: BTreeMap<String, String>,
+    health: Health,
+}
+
+impl Connection {
+    /// A connection from librdkafka properties, whose values may hold the
+    /// references `${env:NAME}` and `${file:/path}`. Nothing is resolved or
+    /// contacted yet.
+    #[must_use]
+    pub fn new(properties: &BTreeMap<String, String>) -> Self {
+        Self {
+            properties: properties.clone(),
+            health: Health::default(),
+        }
+    }
+
+    /// The same connection with one property set, sharing its health.
+    #[must_use]
+    pub fn with(mut self, property: &str, value: &str) -> Self {
+        self.properties
+            .insert(property.to_owned(), value.to_owned());
+        self
+    }
+
+    /// What the clients of this connection last observed of its brokers.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The properties as they may be shown: secrets masked, references kept.
+    #[must_use]
+    pub fn masked(&self) -> BTreeMap<String, String> {
+        self.properties
+            .iter()
+            .map(|(property, value)| (property.clone(), secret::masked(property, value)))
+            .collect()
+    }
+
+    /// Makes a client. `defaults` give way to the connection's properties,
+    /// `fixed` stand above them, because the crate's promises rest on them.
+    pub(crate) fn client<C, T>(
+        &self,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+        context: C,
+    ) -> Result<T, Error>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C>,
+    {
+        let mut config = ClientConfig::new();
+        for (property, value) in DEFAULTS.iter().chain(defaults) {
+            config.set(*property, *value);
+        }
+        for (property, value) in &self.properties {
+            config.set(property, secret::resolve(property, value)?);
+        }
+        for (property, value) in FIXED.iter().chain(fixed) {
+            config.set(*property, *value);
+        }
+        // Without a level librdkafka keeps its errors to itself.
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+            .create_with_context(context)
+            .map_err(|error| refused(&error))
+    }
+}
+
+/// What suits every client, unless the connection says otherwise.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "millrace"),
+    // Ten seconds, librdkafka's own limit, is long after a broker's restart.
+    ("reconnect.backoff.max.ms", "1000"),
+];
+
+/// What no connection may change.
+const FIXED: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "false"),
+    ("statistics.interval.ms", "0"),
+];
+
+/// rdkafka puts the refused value into its message: a secret must not get out.
+fn refused(error: &KafkaError) -> Error {
+    match error {
+        KafkaError::ClientConfig(_, reason, property, value) => {
+            let reason = if secret::is_secret(property) {
+                reason.replace(value.as_str(), secret::MASK)
+            } else {
+                reason.clone()
+            };
+            Error::Property {
+                property: property.clone(),
+                reason,
+            }
+        }
+        other => Step::new("make a Kafka client").kafka(other),
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("properties", &self.masked())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let properties: Vec<String> = self
+            .masked()
+            .into_iter()
+            .map(|(property, value)| format!("{property}={value}"))
+            .collect();
+        formatter.write_str(&properties.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use rdkafka::producer::BaseProducer;
+
+    use super::*;
+    use crate::observer::Observer;
+
+    fn connection(properties: &[(&str, &str)]) -> Connection {
+        Connection::new(
+            &properties
+                .iter()
+                .map(|(property, value)| ((*property).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn secrets_are_never_printed() {
+        let connection = connection(&[
+            ("bootstrap.servers", "broker:9092"),
+            ("sasl.username", "me"),
+            ("sasl.password", "hunter2"),
+            ("ssl.key.pem", "-----BEGIN hunter2"),
+            ("ssl.key.password", "${env:KEY_PASSWORD}"),
+        ]);
+        for text in [format!("{connection:?}"), connection.to_string()] {
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("broker:9092"), "{text}");
+            assert!(text.contains("${env:KEY_PASSWORD}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_secret_is_found_when_a_client_is_made() {
+        let connection = connection(&[("sasl.password", "${env:MILLRACE_NOT_THERE}")]);
+        let made: Result<BaseProducer<_>, Error> =
+            connection.client(&[], &[], rdkafka::producer::DefaultProducerContext);
+        assert!(matches!(
+            made.err().unwrap(),
+            Error::MissingSecret { reference, .. } if reference == "${env:MILLRACE_NOT_THERE}"
+        ));
+    }
+
+    #[test]
+    fn a_refused_property_is_named_without_its_secret() {
+        let wrong = connection(&[("no.such.property", "x")]);
+        let made: Result<rdkafka::consumer::BaseConsumer<_>, Error> =
+            wrong.client(&[], &[], Observer::default());
+        assert!(matches!(
+            made.err().unwrap(),
+            Error::Property { property, .. } if property == "no.such.property"
+        ));
+
+        let wrong = connection(&[("no.such.password", "hunter2")]);
+        let made: Result<rdkafka::consumer::BaseConsumer<_>, Error> =
+            wrong.client(&[], &[], Observer::default());
+        assert!(!made.err().unwrap().to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,304 @@
+//! The idempotent producer: every record is acknowledged by all replicas, once.
+//!
+//! Invariant: no record is lost silently. A failed delivery reaches whoever
+//! waits for it, and otherwise the next [`Producer::flush`].
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
+use rdkafka::statistics::Statistics;
+
+use crate::error::Step;
+use crate::health::Health;
+use crate::observer::Observer;
+use crate::{Connection, Error, OutRecord};
+
+/// How long a full queue is given between two tries.
+const QUEUE_PAUSE: Duration = Duration::from_millis(1);
+/// How long a dropped producer may still take to deliver.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings that every producer of this crate has.
+pub(crate) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[("linger.ms", "5")];
+/// Settings on which the promises of every producer rest.
+pub(crate) const PRODUCER_FIXED: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // Java's clients choose partitions this way, see `partition_by_key`.
+    ("partitioner", "murmur2_random"),
+];
+
+/// Where a record came to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+/// A record on its way: a future, or [`Delivery::wait`] on a plain thread.
+#[must_use = "a delivery that nobody waits for may fail unseen"]
+pub struct Delivery {
+    receiver: oneshot::Receiver<Result<Delivered, Error>>,
+}
+
+impl Delivery {
+    /// Blocks until the record is acknowledged or given up.
+    pub fn wait(self) -> Result<Delivered, Error> {
+        futures::executor::block_on(self)
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<Delivered, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.receiver).poll(context).map(|result| {
+            result.unwrap_or_else(|_| {
+                Err(Step::new("write").failed("the producer was closed first", true))
+            })
+        })
+    }
+}
+
+/// A producer that may be shared between threads.
+pub struct Producer {
+    client: ThreadedProducer<Deliveries>,
+}
+
+impl Producer {
+    /// Makes the producer; the cluster is not contacted yet.
+    pub fn new(connection: &Connection) -> Result<Self, Error> {
+        let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
+        Ok(Self {
+            client: connection.client(PRODUCER_DEFAULTS, PRODUCER_FIXED, deliveries)?,
+        })
+    }
+
+    /// Takes a record in, and blocks while the queue is full. A failed delivery
+    /// is told by the next [`Producer::flush`].
+    pub fn send(&self, record: &OutRecord<'_>) -> Result<(), Error> {
+        enqueue(&self.client, record, UNTRACKED)
+    }
+
+    /// Takes a record in (blocking only while the queue is full) and gives back
+    /// its delivery to wait for.
+    pub fn send_and_wait(&self, record: &OutRecord<'_>) -> Result<Delivery, Error> {
+        let (id, receiver) = self.client.context().track();
+        if let Err(error) = enqueue(&self.client, record, id) {
+            self.client.context().lock().waiting.remove(&id);
+            return Err(error);
+        }
+        Ok(Delivery { receiver })
+    }
+
+    /// Waits until all records are acknowledged, and fails with the first
+    /// delivery that failed since the last call.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        wait_for_reports(&self.client, timeout)?;
+        match self.client.context().take_failed() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// How many records are not acknowledged yet.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.client.in_flight_count()).unwrap_or(0)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // rdkafka throws away what is still queued when its producer is dropped.
+        if let Err(error) = self.flush(DROP_TIMEOUT) {
+            tracing::error!(error = %error, "records were lost when a producer was closed");
+        }
+    }
+}
+
+/// The opaque value of records whose delivery nobody waits for.
+pub(crate) const UNTRACKED: usize = 0;
+
+/// Hands a record to librdkafka, waiting while its queue is full.
+pub(crate) fn enqueue(
+    client: &ThreadedProducer<Deliveries>,
+    record: &OutRecord<'_>,
+    id: usize,
+) -> Result<(), Error> {
+    let mut next = BaseRecord::<'_, [u8], [u8], usize> {
+        topic: record.topic,
+        partition: record.partition,
+        payload: record.value,
+        key: record.key,
+        timestamp: record.timestamp_ms,
+        headers: record.native_headers(),
+        delivery_opaque: id,
+    };
+    loop {
+        match client.send(next) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(Code::QueueFull), refused)) => {
+                next = refused;
+                thread::sleep(QUEUE_PAUSE);
+            }
+            Err((error, _)) => {
+                let step = write_step(record.topic, record.partition);
+                // A fenced or failed producer says no more than "fatal" here.
+                return Err(match client.client().fatal_error() {
+                    Some((code, reason)) => step.code(code, &reason),
+                    None => step.kafka(&error),
+                });
+            }
+        }
+    }
+}
+
+/// Waits until every record has its delivery report, which the producer's own
+/// thread serves; rdkafka's flush would sleep 100 ms a round.
+pub(crate) fn wait_for_reports(
+    client: &ThreadedProducer<Deliveries>,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        // A flush of no time tells librdkafka not to linger.
+        let flushed = client.flush(Duration::ZERO);
+        if flushed.is_ok() || client.in_flight_count() == 0 {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::Unreachable {
+                step: "write all records".to_owned(),
+                reason: format!(
+                    "{} are not acknowledged after {} ms",
+                    client.in_flight_count(),
+                    timeout.as_millis()
+                ),
+            });
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+fn write_step(topic: &str, partition: Option<i32>) -> Step<'_> {
+    let step = Step::new("write to").topic(topic);
+    match partition {
+        Some(partition) if partition >= 0 => step.partition(partition),
+        _ => step,
+    }
+}
+
+/// The producers' context: what became of each record.
+pub(crate) struct Deliveries {
+    observer: Observer,
+    next_id: AtomicUsize,
+    reports: Mutex<Reports>,
+}
+
+#[derive(Default)]
+struct Reports {
+    waiting: HashMap<usize, oneshot::Sender<Result<Delivered, Error>>>,
+    failed: Option<Error>,
+}
+
+impl Deliveries {
+    pub(crate) fn new(observer: Observer) -> Self {
+        Self {
+            observer,
+            next_id: AtomicUsize::new(UNTRACKED + 1),
+            reports: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        self.observer.health()
+    }
+
+    /// The first delivery that failed since the last call.
+    pub(crate) fn take_failed(&self) -> Option<Error> {
+        self.lock().failed.take()
+    }
+
+    fn track(&self) -> (usize, oneshot::Receiver<Result<Delivered, Error>>) {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.lock().waiting.insert(id, sender);
+        (id, receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.observer.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.observer.error(error, reason);
+    }
+
+    fn stats(&self, _statistics: Statistics) {}
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
+        let result = match result {
+            Ok(message) => {
+                self.observer.health().up();
+                if id == UNTRACKED {
+                    return;
+                }
+                Ok(Delivered {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                })
+            }
+            Err((error, message)) => {
+                let partition = Some(message.partition());
+                let error = match error.rdkafka_error_code() {
+                    // Purged records belong to a transaction that was aborted,
+                    // or to a producer that is going away: both say so themselves.
+                    Some(Code::PurgeQueue | Code::PurgeInflight) if id == UNTRACKED => return,
+                    Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
+                        write_step(message.topic(), None).kafka(error)
+                    }
+                    _ => write_step(message.topic(), partition).kafka(error),
+                };
+                Err(error)
+            }
+        };
+        let mut reports = self.lock();
+        match (reports.waiting.remove(&id), result) {
+            // Whoever waited may have gone; the record's fate is then nobody's.
+            (Some(sender), result) => drop(sender.send(result)),
+            (None, Err(error)) => {
+                reports.failed.get_or_insert(error);
+            }
+            (None, Ok(_)) => {}
+        }
+    }
+}

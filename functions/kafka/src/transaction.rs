@@ -1,0 +1,153 @@
+//! The transactional producer: records and a group's offsets, all or nothing.
+//!
+//! Invariant: at most one transaction is open, and a dropped producer aborts
+//! it, so that readers of committed records are not held up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::producer::{Producer as _, ThreadedProducer};
+
+use crate::error::Step;
+use crate::ffi::{Failure, Native};
+use crate::group::native_offsets;
+use crate::observer::Observer;
+use crate::producer::{Deliveries, PRODUCER_DEFAULTS, PRODUCER_FIXED, UNTRACKED, enqueue};
+use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
+
+/// How long a dropped producer may take to abort its transaction.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A producer whose records become visible together.
+///
+/// After an error, ask it what to do: [`Error::is_fenced`] means end the
+/// process, [`Error::is_abortable`] means [`TransactionalProducer::abort`] and
+/// do the work again, [`Error::is_retriable`] means call the same method again;
+/// anything else needs a new producer.
+pub struct TransactionalProducer {
+    client: ThreadedProducer<Deliveries>,
+    open: AtomicBool,
+}
+
+impl TransactionalProducer {
+    /// Makes the producer. `transactional_id` must be stable for one role, so
+    /// that a successor ends what its predecessor left open; a transaction that
+    /// nobody ends is aborted by the broker after `transaction_timeout`.
+    pub fn new(
+        connection: &Connection,
+        transactional_id: &str,
+        transaction_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let timeout = transaction_timeout.as_millis().to_string();
+        let mut fixed = PRODUCER_FIXED.to_vec();
+        fixed.extend([
+            ("transactional.id", transactional_id),
+            ("transaction.timeout.ms", timeout.as_str()),
+            // After each commit the broker answers CONCURRENT_TRANSACTIONS for a
+            // moment: this is the pause before the next try, 100 ms by default.
+            ("retry.backoff.ms", "5"),
+        ]);
+        let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
+        Ok(Self {
+            client: connection.client(PRODUCER_DEFAULTS, &fixed, deliveries)?,
+            open: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes over the transactional id: aborts what a predecessor left open and
+    /// fences it. Call it once, before the group is joined.
+    pub fn init(&self, timeout: Duration) -> Result<(), Error> {
+        self.client
+            .init_transactions(timeout)
+            .map_err(|error| Step::new("take over the transactional id").kafka(&error))?;
+        self.client.context().health().up();
+        Ok(())
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self) -> Result<(), Error> {
+        // What failed in an aborted transaction is no longer of interest.
+        self.client.context().take_failed();
+        self.client
+            .begin_transaction()
+            .map_err(|error| Step::new("begin a transaction").kafka(&error))?;
+        self.open.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes a record into the open transaction; blocks while the queue is full.
+    pub fn send(&self, record: &OutRecord<'_>) -> Result<(), Error> {
+        enqueue(&self.client, record, UNTRACKED)
+    }
+
+    /// Puts a consumer's offsets, notes included, into the open transaction.
+    pub fn send_offsets(
+        &self,
+        group: &GroupMetadata,
+        offsets: &[GroupOffset],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let step = Step::new("put offsets into the transaction");
+        let list = native_offsets(step, offsets)?;
+        self.client
+            .send_offsets_to_transaction(&list, &group.native, timeout)
+            .map_err(|error| step.kafka(&error))
+    }
+
+    /// Flushes and commits. A record that could not be written makes the
+    /// transaction abortable, and the error names that record's topic.
+    pub fn commit(&self, timeout: Duration) -> Result<(), Error> {
+        match self.native().commit_transaction(timeout) {
+            Ok(()) => {
+                self.open.store(false, Ordering::Relaxed);
+                self.client.context().health().up();
+                Ok(())
+            }
+            Err(failure) => Err(self.commit_error(failure)),
+        }
+    }
+
+    /// Aborts the open transaction; its records are never seen by readers of
+    /// committed records.
+    pub fn abort(&self, timeout: Duration) -> Result<(), Error> {
+        self.client
+            .abort_transaction(timeout)
+            .map_err(|error| Step::new("abort the transaction").kafka(&error))?;
+        self.open.store(false, Ordering::Relaxed);
+        self.client.context().take_failed();
+        Ok(())
+    }
+
+    /// Whether a transaction is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// librdkafka only says that some record failed; the report says which.
+    fn commit_error(&self, mut failure: Failure) -> Error {
+        if failure.is_abortable
+            && let Some(record) = self.client.context().take_failed()
+        {
+            failure.reason = format!("{}: {record}", failure.reason);
+        }
+        Step::new("commit the transaction").failure(&failure)
+    }
+
+    fn native(&self) -> Native<'_> {
+        Native::of(self.client.client())
+    }
+}
+
+impl Drop for TransactionalProducer {
+    fn drop(&mut self) {
+        if self.is_open()
+            && let Err(error) = self.abort(DROP_TIMEOUT)
+        {
+            tracing::warn!(error = %error, "a closed producer left its transaction open");
+        }
+    }
+}

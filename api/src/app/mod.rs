@@ -5,6 +5,7 @@
 //! goes through the outbox or is driven by the reconciler, so a crash at any point is repaired.
 
 mod change;
+pub mod compatibility;
 mod error;
 
 use std::sync::Arc;

@@ -1,1 +1,24 @@
-//! millrace-runtime.
+//! What every function process shares: how it starts, reports, follows the registry and ends, and
+//! the triggers that hand records to a [`Handler`](handler::Handler).
+//!
+//! Invariant: a function knows Kafka and the artifact store alone, never the API or its database.
+
+mod failure;
+pub mod handler;
+mod http;
+mod logs;
+mod parent;
+mod readiness;
+pub mod registry;
+mod report;
+mod shutdown;
+mod start;
+mod status;
+
+pub use failure::Failure;
+pub use readiness::Readiness;
+pub use registry::Registry;
+pub use report::Reporter;
+pub use shutdown::Shutdown;
+pub use start::{Function, run};
+pub use status::Status;

@@ -1,0 +1,123 @@
+//! The contract between a trigger, which moves records, and a handler, which answers them.
+//!
+//! Invariant: every record of a batch gets exactly one answer, in the batch's order; a record that
+//! cannot be answered is a failure of its own and never of its batch.
+
+use std::ops::Range;
+
+use millrace_wire::prediction::Source;
+
+/// A record to be answered. It stays where the trigger has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Where it comes from.
+    pub source: Source<'a>,
+    /// Its value.
+    pub value: Option<&'a [u8]>,
+}
+
+/// What a handler works with at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Current {
+    /// The version of the model.
+    pub version: u32,
+    /// The offset of the registry entry that this version comes from, where an alias is followed;
+    /// −1 before the first one.
+    pub registry: Option<i64>,
+}
+
+/// Answers records.
+pub trait Handler {
+    /// Takes over a newer version, if one is waiting. Triggers call it between batches, so that a
+    /// batch is answered by one version.
+    fn refresh(&mut self) -> Current;
+
+    /// Answers every record of the batch.
+    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers);
+}
+
+/// Why a record has no output. The fault is the record's: no retry helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// A short stable code.
+    pub code: &'static str,
+    /// What is wrong, as a sentence.
+    pub message: String,
+}
+
+/// The answers to a batch. All outputs lie in one buffer, which is used again for the next batch.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Headers of every output of the batch.
+    pub headers: Vec<(&'static str, String)>,
+    buffer: Vec<u8>,
+    /// Each answer as its range of the buffer.
+    ranges: Vec<Result<Range<usize>, Refusal>>,
+}
+
+impl Answers {
+    /// Forgets all answers.
+    pub fn clear(&mut self) {
+        self.headers.clear();
+        self.buffer.clear();
+        self.ranges.clear();
+    }
+
+    /// Answers the next record with what `write` appends to the buffer.
+    pub fn output<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let start = self.buffer.len();
+        let result = write(&mut self.buffer);
+        self.ranges.push(Ok(start..self.buffer.len()));
+        result
+    }
+
+    /// Answers the next record with a refusal.
+    pub fn refuse(&mut self, code: &'static str, message: impl Into<String>) {
+        self.ranges.push(Err(Refusal {
+            code,
+            message: message.into(),
+        }));
+    }
+
+    /// The answers in the order of their records: an output's value, or why there is none.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<&[u8], &Refusal>> {
+        self.ranges.iter().map(|answer| match answer {
+            Ok(range) => Ok(&self.buffer[range.clone()]),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    /// How many records were answered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether none was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_keep_the_order_of_their_records() {
+        let mut answers = Answers::default();
+        answers.output(|buffer| buffer.extend_from_slice(b"one"));
+        answers.refuse("size", "too short");
+        answers.output(|buffer| buffer.extend_from_slice(b"three"));
+        let refusal = Refusal {
+            code: "size",
+            message: "too short".to_owned(),
+        };
+        let expected: [Result<&[u8], &Refusal>; 3] = [Ok(b"one"), Err(&refusal), Ok(b"three")];
+        assert!(answers.iter().eq(expected));
+        answers.clear();
+        assert!(answers.is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! The start of every function process: log, specification, parent, signals, HTTP.
+//!
+//! Invariant: when the role's code begins, all of that stands; when it returns, the process ends
+//! with the exit code that [`Failure`] documents.
+
+use std::process::ExitCode;
+
+use millrace_wire::function::{FunctionSpec, VARIABLE};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::readiness::Readiness;
+use crate::shutdown::Shutdown;
+use crate::{http, logs, parent};
+
+/// A started function: what its role's code works with.
+pub struct Function {
+    /// What it shall do.
+    pub spec: FunctionSpec,
+    /// Whether it shall end.
+    pub shutdown: Shutdown,
+    /// What it says at `/readyz`.
+    pub readiness: Readiness,
+    /// For what is asynchronous (the artifact store, acknowledged sends). The role's own code
+    /// runs on the main thread, since Kafka's calls block.
+    pub runtime: Handle,
+}
+
+/// Starts a function process and runs its role's code on the main thread.
+///
+/// The specification comes from the environment variable `MILLRACE_FUNCTION`, the log's level from
+/// `MILLRACE_LOG`. SIGTERM and SIGINT request the [`Shutdown`]; the end of a piped standard input
+/// ends the process at once, since its parent is gone.
+pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
+    let result = logs::start().and_then(|()| start(role));
+    match result {
+        Ok(()) => {
+            tracing::info!("the function ended in order");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            tracing::error!(exit.code = failure.code(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn start(role: impl FnOnce(Function) -> Result<(), Failure>) -> Result<(), Failure> {
+    let spec = specification(std::env::var(VARIABLE).ok().as_deref())?;
+    parent::watch()?;
+    // Two threads: one slow file of the artifact store must not keep a probe from its answer.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
+    let shutdown = Shutdown::default();
+    listen_to_signals(runtime.handle(), &shutdown)?;
+    let readiness = Readiness::default();
+    http::serve(runtime.handle(), &spec.listen, readiness.clone())?;
+    tracing::info!(function.ordinal = spec.ordinal, "the function started");
+    let result = role(Function {
+        spec,
+        shutdown,
+        readiness,
+        runtime: runtime.handle().clone(),
+    });
+    // Work that is still under way there belongs to nobody any more.
+    runtime.shutdown_background();
+    result
+}
+
+fn specification(text: Option<&str>) -> Result<FunctionSpec, Failure> {
+    let text = text.ok_or_else(|| {
+        Failure::Specification(format!(
+            "the environment variable {VARIABLE} is not set: a function is started by Millrace, which puts its specification there"
+        ))
+    })?;
+    FunctionSpec::from_json(text)
+        .map_err(|error| Failure::Specification(format!("{VARIABLE} cannot be read: {error}")))
+}
+
+fn listen_to_signals(runtime: &Handle, shutdown: &Shutdown) -> Result<(), Failure> {
+    let _inside = runtime.enter();
+    for (kind, name) in [
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::interrupt(), "SIGINT"),
+    ] {
+        let mut signals = signal(kind)
+            .map_err(|error| Failure::failed(format!("cannot listen to {name}: {error}")))?;
+        let shutdown = shutdown.clone();
+        runtime.spawn(async move {
+            while signals.recv().await.is_some() {
+                tracing::info!(signal = name, "the function shall end");
+                shutdown.request();
+            }
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn a_missing_or_malformed_specification_is_told_apart() {
+        let missing = specification(None).unwrap_err();
+        assert_eq!(missing.code(), 2);
+        assert!(missing.to_string().contains("is not set"), "{missing}");
+        let malformed = specification(Some(r#"{"format":1,"role":"training"}"#)).unwrap_err();
+        assert_eq!(malformed.code(), 2);
+        assert!(malformed.to_string().contains("control"), "{malformed}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Kafka and `millrace up` as child processes, started and ended in order.
+//!
+//! Both are in process groups of their own: Ctrl-C at the terminal reaches the demo alone, which
+//! ends Millrace first and Kafka when nobody needs it any more.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a server may take to answer.
+const START: Duration = Duration::from_mins(1);
+/// How long a server may take to end.
+const END: Duration = Duration::from_secs(30);
+/// The variable that names somebody's own broker.
+const BOOTSTRAP: &str = "MILLRACE_KAFKA__BOOTSTRAP_SERVERS";
+
+/// Everything that the demo needs, running.
+pub struct Stack {
+    millrace: Child,
+    kafka: Option<Child>,
+    place: Place,
+    folder: PathBuf,
+    // Removed with all data at the end; none where the data stay.
+    temporary: Option<TempDir>,
+}
+
+/// Where everything is.
+#[derive(Clone)]
+pub struct Place {
+    /// The API's address.
+    pub url: String,
+    /// The broker's address.
+    pub bootstrap: String,
+    /// Whether the broker is somebody's own, and may hold topics of earlier runs.
+    pub is_foreign: bool,
+}
+
+impl Stack {
+    /// Starts Kafka, unless the environment names a broker, and Millrace.
+    pub async fn start(keep: bool) -> Result<Self> {
+        let temporary = if keep {
+            None
+        } else {
+            Some(
+                tempfile::Builder::new()
+                    .prefix("millrace-demo-")
+                    .tempdir()?,
+            )
+        };
+        let folder = match &temporary {
+            Some(folder) => folder.path().to_owned(),
+            None => std::env::current_dir()?.join(".millrace"),
+        };
+        std::fs::create_dir_all(&folder)?;
+        let own = std::env::var(BOOTSTRAP).ok();
+        let (kafka, bootstrap) = if let Some(bootstrap) = own {
+            (None, bootstrap)
+        } else {
+            let (child, bootstrap) = step("Kafka", start_kafka(&folder)).await?;
+            (Some(child), bootstrap)
+        };
+        let (millrace, url) = step("Millrace", start_millrace(&folder, &bootstrap)).await?;
+        let place = Place {
+            url,
+            bootstrap,
+            is_foreign: kafka.is_none(),
+        };
+        Ok(Self {
+            millrace,
+            kafka,
+            place,
+            folder,
+            temporary,
+        })
+    }
+
+    /// Where everything is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Waits for a server to end by itself, which is always an error.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        let kafka = async {
+            match &mut self.kafka {
+                Some(kafka) => kafka.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            status = self.millrace.wait() => anyhow!("millrace up has ended: {status:?}"),
+            status = kafka => anyhow!("Kafka has ended: {status:?}"),
+        }
+    }
+
+    /// The last lines of Millrace's log, for an error report.
+    pub fn logs(&self) -> String {
+        last_lines(&self.folder.join("millrace.log"), 40)
+    }
+
+    /// Ends Millrace, then Kafka, and removes the data.
+    pub async fn stop(mut self) -> Result<()> {
+        end("Millrace", &mut self.millrace).await?;
+        if let Some(kafka) = &mut self.kafka {
+            end("Kafka", kafka).await?;
+        }
+        if let Some(temporary) = self.temporary.take() {
+            temporary.close()?;
+        }
+        Ok(())
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn start_kafka(folder: &Path) -> Result<(Child, String)> {
+    let port = free_port()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/kafka/broker");
+    let mut child = Command::new(script)
+        .arg(folder.join("kafka"))
+        .arg(port.to_string())
+        .stdin(Stdio::piped())
+        .stdout(File::create(folder.join("kafka.log"))?)
+        .stderr(File::create(folder.join("kafka.err"))?)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .context("the broker's script cannot be run")?;
+    let begun = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if let Some(status) = child.try_wait()? {
+            bail!(
+                "Kafka did not start ({status}):\n{}",
+                last_lines(&folder.join("kafka.err"), 20)
+            );
+        }
+        if begun.elapsed() > START {
+            bail!("Kafka did not open its port within {} s", START.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok((child, format!("127.0.0.1:{port}")))
+}
+
+async fn start_millrace(folder: &Path, bootstrap: &str) -> Result<(Child, String)> {
+    let binary = std::env::current_exe()?.with_file_name("millrace");
+    // The usual port, so that the playground is where the README says, unless it is taken.
+    let port = match TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)) {
+        Ok(_) => 8080,
+        Err(_) => free_port()?,
+    };
+    let address = format!("127.0.0.1:{port}");
+    let log = File::create(folder.join("millrace.log"))?;
+    let mut child = Command::new(&binary)
+        .arg("up")
+        .env(BOOTSTRAP, bootstrap)
+        .env("MILLRACE_HTTP__LISTEN", &address)
+        .env("MILLRACE_DATA__FOLDER", folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} cannot be run", binary.display()))?;
+    let url = format!("http://{address}");
+    let begun = Instant::now();
+    while !is_ready(&url).await {
+        if let Some(status) = child.try_wait()? {
+            bail!(
+                "Millrace did not start ({status}):\n{}",
+                last_lines(&folder.join("millrace.log"), 20)
+            );
+        }
+        if begun.elapsed() > START {
+            bail!(
+                "Millrace was not ready within {} s:\n{}",
+                START.as_secs(),
+                last_lines(&folder.join("millrace.log"), 20)
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok((child, url))
+}
+
+async fn is_ready(url: &str) -> bool {
+    let answer = reqwest::get(format!("{url}/readyz")).await;
+    answer.is_ok_and(|answer| answer.status().is_success())
+}
+
+/// SIGTERM, then SIGKILL for what does not end.
+async fn end(name: &str, child: &mut Child) -> Result<()> {
+    if let Some(id) = child.id() {
+        let asked = Command::new("kill").arg(id.to_string()).status().await?;
+        if !asked.success() {
+            // It has ended in this moment, which wait() below finds.
+            eprintln!("{name} was gone already");
+        }
+    }
+    if tokio::time::timeout(END, child.wait()).await.is_err() {
+        child.kill().await?;
+        bail!(
+            "{name} did not end within {} s and was killed",
+            END.as_secs()
+        );
+    }
+    Ok(())
+}
+
+async fn step<T>(name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let begun = Instant::now();
+    let result = work.await?;
+    println!("{name:<12} up in {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(result)
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn last_lines(file: &Path, count: usize) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

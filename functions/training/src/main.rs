@@ -1,2 +1,66 @@
-//! millrace-training.
-fn main() {}
+//! `millrace-training`: a process of the training pool.
+
+mod batch;
+mod checkpoint;
+mod control;
+mod dataset;
+mod dead_letter;
+mod failure;
+mod handler;
+mod lane;
+mod patience;
+mod pool;
+mod report;
+mod score;
+mod segment;
+mod shape;
+#[cfg(test)]
+mod testing;
+mod trainer;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::Utc;
+use millrace_artifacts::Store;
+use millrace_runtime::{Failure, Function, Reporter};
+use millrace_wire::function::Role;
+
+use crate::handler::Handler;
+
+/// Names the file of ONNX Runtime.
+const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
+
+fn main() -> ExitCode {
+    millrace_runtime::run(|function| start(&function))
+}
+
+fn start(function: &Function) -> Result<(), Failure> {
+    let Role::Training(pool) = &function.spec.role else {
+        return Err(Failure::Specification(
+            "this program trains, and the specification is for another role".to_owned(),
+        ));
+    };
+    let library = std::env::var_os(LIBRARY)
+        .map(PathBuf::from)
+        .ok_or_else(|| {
+            Failure::Specification(format!(
+                "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime"
+            ))
+        })?;
+    millrace_engine::load(&library).map_err(|error| Failure::Specification(error.to_string()))?;
+    let store = function
+        .runtime
+        .block_on(Store::open(&function.spec.artifacts))
+        .map_err(Failure::failed)?;
+    let reporter = Reporter::start(&function.spec.control)?;
+    let handler = Handler {
+        store,
+        reporter,
+        readiness: function.readiness.clone(),
+        shutdown: function.shutdown.clone(),
+        runtime: function.runtime.clone(),
+        now: Utc::now,
+    };
+    pool::run(function, pool, handler)
+}

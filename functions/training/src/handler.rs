@@ -1,0 +1,294 @@
+//! One training from its command to its end.
+//!
+//! Whatever this process is interrupted in, doing the same again elsewhere ends
+//! the same way; what is said twice has the same id.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use millrace_artifacts::{Error as ArtifactError, Store, digest_of};
+use millrace_kafka::Connection;
+use millrace_onnx::{Error as OnnxError, Loss, Model, Optimizer, StepGraph, StepOptions};
+use millrace_runtime::{Readiness, Reporter, Shutdown};
+use millrace_wire::event::{Body, Epoch};
+use millrace_wire::training::{self, TrainingSpec};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::control::Control;
+use crate::failure::{Failure, Stop};
+use crate::patience::Patience;
+use crate::report::{self, Report};
+use crate::segment;
+use crate::shape::Shapes;
+use crate::trainer::{Trainer, Watch};
+
+/// The least time between two checkpoints: what a killed process loses.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
+/// Writing checkpoints takes at most one part in so many of the time.
+const CHECKPOINT_SHARE: u32 = 20;
+/// The condition of readiness that a training's cluster is.
+const CONDITION: &str = "segment";
+
+/// What trainings need of their process.
+#[derive(Clone)]
+pub struct Handler {
+    /// Models, versions and checkpoints.
+    pub store: Store,
+    /// Where events go.
+    pub reporter: Reporter,
+    /// What the process says of itself.
+    pub readiness: Readiness,
+    /// Whether the process shall end.
+    pub shutdown: Shutdown,
+    /// Runs what is asynchronous.
+    pub runtime: Handle,
+    /// The clock.
+    pub now: fn() -> DateTime<Utc>,
+}
+
+/// How the work on a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The training is over, and that is known.
+    Ended,
+    /// The training goes on elsewhere.
+    Interrupted,
+}
+
+impl Handler {
+    /// Runs a training to its end, or until it shall stop.
+    pub fn run(&self, spec: &TrainingSpec, control: &Control) -> Outcome {
+        let report = Report::new(self.reporter.clone(), spec.id, self.now);
+        let result = self.train(spec, control, &report);
+        self.readiness.met(CONDITION);
+        let body = match result {
+            Ok(succeeded) => succeeded,
+            Err(Stop::Failed(failure)) => report::failed(failure),
+            Err(Stop::Cancelled) => Body::TrainingCancelled,
+            Err(Stop::Interrupted) => {
+                tracing::info!(training.id = %spec.id, "the training is interrupted");
+                return Outcome::Interrupted;
+            }
+        };
+        if !report.ended(body, &self.shutdown) {
+            return Outcome::Interrupted;
+        }
+        let name = checkpoint::name(spec.id);
+        if let Err(error) = self.runtime.block_on(self.store.delete_object(&name)) {
+            tracing::warn!(training.id = %spec.id, %error, "a checkpoint is left behind");
+        }
+        Outcome::Ended
+    }
+
+    /// A command that nobody can read is a training that fails, where it at
+    /// least says which.
+    pub fn refuse(&self, training: Uuid, reason: String) -> Outcome {
+        let report = Report::new(self.reporter.clone(), training, self.now);
+        let failure = Failure::new("command", reason);
+        if report.ended(report::failed(failure), &self.shutdown) {
+            Outcome::Ended
+        } else {
+            Outcome::Interrupted
+        }
+    }
+
+    fn train(&self, spec: &TrainingSpec, control: &Control, report: &Report) -> Result<Body, Stop> {
+        control.check()?;
+        let model = self.model(spec)?;
+        let graph =
+            StepGraph::build(&model, &options(spec)).map_err(|error| graph_failure(&error))?;
+        let shapes = Shapes::new(&graph, spec.hyperparameters.loss, &spec.format, &spec.label)?;
+        let connection = Connection::new(&spec.connection);
+        self.readiness.kafka(CONDITION, &connection);
+        let patience = Patience::new(control, report);
+        let keeper = Keeper::new(self, spec);
+        let checkpoint = keeper.load();
+        // The first checkpoint is written once all dead letters are.
+        let with_dead_letters = checkpoint.is_none();
+        let target = shapes.target.clone();
+        let dataset = segment::read(spec, &connection, target, with_dead_letters, &patience)?;
+        self.readiness.met(CONDITION);
+        report.started(&dataset);
+        for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
+            report.epoch_again(epoch);
+        }
+        let mut watch = Watching {
+            control,
+            report,
+            keeper,
+        };
+        let mut trainer = Trainer::new(
+            &graph,
+            shapes,
+            &dataset,
+            &spec.hyperparameters,
+            spec.seed,
+            checkpoint,
+        )?;
+        trainer.train(&mut watch)?;
+        let result = trainer.finish()?;
+        let file = model
+            .with_parameters(&result.parameters)
+            .map_err(|error| Failure::new("model-invalid", error.to_string()))?
+            .encode();
+        let stored = self
+            .runtime
+            .block_on(self.store.put_bytes(file.into()))
+            .map_err(|error| Failure::artifact("the new version can't be stored", &error))?;
+        // A wish that came in the meantime still counts: nothing has been said yet.
+        control.check()?;
+        Ok(Body::TrainingSucceeded {
+            digest: stored.digest,
+            size: stored.size,
+            metrics: result.metrics,
+        })
+    }
+
+    fn model(&self, spec: &TrainingSpec) -> Result<Model, Failure> {
+        let bytes = self
+            .runtime
+            .block_on(self.store.get_bytes(&spec.version.digest))
+            .map_err(|error| {
+                let what = format!(
+                    "version {} of the model {} can't be read",
+                    spec.version.version, spec.model
+                );
+                Failure::artifact(&what, &error)
+            })?;
+        Model::decode(bytes).map_err(|error| Failure::new("model-invalid", error.to_string()))
+    }
+}
+
+fn options(spec: &TrainingSpec) -> StepOptions {
+    StepOptions {
+        loss: match spec.hyperparameters.loss {
+            training::Loss::CrossEntropy => Loss::CrossEntropy,
+            training::Loss::MeanSquaredError => Loss::MeanSquaredError,
+        },
+        optimizer: match spec.hyperparameters.optimizer {
+            training::Optimizer::Sgd => Optimizer::Sgd,
+            training::Optimizer::Momentum { momentum } => Optimizer::Momentum {
+                momentum: momentum.into(),
+            },
+            training::Optimizer::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            } => Optimizer::Adam {
+                beta1: beta1.into(),
+                beta2: beta2.into(),
+                epsilon: epsilon.into(),
+            },
+        },
+        prediction: None,
+    }
+}
+
+fn graph_failure(error: &OnnxError) -> Failure {
+    let code = match error {
+        OnnxError::NotTrainable(_) => "model-not-trainable",
+        _ => "model-invalid",
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// Keeps a training's checkpoint.
+struct Keeper<'a> {
+    handler: &'a Handler,
+    spec: &'a TrainingSpec,
+    /// The digest of the specification, by which a checkpoint is known.
+    digest: String,
+    next: Instant,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(handler: &'a Handler, spec: &'a TrainingSpec) -> Self {
+        // Connections may change in between (another address, another secret): they don't count.
+        let mut identity = spec.clone();
+        identity.connection.clear();
+        let identity = serde_json::to_vec(&identity).expect("a wire type always serialises");
+        Self {
+            handler,
+            spec,
+            digest: digest_of(&identity),
+            next: Instant::now(),
+        }
+    }
+
+    /// The checkpoint, where there is one of use.
+    fn load(&self) -> Option<Checkpoint> {
+        let name = checkpoint::name(self.spec.id);
+        let id = self.spec.id;
+        let bytes = match self
+            .handler
+            .runtime
+            .block_on(self.handler.store.get_object(&name))
+        {
+            Ok(bytes) => bytes,
+            Err(ArtifactError::NotFound(_)) => return None,
+            Err(error) => {
+                tracing::warn!(training.id = %id, %error, "the checkpoint can't be read: the training starts anew");
+                return None;
+            }
+        };
+        match Checkpoint::decode(&bytes, &self.digest) {
+            Ok(checkpoint) => {
+                let Progress { epoch, step, .. } = checkpoint.progress;
+                tracing::info!(training.id = %id, training.epoch = epoch, training.step = step, "the training goes on from its checkpoint");
+                Some(checkpoint)
+            }
+            Err(reason) => {
+                tracing::warn!(training.id = %id, reason, "the checkpoint is of no use: the training starts anew");
+                None
+            }
+        }
+    }
+
+    fn save(&mut self, bytes: Bytes) {
+        let name = checkpoint::name(self.spec.id);
+        let started = Instant::now();
+        let saved = self
+            .handler
+            .runtime
+            .block_on(self.handler.store.put_object(&name, bytes));
+        // The training itself needs no checkpoint: the next one may succeed.
+        if let Err(error) = saved {
+            tracing::warn!(training.id = %self.spec.id, %error, "no checkpoint could be written");
+        }
+        let pause = CHECKPOINT_INTERVAL.max(started.elapsed() * CHECKPOINT_SHARE);
+        self.next = Instant::now() + pause;
+    }
+}
+
+/// Looks on while a training runs.
+struct Watching<'a> {
+    control: &'a Control,
+    report: &'a Report,
+    keeper: Keeper<'a>,
+}
+
+impl Watch for Watching<'_> {
+    fn check(&self) -> Result<(), Stop> {
+        self.control.check()
+    }
+
+    fn trained(&mut self, records: usize) {
+        metrics::counter!("millrace_training_records_total").increment(records as u64);
+        metrics::counter!("millrace_training_steps_total").increment(1);
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.report.epoch(epoch);
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        Instant::now() >= self.keeper.next
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        self.keeper.save(checkpoint.encode(&self.keeper.digest));
+    }
+}

@@ -1,0 +1,324 @@
+//! The training itself: epochs of mini-batches through the step graph.
+//!
+//! What comes out depends on the model, the records, the hyper-parameters and
+//! the seed alone: not on the time, not on threads, and not on where the
+//! training was interrupted.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use millrace_engine::{
+    Carried, Data, Error as EngineError, Outputs, Session, SessionOptions, Slice, StepSession,
+    Tensor, View,
+};
+use millrace_onnx::StepGraph;
+use millrace_onnx::step::names;
+use millrace_wire::event::Epoch;
+use millrace_wire::split::shuffle;
+use millrace_wire::training::Hyperparameters;
+
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::dataset::Dataset;
+use crate::failure::{Failure, Stop};
+use crate::score::{Score, correct};
+use crate::shape::Shapes;
+
+/// Threads of one step. A pool runs as many trainings at once as it has
+/// partitions; small models gain little from a second thread.
+const THREADS: usize = 1;
+/// Records that one evaluation takes at once.
+const EVALUATION_BATCH: usize = 256;
+
+/// Who looks on while a training runs.
+pub trait Watch {
+    /// An error once the training shall stop.
+    fn check(&self) -> Result<(), Stop>;
+    /// Steps were made on so many records.
+    fn trained(&mut self, records: usize);
+    /// An epoch ended.
+    fn epoch(&mut self, epoch: &Epoch);
+    /// Whether a checkpoint should be written now.
+    fn wants_checkpoint(&self) -> bool;
+    /// Writes a checkpoint. One that can't be written is the watcher's sorrow.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint);
+}
+
+/// A training under way.
+pub struct Trainer<'a> {
+    graph: &'a StepGraph,
+    dataset: &'a Dataset,
+    hyperparameters: &'a Hyperparameters,
+    seed: u64,
+    shapes: Shapes,
+    steps: StepSession,
+    evaluation: Session,
+    progress: Progress,
+}
+
+impl<'a> Trainer<'a> {
+    /// Gets ready to train, from a checkpoint where there is one.
+    pub fn new(
+        graph: &'a StepGraph,
+        shapes: Shapes,
+        dataset: &'a Dataset,
+        hyperparameters: &'a Hyperparameters,
+        seed: u64,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Self, Failure> {
+        let mut steps = StepSession::from_bytes(&graph.step.encode(), THREADS, &carried(graph))
+            .map_err(|error| refused(&error))?;
+        let options = SessionOptions {
+            threads: THREADS,
+            flush_to_zero: true,
+        };
+        let evaluation = Session::from_bytes(&graph.evaluation.encode(), &options)
+            .map_err(|error| refused(&error))?;
+        let mut progress = Progress::default();
+        if let Some(checkpoint) = checkpoint {
+            steps
+                .import(&checkpoint.tensors)
+                .map_err(|error| refused(&error))?;
+            progress = checkpoint.progress;
+        }
+        Ok(Self {
+            graph,
+            dataset,
+            hyperparameters,
+            seed,
+            shapes,
+            steps,
+            evaluation,
+            progress,
+        })
+    }
+
+    /// Trains to the end of the last epoch.
+    pub fn train(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+        let size = self.hyperparameters.batch_size.max(1) as usize;
+        let mut batch = Batch::new(self.dataset, size.min(self.dataset.train.len()));
+        while self.progress.epoch < self.hyperparameters.epochs {
+            let order = self.order();
+            let started = Instant::now();
+            let mut records = 0;
+            for indices in order.chunks(size).skip(self.progress.batch as usize) {
+                if let Err(stop) = watch.check() {
+                    if stop == Stop::Interrupted {
+                        watch.checkpoint(&self.checkpoint()?);
+                    }
+                    return Err(stop);
+                }
+                if watch.wants_checkpoint() {
+                    watch.checkpoint(&self.checkpoint()?);
+                }
+                batch.fill(self.dataset, indices);
+                self.step(&batch)?;
+                watch.trained(indices.len());
+                records += indices.len();
+            }
+            let epoch = self.end_epoch(records, started)?;
+            watch.epoch(&epoch);
+        }
+        Ok(())
+    }
+
+    /// The order of the training part in the epoch under way.
+    fn order(&self) -> Vec<u32> {
+        // Every epoch begins with the same order, so that none depends on the ones before it.
+        let mut order = self.dataset.train.clone();
+        let epoch = u64::from(self.progress.epoch) + 1;
+        // An odd constant spreads neighbouring epochs over all seeds (the golden ratio of 2^64).
+        let seed = self.seed ^ epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        shuffle(&mut order, seed);
+        order
+    }
+
+    fn step(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let rate = [self.hyperparameters.learning_rate];
+        let number = self.progress.step + 1;
+        let step = [i64::try_from(number).unwrap_or(i64::MAX)];
+        let outputs = self
+            .steps
+            .step(&[
+                (&self.shapes.input, batch.rows(&self.shapes.row)),
+                (names::LABELS, batch.labels(&self.shapes.label)),
+                (names::LEARNING_RATE, View::new([], Slice::F32(&rate))),
+                (names::STEP, View::new([], Slice::I64(&step))),
+            ])
+            .map_err(|error| failed(&error))?;
+        let loss = add(&mut self.progress.score, &outputs, batch)?;
+        if !loss.is_finite() {
+            return Err(Failure::new(
+                "loss-not-finite",
+                format!(
+                    "the loss is {loss} at step {number}, in epoch {} of {}: lower the learning rate, \
+                     or bring the inputs nearer to 1",
+                    self.progress.epoch + 1,
+                    self.hyperparameters.epochs
+                ),
+            ));
+        }
+        self.progress.step = number;
+        self.progress.batch += 1;
+        Ok(())
+    }
+
+    /// Closes the epoch under way; `records` were trained since `started`.
+    fn end_epoch(&mut self, records: usize, started: Instant) -> Result<Epoch, Failure> {
+        let seconds = started.elapsed().as_secs_f64().max(1e-9);
+        let mut metrics = BTreeMap::new();
+        self.progress.score.write("", &mut metrics);
+        let part = &self.dataset.validation;
+        self.evaluate("validation_", part, &mut metrics)?;
+        #[allow(clippy::cast_precision_loss, reason = "fewer than 2^32 records")]
+        let records_per_second = records as f64 / seconds;
+        let epoch = Epoch {
+            epoch: self.progress.epoch + 1,
+            epochs: self.hyperparameters.epochs,
+            step: self.progress.step,
+            records_per_second,
+            metrics,
+        };
+        self.progress.epoch += 1;
+        self.progress.batch = 0;
+        self.progress.score = Score::default();
+        self.progress.history.push(epoch.clone());
+        Ok(epoch)
+    }
+
+    /// Judges the parameters by a part of the records.
+    fn evaluate(
+        &mut self,
+        prefix: &str,
+        part: &[u32],
+        metrics: &mut BTreeMap<String, f64>,
+    ) -> Result<(), Failure> {
+        let mut score = Score::default();
+        let mut batch = Batch::new(self.dataset, EVALUATION_BATCH.min(part.len()));
+        for indices in part.chunks(EVALUATION_BATCH) {
+            batch.fill(self.dataset, indices);
+            let outputs = self
+                .steps
+                .evaluate(
+                    &mut self.evaluation,
+                    &[
+                        (&self.shapes.input, batch.rows(&self.shapes.row)),
+                        (names::LABELS, batch.labels(&self.shapes.label)),
+                    ],
+                )
+                .map_err(|error| failed(&error))?;
+            let loss = add(&mut score, &outputs, &batch)?;
+            if !loss.is_finite() {
+                return Err(Failure::new(
+                    "loss-not-finite",
+                    format!(
+                        "the {prefix}loss is {loss} after step {}: lower the learning rate",
+                        self.progress.step
+                    ),
+                ));
+            }
+        }
+        score.write(prefix, metrics);
+        Ok(())
+    }
+
+    /// All that is needed to go on from here.
+    fn checkpoint(&self) -> Result<Checkpoint, Failure> {
+        Ok(Checkpoint {
+            progress: self.progress.clone(),
+            tensors: self.steps.export().map_err(|error| failed(&error))?,
+        })
+    }
+
+    /// The trained parameters by name, and the metrics of the last epoch with
+    /// those of the test part.
+    pub fn finish(mut self) -> Result<Trained, Failure> {
+        let mut metrics = match self.progress.history.last() {
+            Some(epoch) => epoch.metrics.clone(),
+            None => BTreeMap::new(),
+        };
+        let part = &self.dataset.test;
+        self.evaluate("test_", part, &mut metrics)?;
+        let mut parameters = BTreeMap::new();
+        for (name, tensor) in self.steps.export().map_err(|error| failed(&error))? {
+            let is_parameter = |parameter: &millrace_onnx::Parameter| parameter.name == name;
+            if let Data::F32(numbers) = tensor.data
+                && self.graph.parameters.iter().any(is_parameter)
+            {
+                if !numbers.iter().all(|number| number.is_finite()) {
+                    return Err(Failure::new(
+                        "loss-not-finite",
+                        format!(
+                            "the last step, {}, left numbers in `{name}` that are not finite: \
+                             lower the learning rate",
+                            self.progress.step
+                        ),
+                    ));
+                }
+                parameters.insert(name, numbers);
+            }
+        }
+        Ok(Trained {
+            parameters,
+            metrics,
+        })
+    }
+}
+
+/// What a training has made.
+pub struct Trained {
+    /// The parameters by name.
+    pub parameters: BTreeMap<String, Vec<f32>>,
+    /// Final metrics by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Adds a run's loss and hits to a score, and returns the loss.
+fn add(score: &mut Score, outputs: &Outputs<'_>, batch: &Batch) -> Result<f32, Failure> {
+    let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
+    let loss = loss.as_f32().and_then(|loss| loss.first().copied());
+    let loss = loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))?;
+    let correct = match batch.classes() {
+        None => None,
+        Some(classes) => {
+            let prediction = outputs
+                .get(names::PREDICTION)
+                .map_err(|error| failed(&error))?;
+            correct(&prediction, classes)
+        }
+    };
+    score.add(batch.len(), loss, correct);
+    Ok(loss)
+}
+
+/// What steps hand on: parameters as the model has them, state of zeros.
+fn carried(graph: &StepGraph) -> Vec<Carried> {
+    let parameters = graph.parameters.iter().map(|parameter| Carried {
+        input: parameter.name.clone(),
+        output: parameter.output(),
+        initial: Tensor {
+            shape: parameter.dims.clone(),
+            data: Data::F32(parameter.initial.clone()),
+        },
+    });
+    let slots = graph.slots.iter().map(|slot| Carried {
+        input: slot.name.clone(),
+        output: slot.output(),
+        initial: Tensor {
+            data: Data::F32(vec![0.0; slot.dims.iter().product()]),
+            shape: slot.dims.clone(),
+        },
+    });
+    parameters.chain(slots).collect()
+}
+
+fn refused(error: &EngineError) -> Failure {
+    Failure::new(
+        "model-refused",
+        format!("the model can't be trained here: {error}"),
+    )
+}
+
+fn failed(error: &EngineError) -> Failure {
+    Failure::new("model-run", format!("a training step failed: {error}"))
+}

@@ -1,7 +1,6 @@
 //! A server that ends with the process that started it.
 
 use std::ffi::OsStr;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -33,8 +32,6 @@ impl Tied {
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file just opened"))
             .stderr(log)
-            // Ctrl-C at the terminal must not end the wrapper before it has cleaned up.
-            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", script.display()));
         let pipe = wrapper.stdin.take();

@@ -2,7 +2,6 @@
 //! script watches the pipe that is its standard input.
 
 use std::fs;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -43,7 +42,6 @@ impl Broker {
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("a file just opened"))
             .stderr(output)
-            .process_group(0)
             .spawn()
             .expect("the broker's script can be run");
         self.child = Some(child);

@@ -1,0 +1,61 @@
+# Everything that one does with a checkout. `make help` lists the targets; the work is done by the scripts
+# in infra/setup and by tests/run, which can be run by hand as well.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+MILLRACE_CACHE ?= $(HOME)/.cache/millrace
+export MILLRACE_CACHE
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+bin = $(CARGO_TARGET_DIR)/debug
+
+# What the set-up has brought, unless the caller names another.
+ifeq ($(shell uname -s),Darwin)
+MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.1.31.1.dylib
+else
+MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so.1.31.1
+endif
+export MILLRACE_ONNXRUNTIME__LIBRARY
+
+.PHONY: help demo up test bench setup build web sdl fmt lint clean distclean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: setup build ## Train a model from one Kafka topic and predict on another
+	@$(bin)/digits-demo
+
+up: setup build ## The same without the job: everything runs on this machine until Ctrl-C
+	@$(bin)/digits-demo --no-job
+
+test: ## Check everything: format, lints, documentation, tests on a real Kafka
+	@infra/setup/run test
+	@tests/run
+
+bench: setup build ## Measure, beside the limits of the same run
+	@cargo build --locked --release --workspace
+	@$(CARGO_TARGET_DIR)/release/millrace-bench
+
+setup: ## Bring what is needed into the cache folder
+	@infra/setup/run
+
+build: setup ## Build the binaries
+	@infra/setup/build
+
+web: ## Build the pages that the API serves
+	@infra/setup/web
+
+sdl: build ## Write schema/schema.graphql anew from the code
+	@$(bin)/millrace schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Look for faults that a compiler lets pass
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+clean: ## Remove what was built; what was downloaded stays
+	@cargo clean --quiet
+	@rm -rf api/web/node_modules api/web/dist tests/bench/results .millrace
+
+distclean: clean ## Remove the cache folder as well
+	rm -rf "$(MILLRACE_CACHE)"

@@ -3,7 +3,7 @@
 //! Nothing here runs a model in earnest, reads Kafka or waits: the input is bytes, readers and paths, the output is bytes.
 //! What this library makes runs on any ONNX Runtime, since it uses standard operators only.
 //!
-//! - [`Model`] is a model in memory, [`inspect`] looks at a file of any size, [`external`] makes a file self-contained.
+//! - [`Model`] is a model in memory, [`inspect()`] looks at a file of any size, [`external`] makes a file self-contained.
 //! - [`layers`] builds a model from a description.
 //! - [`check`](fn@check) says whether a model can be trained, [`StepGraph`] is the training step.
 //! - [`evaluate`](fn@evaluate) is the reference that gradients are held against.

@@ -1,2 +1,75 @@
-//! millrace-inference.
-fn main() {}
+//! `millrace-inference`: a replica of an inference. It reads its partitions of the input topic,
+//! answers each record with one version of a model, and follows that model's alias.
+
+mod encode;
+mod follow;
+mod handler;
+mod load;
+mod model;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use millrace_runtime::{Failure, Function, Reporter, Status, poll, run};
+use millrace_wire::function::{InferenceSpec, Role};
+
+use crate::handler::Predictor;
+use crate::load::Loader;
+
+/// The variable that names ONNX Runtime's library.
+const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
+
+fn main() -> ExitCode {
+    run(|function| infer(&function))
+}
+
+fn infer(function: &Function) -> Result<(), Failure> {
+    let Role::Inference(spec) = &function.spec.role else {
+        return Err(Failure::Specification(
+            "the specification is not one of an inference: start the binary of its role".to_owned(),
+        ));
+    };
+    load_library()?;
+    function
+        .readiness
+        .unmet("model", "no version of the model is loaded yet");
+    let reporter = Reporter::start(&function.spec.control)?;
+    let status = Status::new(
+        spec.id,
+        function.spec.ordinal,
+        reporter,
+        function.readiness.clone(),
+    );
+    let Some(mut predictor) = predictor(function, spec, &status)? else {
+        return Ok(());
+    };
+    function.readiness.met("model");
+    poll::run(function, spec, &status, &mut predictor)
+}
+
+/// Loads the version to begin with; nothing where the function shall end first.
+fn predictor(
+    function: &Function,
+    spec: &InferenceSpec,
+    status: &Status,
+) -> Result<Option<Predictor>, Failure> {
+    let loader = Loader::open(function, spec)?;
+    let first = match &spec.alias {
+        None => loader
+            .persist(&spec.version, status, &function.shutdown)
+            .map(|model| (model, None)),
+        Some(alias) => follow::start(function, spec, alias, &loader, status)?
+            .map(|(model, following)| (model, Some(following))),
+    };
+    Ok(first.map(|(model, following)| Predictor::new(spec, model, following)))
+}
+
+fn load_library() -> Result<(), Failure> {
+    let library = std::env::var_os(LIBRARY).ok_or_else(|| {
+        Failure::Specification(format!(
+            "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime's library"
+        ))
+    })?;
+    millrace_engine::load(&PathBuf::from(library))
+        .map_err(|error| Failure::Specification(error.to_string()))
+}

@@ -187,6 +187,22 @@ impl Admin {
         })
     }
 
+    /// How many partitions a topic has. Asks for less, and so needs fewer rights, than
+    /// [`Admin::describe_topic`].
+    pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
+        check_topic(topic)?;
+        let answer = self
+            .native()
+            .describe_topic(topic, REQUEST_TIMEOUT)
+            .map_err(|failure| {
+                Step::new("describe the topic")
+                    .topic(topic)
+                    .failure(&failure)
+            })?;
+        self.answered();
+        Ok(to_i32(answer.partitions))
+    }
+
     /// Fails with [`Error::TopicRecreated`] unless the topic has this id.
     pub fn check_topic_id(&self, topic: &str, expected: &str) -> Result<(), Error> {
         check_topic(topic)?;

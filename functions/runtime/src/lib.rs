@@ -8,6 +8,7 @@ pub mod handler;
 mod http;
 mod logs;
 mod parent;
+pub mod poll;
 mod readiness;
 pub mod registry;
 mod report;

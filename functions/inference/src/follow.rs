@@ -1,0 +1,218 @@
+//! Follows an alias: loads what it points at beside the version that answers, and hands it over.
+//!
+//! Invariant: the version that answers stays until a newer one is ready; one that cannot be loaded
+//! is reported and tried again, and never takes its place.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use millrace_runtime::registry::{Entry, Target};
+use millrace_runtime::{Failure, Function, Registry, Shutdown, Status};
+use millrace_wire::function::InferenceSpec;
+use millrace_wire::registry::{Version, key};
+
+use crate::load::{Loader, first_pause, longer, recovered};
+use crate::model::Model;
+
+/// How long one look at the registry waits, which bounds how late the end is noticed.
+const LOOK: Duration = Duration::from_millis(500);
+/// What is said while an older version goes on answering.
+const MEANWHILE: &str = "the version before it goes on answering";
+
+const UNREACHABLE: &str = "registry-unreachable";
+const REMOVED: &str = "alias-removed";
+const UNREADABLE: &str = "registry-unreadable";
+
+/// What waits to be taken over: a version, or only the news that the same one stays under a newer
+/// entry of the registry.
+pub(crate) struct Handover {
+    /// The registry entry's offset.
+    pub(crate) registry: i64,
+    /// The version, where it is another one.
+    pub(crate) model: Option<Model>,
+}
+
+/// The handler's end of a followed alias.
+pub(crate) struct Following {
+    /// The registry entry that the first version comes from; −1 where it comes from none.
+    pub(crate) registry: i64,
+    waiting: Waiting,
+}
+
+type Waiting = Arc<Mutex<Option<Handover>>>;
+
+impl Following {
+    /// What waits to be taken over, if anything does.
+    pub(crate) fn take(&self) -> Option<Handover> {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// Waits for the registry, loads what the alias points at, and starts to follow it. Nothing where
+/// the function shall end first.
+pub(crate) fn start(
+    function: &Function,
+    spec: &InferenceSpec,
+    alias: &str,
+    loader: &Loader,
+    status: &Status,
+) -> Result<Option<(Model, Following)>, Failure> {
+    let shutdown = &function.shutdown;
+    let key = key(&spec.project, &spec.model, alias);
+    let registry = Registry::follow(&function.spec.control, key, shutdown)?;
+    let Some(entry) = first_entry(&registry, status, shutdown) else {
+        return Ok(None);
+    };
+    let pointed = match &entry.target {
+        Target::Version(pointer) => Some(&pointer.version),
+        Target::Nothing | Target::Unreadable(_) => None,
+    };
+    // The entry that the first version comes from is known only where it is the alias's own.
+    let (model, version, seen) = match pointed.map(|version| (version, loader.load(version))) {
+        Some((version, Ok(model))) => (model, version.clone(), Some(entry.offset)),
+        other => {
+            if let Some((_, Err(fault))) = other {
+                fault.report(status, "the version that the inference began with answers");
+            }
+            let Some(model) = loader.persist(&spec.version, status, shutdown) else {
+                return Ok(None);
+            };
+            (model, spec.version.clone(), None)
+        }
+    };
+    let waiting = Waiting::default();
+    let follower = Follower {
+        registry,
+        loader: loader.clone(),
+        status: status.clone(),
+        shutdown: shutdown.clone(),
+        waiting: Arc::clone(&waiting),
+        version,
+        seen,
+    };
+    thread::Builder::new()
+        .name("follow".to_owned())
+        .spawn(move || follower.run())
+        .map_err(|error| Failure::failed(format!("cannot start to follow the alias: {error}")))?;
+    let following = Following {
+        registry: seen.unwrap_or(-1),
+        waiting,
+    };
+    Ok(Some((model, following)))
+}
+
+/// What the registry says once it was read to its end.
+fn first_entry(registry: &Registry, status: &Status, shutdown: &Shutdown) -> Option<Entry> {
+    loop {
+        if let Some(entry) = registry.wait_for_other(None, LOOK) {
+            status.recovered(UNREACHABLE);
+            return Some(entry);
+        }
+        note_problem(registry, status);
+        if shutdown.is_requested() {
+            return None;
+        }
+    }
+}
+
+fn note_problem(registry: &Registry, status: &Status) {
+    match registry.problem() {
+        Some(problem) => status.degraded(UNREACHABLE, problem),
+        None => status.recovered(UNREACHABLE),
+    }
+}
+
+struct Follower {
+    registry: Registry,
+    loader: Loader,
+    status: Status,
+    shutdown: Shutdown,
+    waiting: Waiting,
+    /// The version that was handed over last.
+    version: Version,
+    /// The registry entry that was dealt with last.
+    seen: Option<i64>,
+}
+
+impl Follower {
+    fn run(mut self) {
+        while !self.shutdown.is_requested() {
+            note_problem(&self.registry, &self.status);
+            if let Some(entry) = self.registry.wait_for_other(self.seen, LOOK) {
+                self.apply(entry);
+            }
+        }
+    }
+
+    /// Deals with an entry, unless a newer one comes meanwhile.
+    fn apply(&mut self, entry: Entry) {
+        self.seen = Some(entry.offset);
+        let version = match entry.target {
+            Target::Version(pointer) => pointer.version,
+            Target::Nothing => {
+                self.status.degraded(
+                    REMOVED,
+                    format!("the alias points at nothing any more; version {} goes on answering: set the alias again, or stop the inference", self.version.version),
+                );
+                return;
+            }
+            Target::Unreadable(reason) => {
+                self.status.degraded(
+                    UNREADABLE,
+                    format!("the alias's newest entry cannot be read: {reason}; {MEANWHILE}"),
+                );
+                return;
+            }
+        };
+        self.status.recovered(REMOVED);
+        self.status.recovered(UNREADABLE);
+        if version == self.version {
+            recovered(&self.status);
+            self.hand_over(entry.offset, None);
+            return;
+        }
+        let mut pause = first_pause();
+        loop {
+            match self.loader.load(&version) {
+                Ok(model) => {
+                    self.hand_over(entry.offset, Some(model));
+                    self.version = version;
+                    recovered(&self.status);
+                    return;
+                }
+                Err(fault) => fault.report(&self.status, MEANWHILE),
+            }
+            if self.is_superseded_within(entry.offset, pause) {
+                return;
+            }
+            pause = longer(pause);
+        }
+    }
+
+    /// Pauses; true where a newer entry came, or the function shall end.
+    fn is_superseded_within(&self, offset: i64, pause: Duration) -> bool {
+        let mut left = pause;
+        while !left.is_zero() {
+            let step = left.min(LOOK);
+            if self.shutdown.is_requested()
+                || self.registry.wait_for_other(Some(offset), step).is_some()
+            {
+                return true;
+            }
+            left -= step;
+        }
+        false
+    }
+
+    /// Puts something down for the handler. A version that it has not taken yet must not get lost
+    /// behind the news that the same one stays.
+    fn hand_over(&self, registry: i64, model: Option<Model>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = model.or_else(|| waiting.take().and_then(|earlier| earlier.model));
+        *waiting = Some(Handover { registry, model });
+    }
+}

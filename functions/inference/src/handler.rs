@@ -1,0 +1,155 @@
+//! The inference handler: a batch of records becomes one tensor, one run, one answer a record.
+//!
+//! Invariant: a record that cannot be decoded or predicted is refused alone, and the others of its
+//! batch are answered as if it had not been there.
+
+use std::time::Instant;
+
+use millrace_runtime::handler::{Answers, Current, Handler, Input};
+use millrace_wire::function::InferenceSpec;
+use millrace_wire::header;
+use millrace_wire::prediction::OutputFormat;
+use millrace_wire::record::RecordFormat;
+
+use crate::encode::{Rows, Writer};
+use crate::follow::Following;
+use crate::model::Model;
+
+/// Answers the records of one inference.
+pub(crate) struct Predictor {
+    name: String,
+    format: RecordFormat,
+    output_format: OutputFormat,
+    model: Model,
+    following: Option<Following>,
+    current: Current,
+    /// The decoded records of the batch, one row after another.
+    rows: Vec<f32>,
+    /// The places in the batch of the records that were decoded.
+    decoded: Vec<usize>,
+}
+
+impl Predictor {
+    /// Begins with this version.
+    pub(crate) fn new(spec: &InferenceSpec, model: Model, following: Option<Following>) -> Self {
+        Self {
+            name: spec.model.clone(),
+            format: spec.input_format.clone(),
+            output_format: spec.output_format,
+            current: Current {
+                version: model.version(),
+                registry: following.as_ref().map(|following| following.registry),
+            },
+            model,
+            following,
+            rows: Vec::new(),
+            decoded: Vec::new(),
+        }
+    }
+
+    /// Decodes the batch into `rows`, and returns what is wrong with the records that cannot be.
+    fn decode(&mut self, batch: &[Input<'_>]) -> Vec<Option<(&'static str, String)>> {
+        self.rows.clear();
+        self.decoded.clear();
+        let mut faults = Vec::with_capacity(batch.len());
+        for (place, record) in batch.iter().enumerate() {
+            match self.format.decode(record.value, &mut self.rows) {
+                Ok(()) => {
+                    self.decoded.push(place);
+                    faults.push(None);
+                }
+                Err(error) => faults.push(Some((error.code(), error.to_string()))),
+            }
+        }
+        faults
+    }
+}
+
+impl Handler for Predictor {
+    fn refresh(&mut self) -> Current {
+        if let Some(handover) = self.following.as_ref().and_then(Following::take) {
+            if let Some(model) = handover.model {
+                self.model = model;
+            }
+            self.current = Current {
+                version: self.model.version(),
+                registry: Some(handover.registry),
+            };
+            tracing::info!(
+                model.version = self.current.version,
+                registry.offset = handover.registry,
+                "version taken over"
+            );
+        }
+        self.current
+    }
+
+    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers) {
+        answers.headers.extend([
+            (header::MODEL, self.name.clone()),
+            (header::VERSION, self.model.version().to_string()),
+        ]);
+        let started = Instant::now();
+        let faults = self.decode(batch);
+        stage("decode", started);
+        let rows = Rows {
+            elements: self.format.elements(),
+            values: &self.rows,
+            places: &self.decoded,
+        };
+        let mut writer = Writer {
+            model: &self.name,
+            version: self.model.version(),
+            format: self.output_format,
+            outputs: self.model.outputs().to_vec(),
+            batch,
+            faults,
+            answers,
+            not_finite: 0,
+        };
+        predict(&mut self.model, &rows, &mut writer);
+        writer.finish();
+        if writer.not_finite > 0 {
+            metrics::counter!("millrace_not_finite_numbers_total").increment(writer.not_finite);
+        }
+    }
+}
+
+/// Answers these rows in one run. Where that fails, each half is run by itself, until the culprit
+/// is alone: a batch of n records with one culprit costs about 2·log2(n) runs more.
+fn predict(model: &mut Model, rows: &Rows<'_>, writer: &mut Writer<'_, '_>) {
+    if rows.is_empty() {
+        return;
+    }
+    let reason = match run_and_write(model, rows, writer) {
+        Ok(()) => return,
+        Err(reason) => reason,
+    };
+    match rows.halves() {
+        Some((first, second)) => {
+            predict(model, &first, writer);
+            predict(model, &second, writer);
+        }
+        None => writer.refuse(rows, &reason),
+    }
+}
+
+fn run_and_write(
+    model: &mut Model,
+    rows: &Rows<'_>,
+    writer: &mut Writer<'_, '_>,
+) -> Result<(), String> {
+    let started = Instant::now();
+    let outputs = model
+        .run(rows.len(), rows.values)
+        .map_err(|error| error.to_string())?;
+    stage("run", started);
+    let encoding = Instant::now();
+    writer.write(rows, &outputs)?;
+    stage("encode", encoding);
+    Ok(())
+}
+
+fn stage(name: &'static str, started: Instant) {
+    metrics::histogram!("millrace_stage_seconds", "stage" => name).record(started.elapsed());
+}

@@ -1,0 +1,193 @@
+//! The poll trigger: a member of a consumer group that hands batches to a handler, and commits the
+//! answers together with the offsets.
+//!
+//! Invariant: whatever happens between two commits (a kill, a rebalance, a broker that goes away),
+//! the records since the last commit are read again, and what was sent for them is taken back, as
+//! far as the guarantee goes. No position is ever reset: one that Kafka does not have any more is
+//! reported, and stands still until a person decides.
+
+mod letter;
+mod output;
+mod partitions;
+mod topics;
+mod work;
+
+use std::time::{Duration, Instant};
+
+use millrace_kafka::{Connection, Error, GroupConsumer, GroupOptions};
+use millrace_wire::function::InferenceSpec;
+
+use self::topics::Topics;
+use self::work::Work;
+use crate::failure::Failure;
+use crate::handler::Handler;
+use crate::start::Function;
+use crate::status::Status;
+
+/// The longest pause after commits that failed one after another.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long the last events may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+const UNREACHABLE: &str = "kafka-unreachable";
+const REFUSED: &str = "not-authorized";
+
+/// Reads, answers and commits until the function shall end.
+///
+/// # Errors
+/// [`Failure::Fenced`] where another process has this replica's identity, [`Failure::Failed`] where
+/// only a new start can help.
+pub fn run(
+    function: &Function,
+    spec: &InferenceSpec,
+    status: &Status,
+    handler: &mut dyn Handler,
+) -> Result<(), Failure> {
+    let connection = Connection::new(&spec.connection);
+    function.readiness.kafka("kafka", &connection);
+    let Some(topics) = Topics::watch(&connection, spec, status, &function.shutdown)? else {
+        return Ok(());
+    };
+    let mut work = Work::new(
+        spec,
+        connection.clone(),
+        topics,
+        status.clone(),
+        function.shutdown.clone(),
+        handler.refresh(),
+    )?;
+    if !work.take_over()? {
+        return Ok(());
+    }
+    // What librdkafka fetches ahead is bounded by the same number of bytes as what is worked on.
+    let fetch_kib = (spec.batching.max_bytes / 1024).max(1024).to_string();
+    let options =
+        GroupOptions::new(&spec.group, &[&spec.input_topic]).instance(&spec.transactional_id);
+    let reading = connection.with("queued.max.messages.kbytes", &fetch_kib);
+    let consumer = GroupConsumer::new(&reading, options)?;
+    tracing::info!(
+        kafka.topic = spec.input_topic,
+        kafka.group = spec.group,
+        "reading records"
+    );
+    let result = poll(&consumer, &mut work, handler);
+    drop(consumer);
+    status.finish(LAST_WORDS);
+    result
+}
+
+fn poll(
+    consumer: &GroupConsumer,
+    work: &mut Work<'_>,
+    handler: &mut dyn Handler,
+) -> Result<(), Failure> {
+    loop {
+        if work.shutdown.is_requested() {
+            return work.commit(consumer);
+        }
+        if work.topics.is_recreated() {
+            work.roll_back(consumer, None)?;
+            stand_still(work);
+            return Ok(());
+        }
+        work.adopt(consumer, handler.refresh())?;
+        let batch = consumer.poll_batch(work.limits(), work);
+        if let Some(failure) = work.failure.take() {
+            return Err(failure);
+        }
+        match batch {
+            Ok(batch) if batch.is_empty() => {}
+            Ok(batch) => {
+                if let Err(error) = work.answer(&batch, handler) {
+                    drop(batch);
+                    work.roll_back(consumer, Some(error))?;
+                    continue;
+                }
+            }
+            Err(error) => complain(work, error)?,
+        }
+        note_health(&work.connection, &work.status);
+        if work.is_due() {
+            work.commit(consumer)?;
+        }
+        work.status.progress(0, 0);
+    }
+}
+
+/// What to do about an error that reading brought.
+fn complain(work: &Work<'_>, error: Error) -> Result<(), Failure> {
+    match error {
+        Error::OffsetExpired { .. } => work.status.degraded(
+            "offset-expired",
+            format!(
+                "{error}; records were deleted before they were read, and this partition stands still: stop the inference, decide where it goes on, and start it there"
+            ),
+        ),
+        Error::OffsetInFuture { .. } => work.status.degraded(
+            "offset-in-future",
+            format!(
+                "{error}; the topic has lost records that were read already, and this partition stands still: stop the inference, decide where it goes on, and start it there"
+            ),
+        ),
+        Error::NotAuthorized { .. } | Error::Authentication { .. } => {
+            work.status.degraded(REFUSED, error.to_string());
+            let _ = work.shutdown.wait(Duration::from_secs(1));
+        }
+        // The watch over the topics says it, and tells a deleted one from a re-created one.
+        Error::TopicNotFound { .. } | Error::UnknownPartition { .. } => {
+            tracing::warn!(%error, "cannot read");
+            let _ = work.shutdown.wait(Duration::from_secs(1));
+        }
+        error if error.is_retriable() => tracing::warn!(%error, "cannot read"),
+        error => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Does nothing until the function shall end: what is wrong can only be repaired from outside.
+fn stand_still(work: &Work<'_>) {
+    while !work.shutdown.wait(Duration::from_mins(1)) {}
+}
+
+/// Reports that the brokers are gone, or that they are back.
+fn note_health(connection: &Connection, status: &Status) {
+    let health = connection.health();
+    if health.is_connected() {
+        status.recovered(UNREACHABLE);
+        return;
+    }
+    let reason = health
+        .status()
+        .last_error
+        .unwrap_or_else(|| "no answer yet".to_owned());
+    status.degraded(
+        UNREACHABLE,
+        format!(
+            "no broker of the cluster answers ({reason}); the inference waits and goes on by itself"
+        ),
+    );
+}
+
+/// The pause after this many failures in a row.
+fn pause_after(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_secs(1 << (more - 2).min(4)).min(LONGEST_PAUSE),
+    }
+}
+
+/// How long to wait for a record, when what was sent is to be committed after `interval`.
+fn wait_for(begun: Option<Instant>, interval: Duration) -> Duration {
+    begun.map_or(interval, |begun| interval.saturating_sub(begun.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        let pauses: Vec<u64> = (1..8).map(|n| pause_after(n).as_secs()).collect();
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 10, 10]);
+    }
+}

@@ -1,0 +1,166 @@
+//! How outputs and offsets are committed: in one Kafka transaction, or outputs first and offsets
+//! after them.
+//!
+//! Invariant: an offset is never committed before the outputs of all records below it are.
+
+use std::time::{Duration, Instant};
+
+use millrace_kafka::{
+    Connection, Error, GroupConsumer, GroupOffset, OutRecord, Producer, TransactionalProducer,
+};
+use millrace_wire::function::{Guarantee, InferenceSpec};
+
+use crate::failure::Failure;
+
+/// The broker ends a transaction that its producer left open after this time; until then readers
+/// of committed records wait. A replica that starts again ends its own at once.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one try of a step may take, between two looks at whether the function shall end.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the client lets through to the broker. Dead letters are larger than the records they hold,
+/// so the topics' own limits must decide, not the client's default of 1 MB.
+const MAX_MESSAGE_BYTES: &str = "67108864";
+
+/// The writing side of a replica.
+pub(super) struct Output {
+    writer: Writer,
+    /// Since when outputs wait for their commit.
+    begun: Option<Instant>,
+}
+
+enum Writer {
+    ExactlyOnce(TransactionalProducer),
+    AtLeastOnce(Producer),
+}
+
+/// What to do about a step that may succeed later: try again (true), or give up.
+pub(super) type Patience<'a> = dyn FnMut(&Error) -> bool + 'a;
+
+impl Output {
+    /// Makes the producer; the cluster is not contacted yet.
+    pub(super) fn new(connection: &Connection, spec: &InferenceSpec) -> Result<Self, Error> {
+        const LIMIT: &str = "message.max.bytes";
+        let connection = if spec.connection.contains_key(LIMIT) {
+            connection.clone()
+        } else {
+            connection.clone().with(LIMIT, MAX_MESSAGE_BYTES)
+        };
+        let writer = match spec.guarantee {
+            Guarantee::ExactlyOnce => Writer::ExactlyOnce(TransactionalProducer::new(
+                &connection,
+                &spec.transactional_id,
+                TRANSACTION_TIMEOUT,
+            )?),
+            Guarantee::AtLeastOnce => Writer::AtLeastOnce(Producer::new(&connection)?),
+        };
+        Ok(Self {
+            writer,
+            begun: None,
+        })
+    }
+
+    /// Ends what a predecessor left open, before anything is read.
+    pub(super) fn take_over(&self, patience: &mut Patience<'_>) -> Result<(), Error> {
+        match &self.writer {
+            Writer::ExactlyOnce(producer) => persist(patience, || producer.init(STEP_TIMEOUT)),
+            Writer::AtLeastOnce(_) => Ok(()),
+        }
+    }
+
+    /// Since when outputs wait for their commit, if any do.
+    pub(super) fn begun(&self) -> Option<Instant> {
+        self.begun
+    }
+
+    /// Takes a record in; the first one after a commit begins the next.
+    pub(super) fn send(&mut self, record: &OutRecord<'_>) -> Result<(), Error> {
+        self.begin()?;
+        match &self.writer {
+            Writer::ExactlyOnce(producer) => producer.send(record),
+            Writer::AtLeastOnce(producer) => producer.send(record),
+        }
+    }
+
+    /// Commits all that was sent, together with these offsets of the consumer.
+    pub(super) fn commit(
+        &mut self,
+        consumer: &GroupConsumer,
+        offsets: &[GroupOffset],
+        patience: &mut Patience<'_>,
+    ) -> Result<(), Error> {
+        self.begin()?;
+        match &self.writer {
+            Writer::ExactlyOnce(producer) => {
+                let member = consumer.group_metadata()?;
+                persist(patience, || {
+                    producer.send_offsets(&member, offsets, STEP_TIMEOUT)
+                })?;
+                persist(patience, || producer.commit(STEP_TIMEOUT))?;
+            }
+            Writer::AtLeastOnce(producer) => {
+                loop {
+                    match producer.flush(STEP_TIMEOUT) {
+                        Ok(()) => break,
+                        // With nothing in flight the error is a record's, which is not written.
+                        Err(error) if producer.in_flight() == 0 || !patience(&error) => {
+                            return Err(error);
+                        }
+                        Err(_) => {}
+                    }
+                }
+                persist(patience, || consumer.commit(offsets))?;
+            }
+        }
+        self.begun = None;
+        Ok(())
+    }
+
+    /// Takes back all that was sent since the last commit, as far as the guarantee goes.
+    pub(super) fn abort(&mut self, patience: &mut Patience<'_>) -> Result<(), Error> {
+        if let Writer::ExactlyOnce(producer) = &self.writer
+            && producer.is_open()
+        {
+            persist(patience, || producer.abort(STEP_TIMEOUT))?;
+        }
+        self.begun = None;
+        Ok(())
+    }
+
+    /// Why the function must end after this error of the producer.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let is_late = self
+            .begun
+            .is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIMEOUT);
+        if error.is_fenced() && is_late {
+            // The broker fences the producer of a transaction that it had to end by itself, too.
+            return Failure::Failed(format!(
+                "{error}; the transaction was open for more than {} s, so the broker has ended it: start again",
+                TRANSACTION_TIMEOUT.as_secs()
+            ));
+        }
+        error.into()
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.begun.is_none() {
+            if let Writer::ExactlyOnce(producer) = &self.writer {
+                producer.begin()?;
+            }
+            self.begun = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// Does a step again for as long as it may succeed and `patience` lasts.
+pub(super) fn persist(
+    patience: &mut Patience<'_>,
+    mut step: impl FnMut() -> Result<(), Error>,
+) -> Result<(), Error> {
+    loop {
+        match step() {
+            Err(error) if error.is_retriable() && patience(&error) => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The work between two commits: answering batches, committing, taking back, and what a rebalance
+//! asks for.
+//!
+//! Invariant: a partition is given up only after what was done for it is committed or taken back;
+//! after something was taken back, every partition reads on at its committed offset.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_kafka::{
+    Admin, Assigned, BatchLimits, Connection, Error, GroupConsumer, RebalanceHandler, RecordView,
+    TopicPartition,
+};
+use millrace_wire::function::InferenceSpec;
+use millrace_wire::prediction::Source;
+
+use super::letter::Letters;
+use super::output::Output;
+use super::partitions::Partitions;
+use super::topics::Topics;
+use super::{note_health, pause_after, wait_for};
+use crate::failure::Failure;
+use crate::handler::{Answers, Current, Handler, Input};
+use crate::shutdown::Shutdown;
+use crate::status::Status;
+
+/// How often it is asked whether partitions without a committed offset are new ones.
+const PLACE_INTERVAL: Duration = Duration::from_secs(1);
+
+const NOT_COMMITTED: &str = "not-committed";
+const OFFSETS_LOST: &str = "offsets-lost";
+const REGISTRY_BEHIND: &str = "registry-behind";
+
+/// A replica at work.
+pub(super) struct Work<'s> {
+    spec: &'s InferenceSpec,
+    pub(super) connection: Connection,
+    pub(super) topics: Arc<Topics>,
+    pub(super) status: Status,
+    pub(super) shutdown: Shutdown,
+    /// Why the function must end, where a rebalance found that out.
+    pub(super) failure: Option<Failure>,
+    output: Output,
+    partitions: Partitions,
+    current: Current,
+    answers: Answers,
+    since_commit: Counts,
+    /// When positions are looked at, though nothing was sent.
+    next_look: Instant,
+    next_placing: Instant,
+    /// How many commits have failed one after another.
+    failures: u32,
+}
+
+#[derive(Default)]
+struct Counts {
+    predicted: u64,
+    dead_lettered: u64,
+}
+
+impl<'s> Work<'s> {
+    pub(super) fn new(
+        spec: &'s InferenceSpec,
+        connection: Connection,
+        topics: Arc<Topics>,
+        status: Status,
+        shutdown: Shutdown,
+        current: Current,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            output: Output::new(&connection, spec)?,
+            spec,
+            connection,
+            topics,
+            status,
+            shutdown,
+            failure: None,
+            partitions: Partitions::default(),
+            current,
+            answers: Answers::default(),
+            since_commit: Counts::default(),
+            next_look: Instant::now(),
+            next_placing: Instant::now(),
+            failures: 0,
+        })
+    }
+
+    /// Ends what a predecessor of this replica left open; false where the function shall end first.
+    pub(super) fn take_over(&mut self) -> Result<bool, Failure> {
+        let mut patience = patience(&self.connection, &self.status, &self.shutdown);
+        match self.output.take_over(&mut patience) {
+            Ok(()) => Ok(true),
+            Err(_) if self.shutdown.is_requested() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Goes on with what the handler has now: partitions that waited for it may be read.
+    pub(super) fn adopt(
+        &mut self,
+        consumer: &GroupConsumer,
+        current: Current,
+    ) -> Result<(), Failure> {
+        self.current = current;
+        self.status.answers_with(current.version);
+        let released = self.partitions.catch_up(current);
+        self.resume(consumer, &released)?;
+        match self.partitions.overdue() {
+            None => self.status.recovered(REGISTRY_BEHIND),
+            Some((partition, noted)) => self.status.degraded(
+                REGISTRY_BEHIND,
+                format!(
+                    "partition {partition} waits: its records were answered by the version of registry entry {noted}, which this replica has not applied; see whether that version can be loaded"
+                ),
+            ),
+        }
+        self.place(consumer)
+    }
+
+    /// Partitions without a committed offset are new where the group has committed others: they
+    /// begin at their beginning. Where it has none at all, all were lost, which a person decides.
+    fn place(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
+        let unplaced = self.partitions.unplaced();
+        if unplaced.is_empty() {
+            self.status.recovered(OFFSETS_LOST);
+            return Ok(());
+        }
+        if Instant::now() < self.next_placing {
+            return Ok(());
+        }
+        self.next_placing = Instant::now() + PLACE_INTERVAL;
+        let InferenceSpec {
+            group, input_topic, ..
+        } = self.spec;
+        let committed =
+            Admin::new(&self.connection).and_then(|admin| admin.committed(group, input_topic));
+        match committed {
+            Ok(committed) if committed.iter().any(|offset| offset.offset >= 0) => {
+                tracing::info!(partitions = ?unplaced, "new partitions are read from their beginning");
+                let placed = self.partitions.place();
+                self.resume(consumer, &placed)
+            }
+            Ok(_) => {
+                self.status.degraded(
+                    OFFSETS_LOST,
+                    format!(
+                        "the group {group} has no committed offset on {input_topic}, neither for partitions {unplaced:?} nor for others, so nobody knows where to read on: stop the inference, decide where it starts, and start it there"
+                    ),
+                );
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot see whether partitions are new");
+                Ok(())
+            }
+        }
+    }
+
+    fn resume(&self, consumer: &GroupConsumer, numbers: &[i32]) -> Result<(), Failure> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<TopicPartition> = numbers
+            .iter()
+            .map(|number| TopicPartition::new(&self.spec.input_topic, *number))
+            .collect();
+        Ok(consumer.resume(&partitions)?)
+    }
+
+    /// What the next batch may be.
+    pub(super) fn limits(&self) -> BatchLimits {
+        let batching = &self.spec.batching;
+        BatchLimits {
+            max_records: batching.max_batch.max(1) as usize,
+            max_bytes: usize::try_from(batching.max_bytes).unwrap_or(usize::MAX),
+            max_wait: wait_for(self.output.begun(), self.interval()),
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(u64::from(self.spec.batching.commit_interval_ms))
+    }
+
+    /// Answers a batch; the answers are on their way, not yet committed.
+    pub(super) fn answer(
+        &mut self,
+        batch: &[RecordView<'_>],
+        handler: &mut dyn Handler,
+    ) -> Result<(), Error> {
+        metrics::histogram!("millrace_batch_records").record(precise(batch.len()));
+        let inputs: Vec<Input<'_>> = batch
+            .iter()
+            .map(|record| Input {
+                source: Source {
+                    topic: record.topic(),
+                    partition: record.partition(),
+                    offset: record.offset(),
+                },
+                value: record.value(),
+            })
+            .collect();
+        self.answers.clear();
+        handler.handle(&inputs, &mut self.answers);
+        assert_eq!(
+            self.answers.len(),
+            batch.len(),
+            "a handler answers every record of its batch"
+        );
+        let sending = Instant::now();
+        let letters = Letters {
+            output_topic: &self.spec.output_topic,
+            dead_letter_topic: &self.spec.dead_letter_topic,
+            headers: &self.answers.headers,
+        };
+        for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
+            let source = input.source.to_string();
+            match answer {
+                Ok(value) => {
+                    let partition = self
+                        .topics
+                        .output_partition(record.partition(), record.key());
+                    let output = letters.output(record, partition, &source, value);
+                    self.output.send(&output)?;
+                    self.since_commit.predicted += 1;
+                }
+                Err(refusal) => {
+                    tracing::debug!(
+                        record.source = source,
+                        code = refusal.code,
+                        "{}",
+                        refusal.message
+                    );
+                    self.output.send(&letters.dead(record, &source, refusal))?;
+                    self.since_commit.dead_lettered += 1;
+                }
+            }
+        }
+        metrics::histogram!("millrace_stage_seconds", "stage" => "send").record(sending.elapsed());
+        Ok(())
+    }
+
+    /// Whether it is time to commit.
+    pub(super) fn is_due(&self) -> bool {
+        match self.output.begun() {
+            Some(begun) => begun.elapsed() >= self.interval(),
+            // Positions move past transaction markers without a record.
+            None => Instant::now() >= self.next_look,
+        }
+    }
+
+    /// Commits what was sent and the positions behind it. What cannot be committed is taken back.
+    pub(super) fn commit(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
+        self.next_look = Instant::now() + self.interval();
+        let offsets = self.partitions.due(consumer.positions()?, self.current);
+        if offsets.is_empty() && self.output.begun().is_none() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let result = self.output.commit(
+            consumer,
+            &offsets,
+            &mut patience(&self.connection, &self.status, &self.shutdown),
+        );
+        if let Err(error) = result {
+            return self.roll_back(consumer, Some(error));
+        }
+        metrics::histogram!("millrace_stage_seconds", "stage" => "commit")
+            .record(started.elapsed());
+        metrics::counter!("millrace_commits_total").increment(1);
+        self.partitions.committed(&offsets);
+        self.failures = 0;
+        self.status.recovered(NOT_COMMITTED);
+        let Counts {
+            predicted,
+            dead_lettered,
+        } = std::mem::take(&mut self.since_commit);
+        metrics::counter!("millrace_records_predicted_total").increment(predicted);
+        metrics::counter!("millrace_records_dead_lettered_total").increment(dead_lettered);
+        self.status.progress(predicted, dead_lettered);
+        Ok(())
+    }
+
+    /// Takes back what was sent since the last commit, and reads on from there. A failure that
+    /// repeats itself is reported, and tried again more and more slowly: the inference stalls,
+    /// it never drops.
+    pub(super) fn roll_back(
+        &mut self,
+        consumer: &GroupConsumer,
+        cause: Option<Error>,
+    ) -> Result<(), Failure> {
+        self.since_commit = Counts::default();
+        metrics::counter!("millrace_aborts_total").increment(1);
+        if let Some(error) = cause {
+            if self.shutdown.is_requested() && error.is_retriable() {
+                // The function ends; the broker, or a successor, ends the transaction.
+                return Ok(());
+            }
+            if !is_undoable(&error) {
+                return Err(self.output.failure(error));
+            }
+            self.failures += 1;
+            tracing::info!(%error, failures = self.failures, "the records since the last commit are read again");
+            if self.failures > 1 {
+                self.status.degraded(
+                    NOT_COMMITTED,
+                    format!("answers cannot be committed: {error}; nothing is dropped, the inference tries again"),
+                );
+            }
+        }
+        let mut patience = patience(&self.connection, &self.status, &self.shutdown);
+        let undone = self
+            .output
+            .abort(&mut patience)
+            .and_then(|()| super::output::persist(&mut patience, || consumer.seek_to_committed()));
+        match undone {
+            Ok(()) => {}
+            Err(_) if self.shutdown.is_requested() => return Ok(()),
+            Err(error) => return Err(self.output.failure(error)),
+        }
+        let _ = self.shutdown.wait(pause_after(self.failures));
+        Ok(())
+    }
+
+    /// Keeps a failure for the loop, since librdkafka's side of a rebalance must be answered first.
+    fn keep(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+impl RebalanceHandler for Work<'_> {
+    fn on_assigned(
+        &mut self,
+        _consumer: &GroupConsumer,
+        partitions: &[Assigned],
+    ) -> Result<Vec<TopicPartition>, Error> {
+        tracing::info!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions assigned");
+        Ok(self.partitions.assign(partitions, self.current))
+    }
+
+    fn on_revoking(
+        &mut self,
+        consumer: &GroupConsumer,
+        partitions: &[TopicPartition],
+    ) -> Result<(), Error> {
+        tracing::info!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions revoked");
+        let committed = self.commit(consumer);
+        self.keep(committed);
+        self.partitions.remove(partitions);
+        Ok(())
+    }
+
+    fn on_lost(&mut self, consumer: &GroupConsumer, partitions: &[TopicPartition]) {
+        tracing::warn!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions lost");
+        self.partitions.remove(partitions);
+        let undone = self.roll_back(consumer, None);
+        self.keep(undone);
+    }
+}
+
+/// Whether the work since the last commit can be done again by this process.
+fn is_undoable(error: &Error) -> bool {
+    if error.is_fenced() {
+        return false;
+    }
+    error.is_abortable()
+        || error.is_retriable()
+        || matches!(
+            error,
+            Error::TopicNotFound { .. }
+                | Error::UnknownPartition { .. }
+                | Error::MessageTooLarge { .. }
+                | Error::NotAuthorized { .. }
+        )
+}
+
+/// Tries again until the function shall end, and meanwhile says that Kafka is away.
+fn patience<'a>(
+    connection: &'a Connection,
+    status: &'a Status,
+    shutdown: &'a Shutdown,
+) -> impl FnMut(&Error) -> bool + 'a {
+    move |error| {
+        tracing::debug!(%error, "trying again");
+        note_health(connection, status);
+        !shutdown.wait(Duration::from_millis(100))
+    }
+}
+
+fn numbers(partitions: impl Iterator<Item = i32>) -> Vec<i32> {
+    partitions.collect()
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a batch has far fewer records than a double can count"
+)]
+fn precise(count: usize) -> f64 {
+    count as f64
+}

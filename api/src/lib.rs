@@ -4,4 +4,5 @@
 //! GraphQL never enter `app`; SQL never leaves it but for plain reads by id.
 
 pub mod app;
+pub mod client;
 pub mod graphql;

@@ -1,0 +1,145 @@
+//! `millrace model push`: uploads an ONNX file and makes a version of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
+
+use super::{Client, Server};
+
+/// Commands about models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Upload an ONNX file as a new model, or as a new version of one
+    ///
+    /// Weights that an exporter wrote into a second file (as PyTorch does) are put inside.
+    #[command(after_help = "Examples:
+  millrace model push digits digits.onnx
+  millrace model push digits digits.onnx --json")]
+    Push(Push),
+}
+
+/// Arguments of `model push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The model's name; made if there is none of that name
+    name: String,
+    /// The ONNX file
+    file: PathBuf,
+    /// The project
+    #[arg(long, default_value = "default")]
+    project: String,
+    /// Print the version as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+const FIND: &str = "query Find($project: String!, $name: String!) {
+  project(name: $project) { model(name: $name) { id } }
+}";
+const CREATE_MODEL: &str = "mutation CreateModel($project: String!, $name: String!, $digest: String!) {
+  createModel(input: {project: $project, name: $name, artifact: $digest}) { version { ...Made } }
+}
+fragment Made on Version { id number digest size signature { inputs { name text } outputs { name text } } }";
+const CREATE_VERSION: &str = "mutation CreateVersion($project: String!, $name: String!, $digest: String!) {
+  createVersion(input: {project: $project, model: $name, artifact: $digest}) { version { ...Made } }
+}
+fragment Made on Version { id number digest size signature { inputs { name text } outputs { name text } } }";
+
+/// Runs a command about models.
+///
+/// # Errors
+/// Where the file cannot be read or is not a model, and the API's.
+pub async fn run(command: ModelCommand) -> Result<()> {
+    let ModelCommand::Push(push) = command;
+    let whole = tokio::task::spawn_blocking({
+        let file = push.file.clone();
+        move || self_contained(&file)
+    })
+    .await??;
+    let client = push.server.client();
+    let digest = digest(whole.path()).await?;
+    upload(&client, whole.path(), &digest).await?;
+    let names = json!({"project": push.project, "name": push.name});
+    let found = client.execute(FIND, names).await?;
+    if found["project"].is_null() {
+        bail!("there is no project {}", push.project);
+    }
+    let (operation, field) = if found["project"]["model"].is_null() {
+        (CREATE_MODEL, "createModel")
+    } else {
+        (CREATE_VERSION, "createVersion")
+    };
+    let variables = json!({"project": push.project, "name": push.name, "digest": digest});
+    let mut made = client.execute(operation, variables).await?;
+    print(&push.name, &made[field]["version"].take(), push.json)
+}
+
+/// A copy of the model with all its weights inside; it goes when it is dropped.
+fn self_contained(file: &Path) -> Result<tempfile::NamedTempFile> {
+    let mut whole = tempfile::NamedTempFile::new()?;
+    millrace_onnx::external::embed(file, &mut whole)
+        .with_context(|| format!("{} cannot be pushed", file.display()))?;
+    Ok(whole)
+}
+
+async fn digest(file: &Path) -> Result<String> {
+    let mut file = tokio::fs::File::open(file).await?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(hex::encode(hasher.finalize()));
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+/// Streams the file to the API, which checks the digest.
+async fn upload(client: &Client, file: &Path, digest: &str) -> Result<()> {
+    let file = tokio::fs::File::open(file).await?;
+    let size = file.metadata().await?.len();
+    let answer = client
+        .request(reqwest::Method::PUT, &format!("/artifacts/{digest}"))
+        .header("Content-Length", size)
+        .body(reqwest::Body::wrap_stream(ReaderStream::new(file)))
+        .send()
+        .await
+        .context("the API broke the upload off")?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    bail!(
+        "the API refused the file ({status}): {}",
+        answer.text().await?.trim()
+    );
+}
+
+#[allow(clippy::print_stdout, reason = "a command's result")]
+fn print(model: &str, version: &Value, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(version)?);
+        return Ok(());
+    }
+    println!(
+        "{model} version {} ({} bytes)",
+        version["number"], version["size"]
+    );
+    for side in ["inputs", "outputs"] {
+        for tensor in version["signature"][side].as_array().into_iter().flatten() {
+            println!(
+                "  {side:<8} {}",
+                tensor["text"].as_str().unwrap_or_default()
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! `millrace send`: streams the rows of a file into a datasource's topic, and makes a segment of
+//! exactly what it sent.
+
+mod encode;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use millrace_kafka::{Connection, Delivery, OutRecord, Producer};
+use millrace_wire::record::{Label, LabelSource, RecordFormat};
+use serde_json::{Value, json};
+
+use self::encode::Encoded;
+use super::{Client, Server};
+
+/// Records on their way at most.
+const WINDOW: usize = 10_000;
+/// How often the progress bar is drawn anew, times a second.
+const DRAWS: u8 = 10;
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The file is CSV, or CSV compressed by gzip (.gz), without a head: one record a row, its
+elements in C order. One column more than the record has elements is the label.
+
+Examples:
+  millrace send digits digits.csv.gz
+  millrace send digits digits.csv.gz --shuffle 7 --take 1297 --validation 0.1
+  millrace send digits new.csv --topic digits-input --no-segment --json"
+)]
+pub struct SendArguments {
+    /// The datasource's name: its format says how rows become records
+    datasource: String,
+    /// The file
+    file: PathBuf,
+    /// Another topic than the datasource's
+    #[arg(long, requires = "no_segment")]
+    topic: Option<String>,
+    /// Permute the rows by this seed first
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// Leave out so many rows at the beginning (after the permutation)
+    #[arg(long, default_value_t = 0, value_name = "ROWS")]
+    skip: usize,
+    /// Send so many rows at most
+    #[arg(long, value_name = "ROWS")]
+    take: Option<usize>,
+    /// Make no segment of what was sent
+    #[arg(long)]
+    no_segment: bool,
+    /// Share of the segment for validation
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    validation: f64,
+    /// Share of the segment for the final test
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    test: f64,
+    /// Seed of the segment's split
+    #[arg(long, default_value_t = 0)]
+    seed: i64,
+    /// The project
+    #[arg(long, default_value = "default")]
+    project: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// What the API knows about the datasource.
+struct Target {
+    connection: BTreeMap<String, String>,
+    topic: String,
+    format: RecordFormat,
+    label: Option<Label>,
+}
+
+/// First and exclusive last offset of what was sent, by partition.
+type Ranges = BTreeMap<i32, (i64, i64)>;
+
+const FIND: &str = "query Find($project: String!, $name: String!) {
+  project(name: $project) {
+    datasource(name: $name) { topic format label connection { properties } }
+  }
+}";
+const CREATE_SEGMENT: &str = "mutation CreateSegment($input: CreateSegmentInput!) {
+  createSegment(input: $input) {
+    segment {
+      id topic count digest retainedUntil
+      partitions { partition start end count }
+      split { seed validation test }
+      trainCount validationCount testCount
+    }
+  }
+}";
+
+/// Sends the file.
+///
+/// # Errors
+/// Where the file does not fit the datasource (named by row and column), Kafka does not take the
+/// records, and the API's.
+pub async fn run(arguments: SendArguments) -> Result<()> {
+    let client = arguments.server.client();
+    let mut target = find(&client, &arguments.project, &arguments.datasource).await?;
+    if let Some(topic) = arguments.topic {
+        target.topic = topic;
+    }
+    let selection = rows::Selection {
+        shuffle: arguments.shuffle,
+        skip: arguments.skip,
+        take: arguments.take.unwrap_or(usize::MAX),
+    };
+    let file = arguments.file;
+    let (topic, sent) = tokio::task::spawn_blocking(move || {
+        let rows = rows::read(&file, &selection)?;
+        let sent = stream(&target, &rows)?;
+        anyhow::Ok((target.topic, sent))
+    })
+    .await??;
+    let (project, datasource) = (arguments.project, arguments.datasource);
+    if arguments.no_segment {
+        return report_offsets(&topic, &sent, arguments.json);
+    }
+    let offsets: Vec<Value> = sent
+        .iter()
+        .map(
+            |(partition, (start, end))| json!({"partition": partition, "start": start, "end": end}),
+        )
+        .collect();
+    let split =
+        json!({"seed": arguments.seed, "validation": arguments.validation, "test": arguments.test});
+    let input =
+        json!({"project": project, "datasource": datasource, "offsets": offsets, "split": split});
+    let made = client
+        .execute(CREATE_SEGMENT, json!({"input": input}))
+        .await;
+    let made = made.context("the records were sent, but no segment could be made of them")?;
+    report_segment(&made["createSegment"]["segment"], arguments.json)
+}
+
+async fn find(client: &Client, project: &str, name: &str) -> Result<Target> {
+    let mut found = client
+        .execute(FIND, json!({"project": project, "name": name}))
+        .await?;
+    if found["project"].is_null() {
+        bail!("there is no project {project}");
+    }
+    let mut source = found["project"]["datasource"].take();
+    if source.is_null() {
+        bail!("there is no datasource {name} in the project {project}");
+    }
+    Ok(Target {
+        connection: serde_json::from_value(source["connection"]["properties"].take())?,
+        topic: source["topic"].as_str().unwrap_or_default().to_owned(),
+        format: serde_json::from_value(source["format"].take())?,
+        label: serde_json::from_value(source["label"].take())?,
+    })
+}
+
+/// Encodes and produces all rows and waits until Kafka has them. Blocks.
+fn stream(target: &Target, rows: &rows::Rows) -> Result<Ranges> {
+    let producer = Producer::new(&Connection::new(&target.connection))?;
+    let progress = progress(rows.len() as u64)?;
+    let mut ranges = Ranges::new();
+    let mut waiting = std::collections::VecDeque::new();
+    for row in rows.iter() {
+        let encoded = encode::row(&row, &target.format, target.label.as_ref())?;
+        waiting.push_back(produce(&producer, target, &encoded)?);
+        if waiting.len() >= WINDOW {
+            settle(waiting.pop_front(), &mut ranges)?;
+        }
+        progress.inc(1);
+    }
+    while let Some(delivery) = waiting.pop_front() {
+        settle(Some(delivery), &mut ranges)?;
+    }
+    progress.finish();
+    Ok(ranges)
+}
+
+fn produce(producer: &Producer, target: &Target, encoded: &Encoded) -> Result<Delivery> {
+    let mut record = OutRecord::to(&target.topic).value(&encoded.value);
+    if let (Some(label), Some(bytes)) = (&target.label, &encoded.label) {
+        record = match &label.source {
+            LabelSource::Header { name } => record.header(name.as_str(), bytes),
+            LabelSource::Key => record.key(bytes),
+        };
+    }
+    Ok(producer.send_and_wait(&record)?)
+}
+
+fn settle(delivery: Option<Delivery>, ranges: &mut Ranges) -> Result<()> {
+    let Some(delivery) = delivery else {
+        return Ok(());
+    };
+    let delivered = delivery.wait()?;
+    let range = ranges
+        .entry(delivered.partition)
+        .or_insert((delivered.offset, delivered.offset));
+    range.0 = range.0.min(delivered.offset);
+    range.1 = range.1.max(delivered.offset + 1);
+    Ok(())
+}
+
+/// A bar with rate and time left at a terminal, nothing elsewhere.
+fn progress(records: u64) -> Result<ProgressBar> {
+    let target = ProgressDrawTarget::stderr_with_hz(DRAWS);
+    let bar = ProgressBar::with_draw_target(Some(records), target);
+    bar.set_style(ProgressStyle::with_template(
+        "  {wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left",
+    )?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    Ok(bar)
+}
+
+#[allow(clippy::print_stdout, reason = "a command's result")]
+fn report_offsets(topic: &str, sent: &Ranges, as_json: bool) -> Result<()> {
+    if as_json {
+        let offsets: Vec<Value> = sent
+            .iter()
+            .map(|(partition, (start, end))| json!({"partition": partition, "start": start, "end": end}))
+            .collect();
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({"topic": topic, "offsets": offsets}))?
+        );
+        return Ok(());
+    }
+    for (partition, (start, end)) in sent {
+        println!("  sent to {topic}/{partition}: offsets {start} to {end} (exclusive)");
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "a command's result")]
+fn report_segment(segment: &Value, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(segment)?);
+        return Ok(());
+    }
+    let text = |name: &str| segment[name].as_str().unwrap_or("for ever").to_owned();
+    println!("  segment {}", text("id"));
+    for range in segment["partitions"].as_array().into_iter().flatten() {
+        println!(
+            "    {}/{}: offsets {} to {} (exclusive), {} records",
+            text("topic"),
+            range["partition"],
+            range["start"],
+            range["end"],
+            range["count"]
+        );
+    }
+    println!(
+        "    {} records: {} to train on, {} for validation, {} for the test (seed {})",
+        segment["count"],
+        segment["trainCount"],
+        segment["validationCount"],
+        segment["testCount"],
+        segment["split"]["seed"]
+    );
+    println!("    SHA-256 {}", text("digest"));
+    println!("    kept by Kafka until {}", text("retainedUntil"));
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! The local platform: functions are child processes of the API, each under a supervisor.
+//!
+//! Invariant: a function never outlives the API, however that ends. Each replica has one
+//! supervisor, so a `transactional.id` is used by one process at a time.
+
+mod backoff;
+mod log;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+pub use backoff::Pauses;
+use futures::future::join_all;
+use log::Log;
+use millrace_entity::inference::Guarantee;
+use millrace_wire::function::{FunctionSpec, Role};
+use supervisor::{Order, Shared, supervise};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use super::{Error, Owner, Platform, State, Status};
+
+/// What the platform starts, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The training function's binary.
+    pub training: PathBuf,
+    /// The inference function's binary.
+    pub inference: PathBuf,
+    /// ONNX Runtime's library.
+    pub onnxruntime: PathBuf,
+    /// What functions log: `info`, or by module as in `info,rdkafka=debug`.
+    pub log: String,
+    /// Where the functions' logs are kept; it exists.
+    pub logs: PathBuf,
+    /// How long a function may take to end in order.
+    pub grace: Duration,
+    /// The pauses before it is started again.
+    pub pauses: Pauses,
+    /// For probes.
+    pub client: reqwest::Client,
+}
+
+/// Functions as supervised child processes.
+pub struct LocalPlatform {
+    settings: Arc<Settings>,
+    owners: StdMutex<BTreeMap<Owner, Arc<Mutex<Replicas>>>>,
+    closing: AtomicBool,
+    /// What readers see, who need not wait while functions end.
+    visible: StdMutex<BTreeMap<(Owner, u32), Arc<Shared>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// The replicas of one owner by ordinal. One that has been told to end stays until it has ended, so
+/// that no other begins before.
+type Replicas = BTreeMap<u32, Replica>;
+
+struct Replica {
+    orders: watch::Sender<Order>,
+    supervisor: JoinHandle<()>,
+}
+
+impl LocalPlatform {
+    /// A platform on which nothing runs yet. Its functions live as long as the runtime on which
+    /// it is used.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            owners: StdMutex::default(),
+            closing: AtomicBool::new(false),
+            visible: StdMutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    fn replicas(&self, owner: Owner) -> Arc<Mutex<Replicas>> {
+        let mut owners = lock(&self.owners);
+        Arc::clone(owners.entry(owner).or_default())
+    }
+
+    fn start(&self, owner: Owner, spec: FunctionSpec) -> Replica {
+        let ordinal = spec.ordinal;
+        let shared = Arc::new(Shared {
+            status: StdMutex::new(Status {
+                owner,
+                ordinal,
+                state: State::Starting,
+                process_id: None,
+                address: None,
+                restarts: 0,
+                started_at: None,
+                last_exit: None,
+            }),
+            log: Log::open(self.log_path(owner, ordinal)),
+            changes: self.changes.clone(),
+        });
+        lock(&self.visible).insert((owner, ordinal), Arc::clone(&shared));
+        let (orders, receiver) = watch::channel(Order::Run(Box::new(spec)));
+        let settings = Arc::clone(&self.settings);
+        Replica {
+            orders,
+            supervisor: tokio::spawn(supervise(settings, shared, receiver)),
+        }
+    }
+
+    /// Ends the replicas with these ordinals, all at the same time.
+    async fn end(&self, owner: Owner, replicas: &mut Replicas, ordinals: &[u32]) {
+        for replica in ordinals.iter().filter_map(|ordinal| replicas.get(ordinal)) {
+            // A supervisor that is gone has no process either.
+            drop(replica.orders.send(Order::End));
+        }
+        for ordinal in ordinals {
+            let Some(replica) = replicas.get_mut(ordinal) else {
+                continue;
+            };
+            if let Err(error) = (&mut replica.supervisor).await {
+                tracing::error!(%error, "a supervisor failed");
+            }
+            replicas.remove(ordinal);
+            lock(&self.visible).remove(&(owner, *ordinal));
+        }
+    }
+
+    fn log_path(&self, owner: Owner, ordinal: u32) -> PathBuf {
+        self.settings
+            .logs
+            .join(format!("{}{ordinal}.log", log_prefix(owner)))
+    }
+}
+
+#[async_trait]
+impl Platform for LocalPlatform {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn guarantees(&self) -> &'static [Guarantee] {
+        &[Guarantee::ExactlyOnce, Guarantee::AtLeastOnce]
+    }
+
+    async fn deploy(&self, owner: Owner, functions: Vec<FunctionSpec>) -> Result<(), Error> {
+        let replicas = self.replicas(owner);
+        let mut replicas = replicas.lock().await;
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::Closing { platform: "local" });
+        }
+        let ending: Vec<u32> = replicas
+            .iter()
+            .filter(|(ordinal, replica)| {
+                let wanted = functions.iter().any(|spec| spec.ordinal == **ordinal);
+                !wanted || *replica.orders.borrow() == Order::End
+            })
+            .map(|(ordinal, _)| *ordinal)
+            .collect();
+        self.end(owner, &mut replicas, &ending).await;
+        for spec in functions {
+            match replicas.get(&spec.ordinal) {
+                Some(replica) => give(&replica.orders, spec),
+                None => {
+                    replicas.insert(spec.ordinal, self.start(owner, spec));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, owner: Owner) -> Result<(), Error> {
+        self.deploy(owner, Vec::new()).await?;
+        let prefix = log_prefix(owner);
+        let Ok(files) = std::fs::read_dir(&self.settings.logs) else {
+            return Ok(());
+        };
+        for file in files.flatten() {
+            if file.file_name().to_string_lossy().starts_with(&prefix) {
+                Log::remove(&file.path());
+            }
+        }
+        Ok(())
+    }
+
+    async fn functions(&self) -> Vec<Status> {
+        lock(&self.visible)
+            .values()
+            .map(|shared| lock(&shared.status).clone())
+            .collect()
+    }
+
+    async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String> {
+        let shared = lock(&self.visible).get(&(owner, ordinal)).cloned();
+        shared.map_or_else(Vec::new, |shared| shared.log.last(last))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn shutdown(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let owners = lock(&self.owners).clone();
+        let ending = owners.into_iter().map(async |(owner, replicas)| {
+            let mut replicas = replicas.lock().await;
+            let ordinals: Vec<u32> = replicas.keys().copied().collect();
+            self.end(owner, &mut replicas, &ordinals).await;
+        });
+        join_all(ending).await;
+    }
+}
+
+/// What the names of an owner's logs begin with.
+fn log_prefix(owner: Owner) -> String {
+    match owner {
+        Owner::TrainingPool => "training-".to_owned(),
+        Owner::Inference(id) => format!("inference-{id}-"),
+    }
+}
+
+/// A panic under one of these locks leaves nothing half done.
+fn lock<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a replica its specification. Only one that means other work makes it start anew.
+fn give(orders: &watch::Sender<Order>, spec: FunctionSpec) {
+    orders.send_if_modified(|order| {
+        let anew = !matches!(order, Order::Run(present) if work(present) == work(&spec));
+        *order = Order::Run(Box::new(spec));
+        anew
+    });
+}
+
+/// What a function is started for, without what it learns by itself: where it listens, and which
+/// version its alias points at by now.
+fn work(spec: &FunctionSpec) -> FunctionSpec {
+    let mut work = spec.clone();
+    work.listen = String::new();
+    if let Role::Inference(inference) = &mut work.role
+        && inference.alias.is_some()
+    {
+        inference.version.version = 0;
+        inference.version.digest = String::new();
+        inference.version.size = 0;
+        inference.version.signature.inputs.clear();
+        inference.version.signature.outputs.clear();
+    }
+    work
+}

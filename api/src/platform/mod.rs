@@ -1,0 +1,106 @@
+//! Platforms: where functions run. Each brings the functions of an owner to what is wanted of them
+//! and says how they are; none of them knows the database.
+//!
+//! Invariant: every call may be repeated at any time, after a crash at any point, and leads to the
+//! same functions.
+
+mod local;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use millrace_entity::inference::Guarantee;
+use millrace_wire::function::FunctionSpec;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
+
+/// What functions are for. A replica is an owner and an ordinal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The pool that all trainings of the platform share.
+    TrainingPool,
+    /// One inference.
+    Inference(Uuid),
+}
+
+/// How a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It has been started and is not ready yet.
+    Starting,
+    /// It said that it is ready.
+    Running,
+    /// It ended by itself and is started again after a pause.
+    BackingOff,
+    /// It is not started again by itself.
+    Stopped,
+}
+
+/// One function as its platform sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What it is for.
+    pub owner: Owner,
+    /// Which replica.
+    pub ordinal: u32,
+    /// How it is.
+    pub state: State,
+    /// Its process, where the platform knows it.
+    pub process_id: Option<u32>,
+    /// Where its probes and metrics are.
+    pub address: Option<String>,
+    /// How often it was started again since the platform has it.
+    pub restarts: u32,
+    /// When its present process was started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How its last process ended, for people.
+    pub last_exit: Option<String>,
+}
+
+/// Why a platform did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is being shut down, and starts nothing any more.
+    #[error("the platform {platform} is shutting down")]
+    Closing {
+        /// Its name.
+        platform: &'static str,
+    },
+}
+
+/// Where functions run.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Its name in the API.
+    fn name(&self) -> &'static str;
+
+    /// What it can promise about each record.
+    fn guarantees(&self) -> &'static [Guarantee];
+
+    /// Makes the functions of `owner` exactly these, and returns when those that are no longer
+    /// wanted have ended. One that is wanted otherwise starts anew; what runs as it should is left
+    /// alone. The platform chooses where each one listens.
+    ///
+    /// # Errors
+    /// [`Error::Closing`].
+    async fn deploy(&self, owner: Owner, functions: Vec<FunctionSpec>) -> Result<(), Error>;
+
+    /// Ends the functions of `owner` in order, returns when they have ended, and forgets their logs.
+    ///
+    /// # Errors
+    /// [`Error::Closing`].
+    async fn remove(&self, owner: Owner) -> Result<(), Error>;
+
+    /// All its functions, by owner and ordinal.
+    async fn functions(&self) -> Vec<Status>;
+
+    /// The last lines that a replica said, oldest first.
+    async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String>;
+
+    /// Changes whenever the state of a function does.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Ends everything in order, for the end of the API. Nothing is started afterwards.
+    async fn shutdown(&self);
+}

@@ -24,7 +24,7 @@ use crate::observer::Observer;
 use crate::{Connection, Error, GroupOffset, GroupState, PartitionLag};
 
 /// How long one request may take before it counts as unreachable.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the metadata are asked whether a change has arrived.
 const CHANGE_POLL: Duration = Duration::from_millis(20);
 
@@ -298,7 +298,7 @@ impl Admin {
 
     /// The ends of each partition, in order.
     pub fn watermarks(&self, topic: &str) -> Result<Vec<Watermarks>, Error> {
-        let marks = watermarks(self.native(), topic)?;
+        let marks = watermarks(self.native(), topic, REQUEST_TIMEOUT)?;
         self.answered();
         Ok(marks)
     }
@@ -308,7 +308,13 @@ impl Admin {
     pub fn offsets_for_time(&self, topic: &str, time_ms: i64) -> Result<BTreeMap<i32, i64>, Error> {
         let ends = self.watermarks(topic)?;
         let partitions: Vec<i32> = ends.iter().map(|end| end.partition).collect();
-        let found = offsets(self.native(), topic, &partitions, OffsetSpec::Time(time_ms))?;
+        let found = offsets(
+            self.native(),
+            topic,
+            &partitions,
+            OffsetSpec::Time(time_ms),
+            REQUEST_TIMEOUT,
+        )?;
         Ok(ends
             .iter()
             .map(|end| {
@@ -337,14 +343,19 @@ impl Admin {
             (0..to_i32(description.partitions))
                 .map(|partition| (topic, partition, Offset::Invalid)),
         )?;
-        let answers = self
-            .native()
-            .list_group_offsets(group, &list, REQUEST_TIMEOUT)
-            .map_err(|failure| step.failure(&failure))?;
+        let answers = settle(|| {
+            let answers = self
+                .native()
+                .list_group_offsets(group, &list, REQUEST_TIMEOUT)
+                .map_err(|failure| step.failure(&failure))?;
+            for answer in &answers {
+                check_answer(step, topic, answer)?;
+            }
+            Ok(answers)
+        })?;
         self.answered();
         let mut committed = Vec::with_capacity(answers.len());
         for answer in answers {
-            check_answer(step, topic, &answer)?;
             if answer.offset >= 0 {
                 committed.push(GroupOffset {
                     topic: answer.topic,
@@ -366,59 +377,60 @@ impl Admin {
         }
         let step = Step::new("set the committed offsets").group(group);
         let list = native_offsets(step, offsets)?;
-        let answers = self
-            .native()
-            .alter_group_offsets(group, &list, REQUEST_TIMEOUT)
-            .map_err(|failure| match failure.code {
-                // This is how the coordinator says that there are members.
-                Code::UnknownMemberId | Code::RebalanceInProgress | Code::IllegalGeneration => {
-                    occupied(step, group)
+        settle(|| {
+            let answers = self
+                .native()
+                .alter_group_offsets(group, &list, REQUEST_TIMEOUT)
+                .map_err(|failure| match failure.code {
+                    code if says_occupied(code) => occupied(step, group),
+                    _ => step.failure(&failure),
+                })?;
+            for answer in answers {
+                if answer.error.is_some_and(says_occupied) {
+                    return Err(occupied(step, group));
                 }
-                _ => step.failure(&failure),
-            })?;
-        self.answered();
-        for answer in answers {
-            if answer.error == Some(Code::UnknownMemberId) {
-                return Err(occupied(step, group));
+                check_answer(step, &answer.topic, &answer)?;
             }
-            check_answer(step, &answer.topic, &answer)?;
-        }
+            Ok(())
+        })?;
+        self.answered();
         Ok(())
     }
 
     /// Removes a group and its offsets; one that does not exist is passed over.
     pub fn delete_group(&self, group: &str) -> Result<(), Error> {
         let step = Step::new("delete the consumer group").group(group);
-        let results = block_on(self.client.delete_groups(&[group], &options()))
-            .map_err(|error| step.kafka(&error))?;
-        self.answered();
-        for result in results {
-            match result {
-                Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
-                Err((_, code)) => return Err(step.code(code, &code_text(code))),
+        settle(|| {
+            let results = block_on(self.client.delete_groups(&[group], &options()))
+                .map_err(|error| step.kafka(&error))?;
+            for result in results {
+                match result {
+                    Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
+                    Err((_, code)) => return Err(step.code(code, &code_text(code))),
+                }
             }
-        }
+            Ok(())
+        })?;
+        self.answered();
         Ok(())
     }
 
     /// The state and the members of a group.
     pub fn group(&self, group: &str) -> Result<GroupState, Error> {
-        let answer = self.native().describe_group(group, REQUEST_TIMEOUT);
-        let state = match answer {
-            Ok(answer) => GroupState {
-                state: answer.state,
-                members: answer.members,
+        let step = Step::new("describe the consumer group").group(group);
+        let state = settle(
+            || match self.native().describe_group(group, REQUEST_TIMEOUT) {
+                Ok(answer) => Ok(GroupState {
+                    state: answer.state,
+                    members: answer.members,
+                }),
+                Err(failure) if failure.code == Code::GroupIdNotFound => Ok(GroupState {
+                    state: "Dead".to_owned(),
+                    members: Vec::new(),
+                }),
+                Err(failure) => Err(step.failure(&failure)),
             },
-            Err(failure) if failure.code == Code::GroupIdNotFound => GroupState {
-                state: "Dead".to_owned(),
-                members: Vec::new(),
-            },
-            Err(failure) => {
-                return Err(Step::new("describe the consumer group")
-                    .group(group)
-                    .failure(&failure));
-            }
-        };
+        )?;
         self.answered();
         Ok(state)
     }
@@ -480,20 +492,28 @@ impl Drop for Admin {
 }
 
 /// The ends of every partition of a topic, by any client.
-pub(crate) fn watermarks(native: Native<'_>, topic: &str) -> Result<Vec<Watermarks>, Error> {
+pub(crate) fn watermarks(
+    native: Native<'_>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Vec<Watermarks>, Error> {
     check_topic(topic)?;
-    let description = native
-        .describe_topic(topic, REQUEST_TIMEOUT)
-        .map_err(|failure| {
-            Step::new("describe the topic")
-                .topic(topic)
-                .failure(&failure)
-        })?;
+    let description = native.describe_topic(topic, timeout).map_err(|failure| {
+        Step::new("describe the topic")
+            .topic(topic)
+            .failure(&failure)
+    })?;
     let partitions: Vec<i32> = (0..to_i32(description.partitions)).collect();
-    let low = offsets(native, topic, &partitions, OffsetSpec::Earliest)?;
+    let low = offsets(native, topic, &partitions, OffsetSpec::Earliest, timeout)?;
     // The stable offset is asked for first: it must not lie above `high`.
-    let stable = offsets(native, topic, &partitions, OffsetSpec::LatestStable)?;
-    let high = offsets(native, topic, &partitions, OffsetSpec::Latest)?;
+    let stable = offsets(
+        native,
+        topic,
+        &partitions,
+        OffsetSpec::LatestStable,
+        timeout,
+    )?;
+    let high = offsets(native, topic, &partitions, OffsetSpec::Latest, timeout)?;
     let of = |offsets: &BTreeMap<i32, i64>, partition: &i32| {
         offsets.get(partition).copied().unwrap_or(0)
     };
@@ -513,17 +533,20 @@ fn offsets(
     topic: &str,
     partitions: &[i32],
     spec: OffsetSpec,
+    timeout: Duration,
 ) -> Result<BTreeMap<i32, i64>, Error> {
     let step = Step::new("ask for the offsets").topic(topic);
-    let answers = native
-        .list_offsets(topic, partitions, spec, REQUEST_TIMEOUT)
-        .map_err(|failure| step.failure(&failure))?;
-    let mut found = BTreeMap::new();
-    for answer in answers {
-        check_answer(step, topic, &answer)?;
-        found.insert(answer.partition, answer.offset);
-    }
-    Ok(found)
+    settle(|| {
+        let answers = native
+            .list_offsets(topic, partitions, spec, timeout)
+            .map_err(|failure| step.failure(&failure))?;
+        let mut found = BTreeMap::new();
+        for answer in answers {
+            check_answer(step, topic, &answer)?;
+            found.insert(answer.partition, answer.offset);
+        }
+        Ok(found)
+    })
 }
 
 fn check_answer(step: Step<'_>, topic: &str, answer: &PartitionAnswer) -> Result<(), Error> {
@@ -557,6 +580,28 @@ fn wait_until(
         thread::sleep(CHANGE_POLL);
     }
     Ok(())
+}
+
+/// Asks again while the cluster is settling: a coordinator or a leader that is
+/// being chosen, offsets in a transaction that is about to end.
+fn settle<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        match ask() {
+            Err(Error::Failed {
+                retriable: true, ..
+            }) if Instant::now() < deadline => thread::sleep(CHANGE_POLL),
+            result => return result,
+        }
+    }
+}
+
+/// The codes by which a coordinator says that a group has members.
+fn says_occupied(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownMemberId | Code::RebalanceInProgress | Code::IllegalGeneration
+    )
 }
 
 fn occupied(step: Step<'_>, group: &str) -> Error {

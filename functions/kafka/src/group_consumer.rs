@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -20,19 +19,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::error::Step;
+use crate::error::{Step, code_text};
 use crate::ffi::list_entries;
 use crate::group::{native_list, native_offsets};
 use crate::observer::Observer;
 use crate::reader::{
-    CONSUMER_DEFAULTS, CONSUMER_FIXED, PollError, Prober, judge, lost_position, native,
+    BETWEEN_POLLS, CONSUMER_DEFAULTS, CONSUMER_FIXED, PollError, Prober, judge, lost_position,
+    native,
 };
 use crate::{Connection, Error, GroupMetadata, GroupOffset, RecordView, TopicPartition};
 
 /// How long one question to the group's coordinator may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a partition that is just starting is given before a seek.
-const SEEK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Who a member is and what it reads.
 #[derive(Clone, Debug)]
@@ -206,7 +204,9 @@ impl GroupConsumer {
         let mut bytes = 0;
         while batch.len() < limits.max_records && bytes < limits.max_bytes {
             if batch.is_empty() {
-                self.settle_rebalances(handler)?;
+                if !self.settle_rebalances(handler)? {
+                    break;
+                }
             } else if self.consumer.context().has_pending() {
                 break;
             }
@@ -290,9 +290,20 @@ impl GroupConsumer {
     /// Holds partitions back; what has been fetched of them is fetched again.
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
         let step = self.step("pause partitions");
+        let list = unplaced(step, partitions)?;
         self.consumer
-            .pause(&unplaced(step, partitions)?)
-            .map_err(|error| step.kafka(&error))
+            .pause(&list)
+            .map_err(|error| step.kafka(&error))?;
+        match list_entries(&list)
+            .into_iter()
+            .find(|entry| entry.error.is_some())
+        {
+            None => Ok(()),
+            Some(entry) => Err(Error::UnknownPartition {
+                topic: entry.topic,
+                partition: entry.partition,
+            }),
+        }
     }
 
     /// Lets partitions that were held back go on.
@@ -351,7 +362,7 @@ impl GroupConsumer {
             // The partitions have gone to others: trying again cannot help.
             Err(KafkaError::ConsumerCommit(
                 code @ (Code::IllegalGeneration | Code::UnknownMemberId),
-            )) => Err(step.failed(&crate::error::code_text(code), false)),
+            )) => Err(step.failed(&code_text(code), false)),
             Err(error) => Err(step.kafka(&error)),
         }
     }
@@ -365,9 +376,10 @@ impl GroupConsumer {
         Ok(GroupMetadata { native })
     }
 
-    /// Does what librdkafka's rebalance events ask for. An error that may pass
-    /// leaves the event for the next poll.
-    fn settle_rebalances(&self, handler: &mut dyn RebalanceHandler) -> Result<(), Error> {
+    /// Does what librdkafka's rebalance events ask for. Returns false where the
+    /// coordinator does not answer, or offsets are in a transaction that is still
+    /// open: the event is then left for the next poll.
+    fn settle_rebalances(&self, handler: &mut dyn RebalanceHandler) -> Result<bool, Error> {
         while let Some(rebalance) = self.consumer.context().take_pending() {
             match rebalance {
                 Rebalance::Assign(list) => {
@@ -375,6 +387,10 @@ impl GroupConsumer {
                         Ok(assigned) => assigned,
                         Err(error) => {
                             self.consumer.context().put_back(Rebalance::Assign(list));
+                            if error.is_retriable() {
+                                tracing::debug!(error = %error, "partitions wait for their offsets");
+                                return Ok(false);
+                            }
                             return Err(error);
                         }
                     };
@@ -401,7 +417,7 @@ impl GroupConsumer {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn accept(
@@ -428,19 +444,22 @@ impl GroupConsumer {
         drop(state);
         let held = handler.on_assigned(self, assigned);
         // A pause outlives an assignment in librdkafka: a partition that comes
-        // back must not still be held. The group waits for the assignment even
-        // where the handler failed; nothing is read then.
+        // back must not still be held.
         if !keys.is_empty() {
             self.resume(&keys)?;
         }
+        self.consumer
+            .incremental_assign(&list)
+            .map_err(|error| step.kafka(&error))?;
+        // Pausing comes after: librdkafka passes over partitions that it does
+        // not know yet. What it has fetched by then is thrown away and fetched
+        // again. Where the handler failed nothing is to be read, but the group
+        // waits for the assignment all the same.
         match &held {
             Ok(held) if held.is_empty() => {}
             Ok(held) => self.pause(held)?,
             Err(_) => self.pause(&keys)?,
         }
-        self.consumer
-            .incremental_assign(&list)
-            .map_err(|error| step.kafka(&error))?;
         held.map(drop)
     }
 
@@ -453,7 +472,7 @@ impl GroupConsumer {
         let step = self.step("read the committed offsets");
         let list = self
             .consumer
-            .committed_offsets(list, REQUEST_TIMEOUT)
+            .committed_offsets(list, BETWEEN_POLLS)
             .map_err(|error| step.kafka(&error))?;
         list_entries(&list)
             .into_iter()
@@ -461,7 +480,7 @@ impl GroupConsumer {
                 Some(code) => Err(step
                     .topic(&entry.topic)
                     .partition(entry.partition)
-                    .code(code, &crate::error::code_text(code))),
+                    .code(code, &code_text(code))),
                 None => Ok(Assigned {
                     committed: (entry.offset >= 0).then_some(entry.offset),
                     topic: entry.topic,
@@ -473,52 +492,46 @@ impl GroupConsumer {
     }
 
     fn seek_to(&self, targets: &[(TopicPartition, Offset)]) -> Result<(), Error> {
+        if targets.is_empty() {
+            return Ok(());
+        }
         let step = self.step("seek");
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let mut open: Vec<&(TopicPartition, Offset)> = targets.iter().collect();
-        while !open.is_empty() {
-            let list = native_list(
-                step,
-                open.iter()
-                    .map(|(key, offset)| (key.topic.as_str(), key.partition, *offset)),
-            )?;
-            let list = self
-                .consumer
-                .seek_partitions(list, REQUEST_TIMEOUT)
-                .map_err(|error| step.kafka(&error))?;
-            let answers = list_entries(&list);
-            let mut again = Vec::new();
-            for target in open {
-                let (key, offset) = target;
-                let answer = answers
-                    .iter()
-                    .find(|entry| entry.topic == key.topic && entry.partition == key.partition);
-                match answer.and_then(|entry| entry.error) {
-                    None => {
-                        let start = match offset {
-                            Offset::Offset(offset) => Some(*offset),
-                            _ => None,
-                        };
-                        self.state().starts.insert(key.clone(), start);
-                    }
-                    // The partition has been given but has not started yet.
-                    Some(Code::State | Code::PreviousInProgress | Code::InProgress)
-                        if Instant::now() < deadline =>
-                    {
-                        again.push(target);
-                    }
-                    Some(code) => {
-                        return Err(step
-                            .topic(&key.topic)
-                            .partition(key.partition)
-                            .code(code, &crate::error::code_text(code)));
-                    }
+        let list = native_list(step, placed(targets))?;
+        let list = self
+            .consumer
+            .seek_partitions(list, REQUEST_TIMEOUT)
+            .map_err(|error| step.kafka(&error))?;
+        let mut stopped = Vec::new();
+        for entry in list_entries(&list) {
+            match entry.error {
+                None => {}
+                // Not started yet, or stopped at an offset that Kafka does not have.
+                Some(Code::State | Code::PreviousInProgress) => {
+                    let key = TopicPartition::new(&entry.topic, entry.partition);
+                    stopped.extend(targets.iter().find(|(target, _)| *target == key).cloned());
+                }
+                Some(code) => {
+                    return Err(step
+                        .topic(&entry.topic)
+                        .partition(entry.partition)
+                        .code(code, &code_text(code)));
                 }
             }
-            open = again;
-            if !open.is_empty() {
-                thread::sleep(SEEK_PAUSE);
-            }
+        }
+        if !stopped.is_empty() {
+            let list = native_list(step, placed(&stopped))?;
+            self.consumer
+                .incremental_unassign(&list)
+                .and_then(|()| self.consumer.incremental_assign(&list))
+                .map_err(|error| step.kafka(&error))?;
+        }
+        let mut state = self.state();
+        for (key, offset) in targets {
+            let start = match offset {
+                Offset::Offset(offset) => Some(*offset),
+                _ => None,
+            };
+            state.starts.insert(key.clone(), start);
         }
         Ok(())
     }
@@ -610,6 +623,12 @@ fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
             partition: entry.partition,
         })
         .collect()
+}
+
+fn placed(targets: &[(TopicPartition, Offset)]) -> impl Iterator<Item = (&str, i32, Offset)> {
+    targets
+        .iter()
+        .map(|(key, offset)| (key.topic.as_str(), key.partition, *offset))
 }
 
 fn unplaced(step: Step<'_>, partitions: &[TopicPartition]) -> Result<TopicPartitionList, Error> {

@@ -13,12 +13,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
-use crate::admin::watermarks;
+use crate::admin::{REQUEST_TIMEOUT, Watermarks, watermarks};
 use crate::error::Step;
 use crate::group::native_list;
 use crate::observer::Observer;
 use crate::reader::{
-    PollError, Prober, assigned_consumer, check_offset, find, judge_assigned, lost_position, native,
+    BETWEEN_POLLS, PollError, Prober, assigned_consumer, check_offset, find, judge_assigned,
+    lost_position, native,
 };
 use crate::{Connection, Error, RecordView};
 
@@ -48,6 +49,8 @@ pub struct RangeReader {
     consumer: BaseConsumer<Observer>,
     topic: String,
     parts: Vec<Part>,
+    /// Whether every range was stable when last asked, see `assign`.
+    is_stable: bool,
     is_assigned: bool,
     has_lost_position: bool,
     prober: Prober,
@@ -66,7 +69,7 @@ impl RangeReader {
     pub fn open(connection: &Connection, topic: &str, ranges: &[Range]) -> Result<Self, Error> {
         check_ranges(topic, ranges)?;
         let consumer = assigned_consumer(connection)?;
-        let marks = watermarks(native(&consumer), topic)?;
+        let marks = watermarks(native(&consumer), topic, REQUEST_TIMEOUT)?;
         connection.health().up();
         for range in ranges.iter().filter(|range| range.start < range.end) {
             let mark = find(&marks, range.partition).ok_or_else(|| Error::UnknownPartition {
@@ -76,7 +79,7 @@ impl RangeReader {
             check_offset(topic, mark, range.start)?;
             check_offset(topic, mark, range.end)?;
         }
-        let parts = ranges
+        let parts: Vec<Part> = ranges
             .iter()
             .map(|range| Part {
                 range: *range,
@@ -87,6 +90,7 @@ impl RangeReader {
         Ok(Self {
             consumer,
             topic: topic.to_owned(),
+            is_stable: are_stable(&parts, &marks),
             parts,
             is_assigned: false,
             has_lost_position: false,
@@ -197,22 +201,20 @@ impl RangeReader {
     /// Starts reading, once no open transaction stands inside a range: until
     /// then a partition seems to end before the range does.
     fn assign(&mut self) -> Result<bool, Error> {
-        let marks = match watermarks(native(&self.consumer), &self.topic) {
-            Ok(marks) => marks,
-            Err(error) if error.is_retriable() => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let open: Vec<&Part> = self.parts.iter().filter(|part| !part.is_done).collect();
-        for part in &open {
-            let stable = find(&marks, part.range.partition).map_or(0, |mark| mark.stable);
-            if stable < part.range.end {
-                return Ok(false);
+        if !self.is_stable {
+            match watermarks(native(&self.consumer), &self.topic, BETWEEN_POLLS) {
+                Ok(marks) => self.is_stable = are_stable(&self.parts, &marks),
+                Err(error) if error.is_retriable() => {}
+                Err(error) => return Err(error),
             }
+        }
+        if !self.is_stable {
+            return Ok(false);
         }
         let step = Step::new("read").topic(&self.topic);
         let list = native_list(
             step,
-            open.iter().map(|part| {
+            self.parts.iter().filter(|part| !part.is_done).map(|part| {
                 let start = Offset::Offset(part.range.start);
                 (self.topic.as_str(), part.range.partition, start)
             }),
@@ -255,6 +257,13 @@ impl RangeReader {
             Ok(Some(error)) | Err(error) => Err(error),
         }
     }
+}
+
+/// Whether no open transaction stands inside a range.
+fn are_stable(parts: &[Part], marks: &[Watermarks]) -> bool {
+    parts.iter().filter(|part| !part.is_done).all(|part| {
+        find(marks, part.range.partition).is_some_and(|mark| mark.stable >= part.range.end)
+    })
 }
 
 fn check_ranges(topic: &str, ranges: &[Range]) -> Result<(), Error> {

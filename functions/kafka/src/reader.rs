@@ -35,6 +35,10 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long such a question may take.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// How long a question between two polls may take: callers want to be able to
+/// stop meanwhile, and it is asked again.
+pub(crate) const BETWEEN_POLLS: Duration = Duration::from_secs(2);
+
 /// What an error of a poll asks for.
 pub(crate) enum PollError {
     /// Nothing: librdkafka gets over it.
@@ -87,7 +91,7 @@ pub(crate) fn lost_position(
     topic: &str,
     positions: &[(i32, i64)],
 ) -> Result<Option<Error>, Error> {
-    let marks = watermarks(native, topic)?;
+    let marks = watermarks(native, topic, BETWEEN_POLLS)?;
     Ok(positions
         .iter()
         .find_map(|(partition, offset)| match find(&marks, *partition) {

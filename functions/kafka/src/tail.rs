@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::metadata::MetadataTopic;
 
-use crate::admin::watermarks;
+use crate::admin::{REQUEST_TIMEOUT, watermarks};
 use crate::error::Step;
 use crate::group::native_list;
 use crate::observer::Observer;
@@ -62,7 +62,7 @@ impl Tail {
         offsets: &BTreeMap<i32, i64>,
     ) -> Result<Self, Error> {
         let consumer = assigned_consumer(connection)?;
-        let marks = watermarks(native(&consumer), topic)?;
+        let marks = watermarks(native(&consumer), topic, REQUEST_TIMEOUT)?;
         connection.health().up();
         let mut next = BTreeMap::new();
         let mut ends = BTreeMap::new();

@@ -12,7 +12,9 @@ use crate::error::Step;
 use crate::ffi::{Failure, Native};
 use crate::group::native_offsets;
 use crate::observer::Observer;
-use crate::producer::{Deliveries, PRODUCER_DEFAULTS, PRODUCER_FIXED, UNTRACKED, enqueue};
+use crate::producer::{
+    Deliveries, PRODUCER_DEFAULTS, PRODUCER_FIXED, UNTRACKED, enqueue, wait_for_reports,
+};
 use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
 
 /// How long a dropped producer may take to abort its transaction.
@@ -78,6 +80,12 @@ impl TransactionalProducer {
     /// Takes a record into the open transaction; blocks while the queue is full.
     pub fn send(&self, record: &OutRecord<'_>) -> Result<(), Error> {
         enqueue(&self.client, record, UNTRACKED)
+    }
+
+    /// Waits until the open transaction's records have been written. A commit
+    /// does so by itself.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        wait_for_reports(&self.client, timeout)
     }
 
     /// Puts a consumer's offsets, notes included, into the open transaction.

@@ -1,6 +1,6 @@
 //! The error of every operation: a code for programs and a sentence for people.
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, SqlErr};
 
 /// What went wrong, for programs: `extensions.code` in GraphQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,36 @@ impl Error {
         Self::Domain {
             code,
             message: message.into(),
+        }
+    }
+
+    /// There is no `what` of this name.
+    #[must_use]
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what} {name:?}"))
+    }
+
+    /// The `what` of this name is used by others.
+    #[must_use]
+    pub fn in_use(what: &str, name: &str, users: &[String]) -> Self {
+        Self::new(
+            Code::InUse,
+            format!(
+                "the {what} {name:?} is used by {}; delete what uses it first",
+                users.join(", ")
+            ),
+        )
+    }
+
+    /// Why a row could not be inserted: `ALREADY_EXISTS` where its name is taken.
+    #[must_use]
+    pub fn unless_taken(error: DbErr, what: &str, name: &str) -> Self {
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Self::new(
+                Code::AlreadyExists,
+                format!("there is a {what} {name:?} already; choose another name"),
+            ),
+            _ => Self::Database(error),
         }
     }
 

@@ -5,16 +5,27 @@
 //! goes through the outbox or is driven by the reconciler, so a crash at any point is repaired.
 
 mod change;
+pub mod clusters;
 pub mod compatibility;
+pub mod connection;
+mod database;
 mod error;
+pub mod outbox;
+pub mod project;
+mod shutdown;
 
 use std::sync::Arc;
 
 pub use change::{Change, Changes};
 use chrono::{DateTime, Utc};
+pub use clusters::{Cluster, Clusters, Ensured, Need};
 pub use error::{Code, Error, Result};
-use sea_orm::DatabaseConnection;
+pub use outbox::Outbox;
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
+pub use shutdown::{Ending, Shutdown, shutdown};
 use uuid::Uuid;
+
+use crate::config::Config;
 
 /// The application: a cheap handle on everything that operations need.
 #[derive(Clone)]
@@ -22,19 +33,55 @@ pub struct App(Arc<Parts>);
 
 /// What an [`App`] is made of.
 pub struct Parts {
+    /// What was configured.
+    pub config: Config,
     /// The database, migrated.
     pub database: DatabaseConnection,
     /// Where ONNX files are.
     pub artifacts: millrace_artifacts::Store,
     /// Tells subscribers that a row has changed.
     pub changes: Changes,
+    /// Kafka clusters, by connection.
+    pub clusters: Clusters,
+    /// Wakes the publisher of the outbox.
+    pub outbox: Outbox,
 }
 
 impl App {
-    /// The application on these parts.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Opens the database and the artifact store, and sees to what is always there. Kafka need
+    /// not be reachable.
+    ///
+    /// # Errors
+    /// What cannot be opened, and why.
+    pub async fn open(config: Config) -> Result<Self> {
+        tokio::fs::create_dir_all(&config.data.folder)
+            .await
+            .map_err(|error| {
+                Error::internal(format!(
+                    "the data folder {} cannot be made: {error}",
+                    config.data.folder.display()
+                ))
+            })?;
+        let app = Self(Arc::new(Parts {
+            database: database::open(&config.database_url()).await?,
+            artifacts: millrace_artifacts::Store::open(&config.artifacts_url())
+                .await
+                .map_err(Error::internal)?,
+            changes: Changes::default(),
+            clusters: Clusters::default(),
+            outbox: Outbox::default(),
+            config,
+        }));
+        project::prepare(&app).await?;
+        Ok(app)
+    }
+
+    /// Begins a database transaction that writes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        Ok(database::begin(&self.database).await?)
     }
 
     /// The one place that reads the clock.

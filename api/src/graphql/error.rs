@@ -24,3 +24,15 @@ pub fn report(error: Error) -> async_graphql::Error {
         extensions.set("code", code.as_str());
     })
 }
+
+/// A lookup as a nullable field has it: what is not there is null.
+///
+/// # Errors
+/// Every other error, as GraphQL has it.
+pub fn optional<T>(found: Result<T, Error>) -> async_graphql::Result<Option<T>> {
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) => Err(report(error)),
+    }
+}

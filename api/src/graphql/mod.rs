@@ -3,13 +3,25 @@
 //! Resolvers translate and delegate to `app`. Object-to-object fields go through [`loader`], so
 //! that a list of a hundred versions asks for its models once.
 
+#![allow(
+    clippy::unused_async,
+    reason = "every resolver is asynchronous, whether it waits or not"
+)]
+
+pub mod connection;
+pub mod context;
 mod error;
 mod id;
 pub mod loader;
 mod long;
+pub mod node;
 mod page;
+pub mod project;
+mod schema;
 
-pub use error::report;
+pub use context::Actor;
+pub use error::{optional, report};
 pub use id::GlobalId;
 pub use long::Long;
 pub use page::{Page, PageArguments};
+pub use schema::{Mutation, Query, Schema, Subscription, schema, sdl};

@@ -1,0 +1,53 @@
+//! Opening the database, and the transactions in which it is written.
+
+use std::time::Duration;
+
+use millrace_migration::Migrator;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+};
+use sea_orm_migration::MigratorTrait as _;
+
+/// How long a writer waits for another one, or for a free connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens the database at `url` and brings its schema up to date.
+///
+/// # Errors
+/// It cannot be reached, or it is newer than this Millrace.
+pub async fn open(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .acquire_timeout(PATIENCE)
+        .max_connections(16)
+        .map_sqlx_sqlite_opts(|options| {
+            use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+            options
+                .journal_mode(SqliteJournalMode::Wal)
+                // What was committed must survive a power cut, as PostgreSQL has it.
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(PATIENCE)
+                .foreign_keys(true)
+        });
+    let database = Database::connect(options).await?;
+    Migrator::up(&database, None).await?;
+    Ok(database)
+}
+
+/// Begins a transaction that writes. SQLite takes its one writer's lock at once: a transaction
+/// that reads first and writes later would fail where another has written in between.
+///
+/// # Errors
+/// The database's own.
+pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let immediate = (database.get_database_backend() == DbBackend::Sqlite)
+        .then_some(SqliteTransactionMode::Immediate);
+    database
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: immediate,
+            ..TransactionOptions::default()
+        })
+        .await
+}

@@ -1,0 +1,188 @@
+//! The outbox: records for Kafka, written in the database transaction of the change that they
+//! announce, sent afterwards in the order in which they were written.
+//!
+//! A row goes when Kafka has acknowledged its record, so a kill at any point repeats records at
+//! most and loses none. Records of one key are in order: the change that wrote the earlier one
+//! held a lock on its row until it was committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_entity::{connection, outbox};
+use millrace_kafka::OutRecord;
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{App, Error, Result, Shutdown};
+
+/// Most records that are under way at once.
+const BATCH: u64 = 256;
+/// How long a failed sending is left alone, and how often the table is looked at unasked.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Wakes the publisher.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox(Arc<Notify>);
+
+impl Outbox {
+    /// Tells the publisher that a transaction with records was committed. One that is never told
+    /// finds them a second later.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A record to be sent.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The cluster.
+    pub connection_id: Uuid,
+    /// The topic.
+    pub topic: String,
+    /// The partition; the key decides without one.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: String,
+    /// The value; none is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Puts a record into the outbox, in the transaction of the change that it announces. Call
+/// [`Outbox::wake`] after the commit.
+///
+/// # Errors
+/// The database's.
+pub async fn add(app: &App, transaction: &impl ConnectionTrait, message: Message) -> Result<()> {
+    let value = message
+        .value
+        .map(String::from_utf8)
+        .transpose()
+        .map_err(Error::internal)?;
+    outbox::ActiveModel {
+        id: NotSet,
+        topic: Set(message.topic),
+        partition: Set(message.partition),
+        key: Set(message.key),
+        value: Set(value),
+        connection_id: Set(message.connection_id),
+        created_at: Set(app.now()),
+    }
+    .insert(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Sends what is in the outbox until the end is ordered.
+pub async fn publish(app: App, shutdown: Shutdown) {
+    loop {
+        let sending = async {
+            match send_all(&app).await {
+                Ok(0) => {
+                    // A timeout is the usual end of this wait.
+                    drop(tokio::time::timeout(PAUSE, app.outbox.0.notified()).await);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "the outbox waits");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = sending => {}
+            () = shutdown.requested() => return,
+        }
+    }
+}
+
+/// Sends a batch to every cluster that has one; gives back how many records were sent. A cluster
+/// that does not answer keeps only its own records waiting.
+async fn send_all(app: &App) -> Result<usize> {
+    let connections: Vec<Uuid> = outbox::Entity::find()
+        .select_only()
+        .column(outbox::Column::ConnectionId)
+        .distinct()
+        .into_tuple()
+        .all(&app.database)
+        .await?;
+    let sent = futures::future::join_all(
+        connections
+            .into_iter()
+            .map(|connection| send_batch(app, connection)),
+    )
+    .await;
+    let mut total = 0;
+    let mut failure = None;
+    for result in sent {
+        match result {
+            Ok(count) => total += count,
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if total == 0 => Err(error),
+        _ => Ok(total),
+    }
+}
+
+async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
+    let row = connection::Entity::find_by_id(connection_id)
+        .one(&app.database)
+        .await?
+        .ok_or_else(|| Error::internal(format!("the connection {connection_id} is missing")))?;
+    let rows = outbox::Entity::find()
+        .filter(outbox::Column::ConnectionId.eq(connection_id))
+        .order_by_asc(outbox::Column::Id)
+        .limit(BATCH)
+        .all(&app.database)
+        .await?;
+    let producer = app.clusters.get(&row)?.producer()?;
+    let (rows, deliveries) = tokio::task::spawn_blocking(move || {
+        let mut deliveries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut record = OutRecord::to(&row.topic).key(row.key.as_bytes());
+            record.partition = row.partition;
+            record.value = row.value.as_deref().map(str::as_bytes);
+            let delivery = producer.send_and_wait(&record);
+            let failed = delivery.is_err();
+            deliveries.push(delivery);
+            if failed {
+                break;
+            }
+        }
+        (rows, deliveries)
+    })
+    .await
+    .map_err(Error::internal)?;
+
+    let mut sent = Vec::with_capacity(rows.len());
+    let mut failure = None;
+    for (row, delivery) in rows.iter().zip(deliveries) {
+        let delivered = match delivery {
+            Ok(delivery) => delivery.await,
+            Err(error) => Err(error),
+        };
+        match delivered {
+            // What follows a failure is sent again behind it, to keep the order.
+            Ok(_) if failure.is_none() => sent.push(row.id),
+            Ok(_) => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let count = sent.len();
+    if count > 0 {
+        outbox::Entity::delete_many()
+            .filter(outbox::Column::Id.is_in(sent))
+            .exec(&app.database)
+            .await?;
+    }
+    match failure {
+        Some(error) if count == 0 => Err(error.into()),
+        _ => Ok(count),
+    }
+}

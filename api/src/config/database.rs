@@ -1,0 +1,58 @@
+//! The database.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// `[database]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://…` or `sqlite://…`; a SQLite file in the data folder where it is not set.
+    #[serde(serialize_with = "masked", skip_serializing_if = "Option::is_none")]
+    pub url: Option<SecretString>,
+}
+
+/// Replaces the password in `scheme://user:password@host`.
+fn mask(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let Some(at) = rest[..authority_end].rfind('@') else {
+        return url.to_owned();
+    };
+    match rest[..at].split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Whoever prints the tree prints it masked.
+#[allow(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn masked<S: Serializer>(url: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    match url {
+        Some(url) => serializer.serialize_str(&mask(url.expose_secret())),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask;
+
+    #[test]
+    fn only_the_password_is_hidden() {
+        assert_eq!(
+            mask("postgres://me:hunter2@db:5432/millrace?sslmode=require"),
+            "postgres://me:***@db:5432/millrace?sslmode=require"
+        );
+        assert_eq!(
+            mask("postgres://me@db/millrace"),
+            "postgres://me@db/millrace"
+        );
+        assert_eq!(mask("sqlite:///a/b@c:d.db"), "sqlite:///a/b@c:d.db");
+    }
+}

@@ -1,0 +1,59 @@
+//! The platforms that run functions.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// `[platform]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Platform {
+    /// Processes on this machine.
+    pub local: Local,
+}
+
+/// `[platform.local]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// How many trainings may run at once.
+    pub training_slots: u32,
+    /// The folder of the functions' programs; the one of `millrace` itself where it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binaries: Option<PathBuf>,
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            training_slots: 1,
+            binaries: None,
+        }
+    }
+}
+
+impl Local {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if !(1..=64).contains(&self.training_slots) {
+            return Err(Error::invalid(
+                "platform.local.training_slots",
+                "between 1 and 64 trainings can run at once",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The folder of the functions' programs.
+    ///
+    /// # Errors
+    /// The system does not tell where this program is.
+    pub fn binaries(&self) -> std::io::Result<PathBuf> {
+        if let Some(folder) = &self.binaries {
+            return Ok(folder.clone());
+        }
+        let program = std::env::current_exe()?;
+        Ok(program.parent().map(PathBuf::from).unwrap_or_default())
+    }
+}

@@ -1,0 +1,65 @@
+//! Relay's `Node`: every object with an id of its own, found again by that id.
+
+use async_graphql::{Context, ID, Interface, Object, Result};
+
+use super::connection::KafkaConnection;
+use super::context::Find as _;
+use super::loader::{ConnectionId, ProjectId};
+use super::project::Project;
+use super::{GlobalId, report};
+
+/// An object with an id that stays.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The id, opaque to clients."))]
+pub enum Node {
+    /// A project.
+    Project(Project),
+    /// A connection.
+    KafkaConnection(KafkaConnection),
+}
+
+/// `node`, `nodes` and `version`.
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// The object with this id, or null where there is none (any more).
+    async fn node(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> Result<Option<Node>> {
+        load(context, &id).await
+    }
+
+    /// The objects with these ids, in their order; null for those that are not there.
+    async fn nodes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Their ids, at most 100.", validator(max_items = 100))] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        futures::future::try_join_all(ids.iter().map(|id| load(context, id))).await
+    }
+
+    /// The version of Millrace.
+    async fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+async fn load(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let GlobalId { kind, id } = GlobalId::decode(id).map_err(report)?;
+    let rows = context.rows();
+    Ok(match kind.as_str() {
+        "Project" => rows
+            .load_one(ProjectId(id))
+            .await?
+            .map(|row| Project(row).into()),
+        "KafkaConnection" => rows
+            .load_one(ConnectionId(id))
+            .await?
+            .map(|row| KafkaConnection(row).into()),
+        _ => None,
+    })
+}

@@ -1,0 +1,173 @@
+//! Projects.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use millrace_entity::{connection, project};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::connection::KafkaConnection;
+use super::context::Find as _;
+use super::{GlobalId, Page, PageArguments, optional, report};
+use crate::app;
+
+/// A namespace: the names of models, datasources and so on are unique within it.
+pub struct Project(pub project::Model);
+
+#[Object]
+impl Project {
+    /// Its global id.
+    pub async fn id(&self) -> ID {
+        GlobalId::encode("Project", self.0.id)
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// The connection of this name.
+    async fn connection(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default = "default")] name: String,
+    ) -> Result<Option<KafkaConnection>> {
+        let found = app::connection::find(&context.app().database, self.0.id, &name).await;
+        Ok(optional(found)?.map(KafkaConnection))
+    }
+
+    /// Its connections, in the order in which they were made.
+    async fn connections(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<KafkaConnection>> {
+        let select = connection::Entity::find().filter(connection::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            connection::Column::Id,
+            |row| row.id,
+            KafkaConnection,
+        )
+        .await
+        .map_err(report)
+    }
+}
+
+/// Queries for projects.
+#[derive(Default)]
+pub struct ProjectQuery;
+
+#[Object]
+impl ProjectQuery {
+    /// The project of this name.
+    async fn project(
+        &self,
+        context: &Context<'_>,
+        #[graphql(default = "default")] name: String,
+    ) -> Result<Option<Project>> {
+        let found = app::project::find(&context.app().database, &name).await;
+        Ok(optional(found)?.map(Project))
+    }
+
+    /// All projects, in the order in which they were made.
+    async fn projects(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Project>> {
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            project::Entity::find(),
+            project::Column::Id,
+            |row| row.id,
+            Project,
+        )
+        .await
+        .map_err(report)
+    }
+}
+
+/// What `createProject` needs.
+#[derive(InputObject)]
+pub struct CreateProjectInput {
+    /// 1 to 63 letters, digits, `-` and `_`.
+    name: String,
+}
+
+/// What `createProject` made.
+#[derive(SimpleObject)]
+pub struct CreateProjectPayload {
+    /// The new project.
+    project: Project,
+}
+
+/// What `deleteProject` needs.
+#[derive(InputObject)]
+pub struct DeleteProjectInput {
+    /// An empty project.
+    name: String,
+}
+
+/// What `deleteProject` removed.
+#[derive(SimpleObject)]
+pub struct DeleteProjectPayload {
+    /// The project that is gone.
+    name: String,
+}
+
+/// Mutations of projects.
+#[derive(Default)]
+pub struct ProjectMutation;
+
+#[Object]
+impl ProjectMutation {
+    /// Makes a project, with the connection of the configuration in it.
+    async fn create_project(
+        &self,
+        context: &Context<'_>,
+        input: CreateProjectInput,
+    ) -> Result<CreateProjectPayload> {
+        let row = app::project::create(context.app(), &input.name)
+            .await
+            .map_err(report)?;
+        Ok(CreateProjectPayload {
+            project: Project(row),
+        })
+    }
+
+    /// Deletes an empty project.
+    async fn delete_project(
+        &self,
+        context: &Context<'_>,
+        input: DeleteProjectInput,
+    ) -> Result<DeleteProjectPayload> {
+        app::project::delete(context.app(), &input.name)
+            .await
+            .map_err(report)?;
+        Ok(DeleteProjectPayload { name: input.name })
+    }
+}

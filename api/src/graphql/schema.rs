@@ -1,0 +1,51 @@
+//! The root of the schema: each noun brings its part of the three root types.
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{EmptySubscription, MergedObject};
+
+use super::connection::ConnectionMutation;
+use super::loader::Rows;
+use super::node::NodeQuery;
+use super::project::{ProjectMutation, ProjectQuery};
+use crate::app::App;
+
+/// Deep enough for the standard introspection query, which twelve levels are not.
+const DEPTH: usize = 16;
+/// Fields of one operation. The standard introspection query has about 300.
+const COMPLEXITY: usize = 1000;
+
+/// What can be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(NodeQuery, ProjectQuery);
+
+/// What can be done.
+#[derive(MergedObject, Default)]
+pub struct Mutation(ProjectMutation, ConnectionMutation);
+
+/// What can be followed.
+pub type Subscription = EmptySubscription;
+
+/// The executable schema.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+/// The schema over an application.
+#[must_use]
+pub fn schema(app: App) -> Schema {
+    let rows = DataLoader::new(Rows::new(app.database.clone()), tokio::spawn);
+    let mut builder = Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .limit_depth(DEPTH)
+        .limit_complexity(COMPLEXITY);
+    if !app.config.http.introspection {
+        // Suggestions ("did you mean …") would give away what introspection no longer tells.
+        builder = builder.disable_introspection().disable_suggestions();
+    }
+    builder.data(rows).data(app).finish()
+}
+
+/// The schema in GraphQL's own language.
+#[must_use]
+pub fn sdl() -> String {
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .finish()
+        .sdl()
+}

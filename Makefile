@@ -1,7 +1,7 @@
 # Everything that one does with a checkout. `make help` lists the targets; the work is done by the scripts
 # in infra/setup and by tests/run, which can be run by hand as well.
 
-export PATH := $(PATH):$(HOME)/.cargo/bin
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 MILLRACE_CACHE ?= $(HOME)/.cache/millrace
 export MILLRACE_CACHE
 CARGO_TARGET_DIR ?= target

@@ -8,7 +8,7 @@ cache=${MILLRACE_CACHE:-$HOME/.cache/millrace}
 # Read by the scripts that source this one.
 export root cache
 # Where rustup puts cargo, though this shell may have started before it did; and our own Node.
-export PATH="$PATH:$HOME/.cargo/bin"
+export PATH="$HOME/.cargo/bin:$PATH"
 if [[ -d $cache/node/bin ]]; then
   PATH=$cache/node/bin:$PATH
 fi

@@ -1,5 +1,6 @@
 //! Whether a model can be trained, and what stands in the way.
 
+use crate::forward::Forward;
 use crate::{Error, Model, Obstacle};
 
 /// What can be trained of a model.
@@ -7,7 +8,7 @@ use crate::{Error, Model, Obstacle};
 pub struct Check {
     /// The initializers that train, with their dimensions.
     pub parameters: Vec<(String, Vec<usize>)>,
-    /// The float initializers that stay as they are, and why.
+    /// The floating-point initializers that stay as they are, and why.
     pub constants: Vec<(String, String)>,
     /// The nodes that a gradient cannot pass.
     pub obstacles: Vec<Obstacle>,
@@ -25,6 +26,20 @@ impl Check {
 ///
 /// # Errors
 /// The model is not valid, or the prediction cannot be found.
-pub fn check(_model: &Model, _prediction: Option<&str>) -> Result<Check, Error> {
-    Err(Error::request("checking follows"))
+pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
+    let forward = Forward::of(model, prediction)?;
+    let plan = forward.plan(&forward.prediction);
+    let parameters = plan
+        .parameters
+        .into_iter()
+        .filter_map(|name| {
+            let sizes = forward.graph.initializer(&name)?.sizes();
+            Some(sizes.map(|sizes| (name, sizes)))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Check {
+        parameters,
+        constants: plan.constants,
+        obstacles: plan.obstacles,
+    })
 }

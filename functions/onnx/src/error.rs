@@ -87,9 +87,9 @@ pub enum Error {
         /// The name.
         name: String,
         /// What has it.
-        first: String,
+        first: &'static str,
         /// What needs it.
-        second: String,
+        second: &'static str,
     },
     /// A node cannot be evaluated.
     #[error("node '{node}' ({operator}) cannot be evaluated: {reason}")]
@@ -150,6 +150,11 @@ struct Listed<'a>(&'a [Obstacle]);
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
+        if self.0.is_empty() {
+            return formatter.write_str(
+                "no gradient of the prediction reaches any of its float32 initializers",
+            );
+        }
         for (index, obstacle) in self.0.iter().take(SHOWN).enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(formatter, "{separator}{obstacle}")?;

@@ -9,6 +9,10 @@
 //! - [`evaluate`](fn@evaluate) is the reference that gradients are held against.
 
 #![allow(
+    clippy::similar_names,
+    reason = "an axis and axes, an index and indices are what they are called"
+)]
+#![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
@@ -20,12 +24,19 @@
 pub(crate) const PRODUCER: &str = "millrace";
 
 mod check;
+mod differentiate;
+mod emitter;
 mod error;
 mod evaluate;
+mod extent;
 pub mod external;
+mod facts;
+mod forward;
+mod graph;
 pub mod inspect;
 pub mod layers;
 mod model;
+mod operators;
 pub mod proto;
 mod signature;
 pub mod step;

@@ -2,7 +2,11 @@
 //!
 //! The names of the graph's inputs and outputs are a contract, see [`names`] and this library's README.
 
+mod assembly;
+mod contract;
+mod loss;
 pub mod names;
+mod optimizer;
 mod options;
 
 pub use self::options::{Loss, Optimizer, StepOptions};
@@ -70,7 +74,7 @@ impl StepGraph {
     /// # Errors
     /// [`Error::NotTrainable`] names every node that a gradient cannot pass; [`Error::Request`] says what of the options
     /// does not fit the model; [`Error::NameTaken`] tells names that collide.
-    pub fn build(_model: &Model, _options: &StepOptions) -> Result<Self, Error> {
-        Err(Error::request("differentiation follows"))
+    pub fn build(model: &Model, options: &StepOptions) -> Result<Self, Error> {
+        assembly::build(model, options)
     }
 }

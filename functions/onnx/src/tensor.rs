@@ -158,3 +158,25 @@ impl Tensor {
         Self::new(dims, self.values.clone())
     }
 }
+/// How far apart neighbours along each dimension lie in row-major order.
+pub(crate) fn strides(dims: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; dims.len()];
+    for axis in (1..dims.len()).rev() {
+        strides[axis - 1] = strides[axis] * dims[axis];
+    }
+    strides
+}
+
+/// Every index of a tensor, row by row.
+pub(crate) fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    let count = dims.iter().product();
+    let strides = strides(dims);
+    let dims = dims.to_vec();
+    (0..count).map(move |position: usize| {
+        strides
+            .iter()
+            .zip(&dims)
+            .map(|(stride, size)| position / stride % size)
+            .collect()
+    })
+}

@@ -30,6 +30,12 @@ impl NodeProto {
             .map_or(default, AttributeProto::f)
     }
 
+    /// The float attribute `name`, where the node has it.
+    #[must_use]
+    pub fn optional_float(&self, name: &str) -> Option<f32> {
+        self.attribute_named(name).map(AttributeProto::f)
+    }
+
     /// The list of integers `name`, where the node has it.
     #[must_use]
     pub fn ints(&self, name: &str) -> Option<&[i64]> {

@@ -1,0 +1,123 @@
+//! Writes new nodes into a graph, under names that say where they come from and that nothing else has.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::ElementType;
+use crate::proto::{AttributeProto, NodeProto, TensorProto};
+
+/// Collects nodes and constants.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    pub(crate) nodes: Vec<NodeProto>,
+    pub(crate) initializers: Vec<TensorProto>,
+    taken: HashSet<String>,
+    scope: String,
+    constants: BTreeMap<String, String>,
+}
+
+impl Emitter {
+    /// Begins a graph in which the given names stand already.
+    pub(crate) fn new(taken: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            nodes: Vec::new(),
+            initializers: Vec::new(),
+            taken: taken.into_iter().collect(),
+            scope: String::new(),
+            constants: BTreeMap::new(),
+        }
+    }
+
+    /// What the names of the next nodes begin with.
+    pub(crate) fn enter(&mut self, scope: String) {
+        self.scope = scope;
+    }
+
+    /// A node with one output, whose name is given back.
+    pub(crate) fn node(&mut self, operator: &str, inputs: &[&str]) -> String {
+        self.node_with(operator, inputs, Vec::new())
+    }
+
+    /// A node with attributes and one output, whose name is given back.
+    pub(crate) fn node_with(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let name = self.free_name(&format!("{}/{operator}", self.scope));
+        self.push(&name, operator, inputs, attribute);
+        name
+    }
+
+    /// A node whose output has a name of the contract.
+    pub(crate) fn named(&mut self, output: &str, operator: &str, inputs: &[&str]) {
+        self.push(output, operator, inputs, Vec::new());
+    }
+
+    /// A list of whole numbers, such as axes or a shape.
+    pub(crate) fn integers(&mut self, values: &[i64]) -> String {
+        self.constant(&format!("integers{values:?}"), |name| {
+            TensorProto::from_i64(name, &[values.len()], values)
+        })
+    }
+
+    /// One whole number, of rank 0.
+    pub(crate) fn integer(&mut self, value: i64) -> String {
+        self.constant(&format!("integer({value})"), |name| {
+            TensorProto::from_i64(name, &[], &[value])
+        })
+    }
+
+    /// One number of the given floating-point type, of rank 0.
+    pub(crate) fn float(&mut self, value: f64, element: ElementType) -> String {
+        self.constant(&format!("{element}({value})"), |name| match element {
+            ElementType::Float64 => TensorProto::from_f64(name, &[], &[value]),
+            _ => TensorProto::from_f32(name, &[], &[value as f32]),
+        })
+    }
+
+    /// A list of float32 numbers.
+    pub(crate) fn floats(&mut self, values: &[f32]) -> String {
+        self.constant(&format!("float32{values:?}"), |name| {
+            TensorProto::from_f32(name, &[values.len()], values)
+        })
+    }
+
+    /// Equal constants are made once.
+    fn constant(&mut self, key: &str, make: impl FnOnce(&str) -> TensorProto) -> String {
+        if let Some(name) = self.constants.get(key) {
+            return name.clone();
+        }
+        let name = self.free_name(&format!("constant/{key}"));
+        self.initializers.push(make(&name));
+        self.constants.insert(key.to_owned(), name.clone());
+        name
+    }
+
+    fn push(
+        &mut self,
+        output: &str,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) {
+        self.nodes.push(NodeProto {
+            input: inputs.iter().copied().map(str::to_owned).collect(),
+            output: vec![output.to_owned()],
+            name: Some(output.to_owned()),
+            op_type: Some(operator.to_owned()),
+            attribute,
+            ..NodeProto::default()
+        });
+    }
+
+    fn free_name(&mut self, wanted: &str) -> String {
+        let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+        let name = std::iter::once(wanted.to_owned())
+            .chain(numbered)
+            .find(|name| !self.taken.contains(name))
+            .expect("there is always a higher number");
+        self.taken.insert(name.clone());
+        name
+    }
+}

@@ -1,0 +1,206 @@
+//! What is known of every tensor of a graph before it runs: element type, shape, and values where they are constant.
+//!
+//! A fact is never wrong, but may be missing: where an operator is unknown, what the model declares of its outputs is taken.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::extent::{Extent, Unknowns};
+use crate::graph::Graph;
+use crate::operators::{self, Call, Site};
+use crate::proto::TensorProto;
+use crate::{Dim, ElementType, Tensor, TensorInfo};
+
+/// Constants beyond this many elements are weights or tables, of which no shape is made.
+const MOST_CONSTANT_ELEMENTS: usize = 4096;
+
+/// What is known of a tensor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fact {
+    pub(crate) element: Option<ElementType>,
+    pub(crate) shape: Option<Vec<Extent>>,
+    /// The tensor itself, where it is constant and small.
+    pub(crate) constant: Option<Rc<Tensor>>,
+    /// The elements of a list of sizes (or of one size), such as `Shape` gives.
+    pub(crate) sizes: Option<Vec<Extent>>,
+}
+
+impl Fact {
+    pub(crate) fn new(element: Option<ElementType>, shape: Option<Vec<Extent>>) -> Self {
+        Self {
+            element,
+            shape,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn rank(&self) -> Option<usize> {
+        self.shape.as_ref().map(Vec::len)
+    }
+
+    pub(crate) fn is_float(&self) -> bool {
+        self.element.is_none_or(ElementType::is_float)
+    }
+
+    /// The elements as sizes, from the constant or from what produced them.
+    pub(crate) fn to_sizes(&self) -> Option<Vec<Extent>> {
+        let constant = || {
+            let values = self.constant.as_ref()?.as_integers()?;
+            Some(values.iter().copied().map(Extent::fixed).collect())
+        };
+        self.sizes.clone().or_else(constant)
+    }
+
+    pub(crate) fn to_info(&self, name: &str) -> TensorInfo {
+        TensorInfo {
+            name: name.to_owned(),
+            element: self.element.unwrap_or(ElementType::Other(0)),
+            dims: self
+                .shape
+                .as_ref()
+                .map(|shape| shape.iter().map(Extent::to_dim).collect()),
+        }
+    }
+
+    /// Fills what is missing with what the model declares.
+    fn or_declared(mut self, declared: Option<&TensorInfo>, unknowns: &mut Unknowns) -> Self {
+        let Some(declared) = declared else {
+            return self;
+        };
+        self.element = self.element.or(Some(declared.element));
+        let Some(dims) = &declared.dims else {
+            return self;
+        };
+        match &mut self.shape {
+            None => {
+                self.shape = Some(dims.iter().map(|dim| unknowns.extent(dim)).collect());
+            }
+            Some(shape) if shape.len() == dims.len() => {
+                for (extent, dim) in shape.iter_mut().zip(dims) {
+                    if extent.is_unknown() && *dim != Dim::Unknown {
+                        *extent = unknowns.extent(dim);
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+        self
+    }
+}
+
+/// The facts on all tensors of a graph.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    known: HashMap<String, Fact>,
+    nothing: Fact,
+}
+
+impl Facts {
+    /// Follows the graph from its inputs and initializers. What may train is not taken as constant.
+    pub(crate) fn of(graph: &Graph, may_train: &dyn Fn(&TensorProto) -> bool) -> Self {
+        let mut unknowns = Unknowns::default();
+        let mut facts = Self::default();
+        for input in &graph.inputs {
+            let fact = Fact::default().or_declared(Some(input), &mut unknowns);
+            facts.known.insert(input.name.clone(), fact);
+        }
+        for initializer in &graph.initializers {
+            let fact = of_initializer(initializer, may_train(initializer));
+            facts.known.insert(initializer.name().to_owned(), fact);
+        }
+        for node in &graph.nodes {
+            let inputs: Vec<&Fact> = node.input.iter().map(|name| facts.get(name)).collect();
+            let site = Site {
+                node,
+                inputs: &inputs,
+            };
+            let found = infer(&site, &mut unknowns);
+            let outputs = found
+                .into_iter()
+                .chain(std::iter::repeat_with(Fact::default));
+            let outputs: Vec<(String, Fact)> = node
+                .output
+                .iter()
+                .cloned()
+                .zip(outputs)
+                .filter(|(name, _)| !name.is_empty())
+                .collect();
+            for (name, fact) in outputs {
+                let fact = fact.or_declared(graph.declared.get(&name), &mut unknowns);
+                facts.known.insert(name, fact);
+            }
+        }
+        facts
+    }
+
+    /// The fact on a tensor: an empty one where nothing is known.
+    pub(crate) fn get(&self, name: &str) -> &Fact {
+        self.known.get(name).unwrap_or(&self.nothing)
+    }
+}
+
+fn of_initializer(initializer: &TensorProto, may_train: bool) -> Fact {
+    let Ok(sizes) = initializer.sizes() else {
+        return Fact::default();
+    };
+    let is_small = sizes.iter().product::<usize>() <= MOST_CONSTANT_ELEMENTS;
+    let constant = (is_small && !may_train)
+        .then(|| initializer.to_tensor().ok())
+        .flatten()
+        .map(Rc::new);
+    let shape = sizes
+        .iter()
+        .map(|&size| Extent::fixed(size as i64))
+        .collect();
+    Fact {
+        constant,
+        ..Fact::new(Some(initializer.element()), Some(shape))
+    }
+}
+
+fn infer(site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
+    let Some(operator) = operators::find(site.node) else {
+        return Vec::new();
+    };
+    let mut outputs = operator.infer(site, unknowns);
+    let constants = fold(operator, site, &outputs).unwrap_or_default();
+    for (output, constant) in outputs.iter_mut().zip(constants) {
+        let shape = constant.dims().iter();
+        output.shape = Some(shape.map(|&size| Extent::fixed(size as i64)).collect());
+        output.constant = Some(Rc::new(constant));
+    }
+    outputs
+}
+
+/// Evaluates a node whose inputs are all constant.
+fn fold(
+    operator: &dyn operators::Operator,
+    site: &Site<'_>,
+    outputs: &[Fact],
+) -> Option<Vec<Tensor>> {
+    let is_large = outputs.iter().any(|output| {
+        output
+            .shape
+            .as_ref()
+            .and_then(|shape| Extent::product(shape).as_fixed())
+            .is_none_or(|count| count > MOST_CONSTANT_ELEMENTS as i64)
+    });
+    if is_large {
+        return None;
+    }
+    let inputs = site
+        .inputs
+        .iter()
+        .zip(&site.node.input)
+        .map(|(fact, name)| match (&fact.constant, name.is_empty()) {
+            (_, true) => Some(None),
+            (Some(constant), false) => Some(Some(constant.as_ref())),
+            (None, false) => None,
+        })
+        .collect::<Option<Vec<Option<&Tensor>>>>()?;
+    let call = Call {
+        node: site.node,
+        inputs,
+    };
+    operator.evaluate(&call).ok()
+}

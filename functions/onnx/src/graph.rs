@@ -1,0 +1,173 @@
+//! A forward graph taken apart for work on it: its nodes in order, its true inputs, its initializers.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::proto::{NodeProto, TensorProto, ValueInfoProto};
+use crate::{Error, Model, TensorInfo};
+
+/// The parts of a model's graph.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    /// In an order in which every tensor is made before it is used.
+    pub(crate) nodes: Vec<NodeProto>,
+    pub(crate) initializers: Vec<TensorProto>,
+    /// The inputs that are not initializers.
+    pub(crate) inputs: Vec<TensorInfo>,
+    /// The outputs that are tensors.
+    pub(crate) outputs: Vec<TensorInfo>,
+    /// What the model says of outputs and inner tensors.
+    pub(crate) declared: HashMap<String, TensorInfo>,
+}
+
+impl Graph {
+    /// Takes a model's graph apart.
+    ///
+    /// # Errors
+    /// Tensors that are used before they are made, or made twice.
+    pub(crate) fn of(model: &Model) -> Result<Self, Error> {
+        let graph = model.graph();
+        let signature = model.signature();
+        let declared = graph
+            .value_info
+            .iter()
+            .chain(&graph.output)
+            .filter_map(ValueInfoProto::to_info)
+            .map(|info| (info.name.clone(), info))
+            .collect();
+        let taken_apart = Self {
+            nodes: graph.node.clone(),
+            initializers: graph.initializer.clone(),
+            inputs: signature.inputs,
+            outputs: signature.outputs,
+            declared,
+        };
+        taken_apart.check_order(&graph.input)?;
+        Ok(taken_apart)
+    }
+
+    fn check_order(&self, inputs: &[ValueInfoProto]) -> Result<(), Error> {
+        let initializers = self.initializers.iter().map(TensorProto::name);
+        let inputs = inputs.iter().map(ValueInfoProto::name);
+        let mut made: HashSet<&str> = initializers.chain(inputs).collect();
+        for node in &self.nodes {
+            let unmade = node
+                .input
+                .iter()
+                .find(|name| !name.is_empty() && !made.contains(name.as_str()));
+            if let Some(name) = unmade {
+                return Err(Error::Invalid {
+                    reason: format!(
+                        "node '{}' uses '{name}', which nothing before it makes",
+                        node.label()
+                    ),
+                });
+            }
+            for name in node.output.iter().filter(|name| !name.is_empty()) {
+                if !made.insert(name) {
+                    return Err(Error::Invalid {
+                        reason: format!(
+                            "'{name}' is made twice, the second time by node '{}'",
+                            node.label()
+                        ),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The node that makes a tensor.
+    pub(crate) fn producer(&self, tensor: &str) -> Option<&NodeProto> {
+        self.nodes
+            .iter()
+            .find(|node| node.output.iter().any(|output| output == tensor))
+    }
+
+    /// The initializer of this name.
+    pub(crate) fn initializer(&self, name: &str) -> Option<&TensorProto> {
+        self.initializers
+            .iter()
+            .find(|tensor| tensor.name() == name)
+    }
+
+    /// Keeps what the tensor depends on and drops the rest.
+    pub(crate) fn keep_ancestors_of(&mut self, tensor: &str) {
+        let mut needed = HashSet::from([tensor.to_owned()]);
+        let mut kept = Vec::with_capacity(self.nodes.len());
+        for node in std::mem::take(&mut self.nodes).into_iter().rev() {
+            if node.output.iter().any(|output| needed.contains(output)) {
+                needed.extend(uses(&node).into_iter().map(str::to_owned));
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        self.nodes = kept;
+        self.initializers
+            .retain(|tensor| needed.contains(tensor.name()));
+        self.inputs.retain(|input| needed.contains(&input.name));
+    }
+
+    /// Gives tensors other names, everywhere and all at once.
+    pub(crate) fn rename(&mut self, names: &BTreeMap<String, String>) {
+        for node in &mut self.nodes {
+            rename_in(node, names);
+        }
+        for initializer in &mut self.initializers {
+            if let Some(to) = names.get(initializer.name()) {
+                initializer.name = Some(to.clone());
+            }
+        }
+        let declared = std::mem::take(&mut self.declared).into_iter();
+        let renamed =
+            declared.map(|(name, info)| (names.get(&name).cloned().unwrap_or(name), info));
+        self.declared = renamed.collect();
+    }
+
+    /// The names of all tensors.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let initializers = self.initializers.iter().map(TensorProto::name);
+        let inputs = self.inputs.iter().map(|input| input.name.as_str());
+        let made = self.nodes.iter().flat_map(|node| &node.output);
+        initializers
+            .chain(inputs)
+            .chain(made.map(String::as_str).filter(|name| !name.is_empty()))
+    }
+}
+
+/// Every name that a node uses: its inputs, and whatever graphs within it (branches, loop bodies) may capture.
+pub(crate) fn uses(node: &NodeProto) -> Vec<&str> {
+    let inputs = node.input.iter().map(String::as_str);
+    let mut names: Vec<&str> = inputs.filter(|name| !name.is_empty()).collect();
+    for graph in graphs_within(node) {
+        names.extend(graph.output.iter().map(ValueInfoProto::name));
+        names.extend(graph.node.iter().flat_map(uses));
+    }
+    names
+}
+
+fn graphs_within(node: &NodeProto) -> impl Iterator<Item = &crate::proto::GraphProto> {
+    node.attribute
+        .iter()
+        .flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+fn rename_in(node: &mut NodeProto, names: &BTreeMap<String, String>) {
+    for name in node.input.iter_mut().chain(&mut node.output) {
+        if let Some(to) = names.get(name) {
+            name.clone_from(to);
+        }
+    }
+    let attributes = node.attribute.iter_mut();
+    for graph in
+        attributes.flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
+    {
+        for output in &mut graph.output {
+            if let Some(to) = names.get(output.name()) {
+                output.name = Some(to.clone());
+            }
+        }
+        for inner in &mut graph.node {
+            rename_in(inner, names);
+        }
+    }
+}

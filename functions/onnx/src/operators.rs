@@ -1,0 +1,203 @@
+//! The operators: what is known of their outputs, how they are evaluated, and how a gradient passes through them.
+//!
+//! One family of operators a file, each with a table [`Family`] of the operators in it. To add a family, write its file and
+//! name it below: nothing else knows the operators. Semantics are those of operator sets 13 and later.
+
+mod activation;
+mod arithmetic;
+mod backward;
+mod broadcast;
+mod cast;
+mod comparison;
+mod constant;
+mod exponential;
+mod linear;
+mod one_hot;
+mod reduce;
+mod reshape;
+mod shape;
+mod softmax;
+mod transpose;
+mod unary;
+
+pub(crate) use self::backward::Backward;
+use crate::Tensor;
+use crate::extent::Unknowns;
+use crate::facts::Fact;
+use crate::proto::NodeProto;
+
+/// An operator of the standard operator set.
+pub(crate) trait Operator: Sync {
+    /// What is known of the outputs from what is known of the inputs. Less than all is right, anything wrong is not.
+    fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact>;
+
+    /// The outputs for given inputs, in float64. An error says what is wrong with the inputs.
+    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String>;
+
+    /// Whether a gradient passes from the outputs to an input.
+    fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {
+        let _ = (site, input);
+        Derivative::missing("has no derivative here")
+    }
+
+    /// Emits the gradients of the inputs that [`Backward::wants`], each of which has a known [`Operator::derivative`].
+    fn backward(&self, backward: &mut Backward<'_>) {
+        let _ = backward;
+    }
+}
+
+/// Whether a gradient passes from a node's outputs to one of its inputs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Derivative {
+    /// It does, by the operator's formula.
+    Known,
+    /// The outputs do not change with small changes of the input: nothing trains through here, and nothing is wrong.
+    Zero,
+    /// It would have to, and cannot.
+    Missing {
+        /// Completes "node 'x' (Operator) …".
+        reason: String,
+        /// What would help.
+        help: String,
+    },
+}
+
+impl Derivative {
+    pub(crate) fn missing(reason: &str) -> Self {
+        Self::Missing {
+            reason: reason.to_owned(),
+            help: "export the model without it, or name a tensor in front of it as the prediction"
+                .to_owned(),
+        }
+    }
+
+    /// For operators whose formula holds wherever the shape of an input has a known number of dimensions.
+    fn known_if(condition: bool, reason: &str) -> Self {
+        if condition {
+            return Self::Known;
+        }
+        Self::Missing {
+            reason: reason.to_owned(),
+            help: "export the model with fixed shapes (only the batch needs to be dynamic)"
+                .to_owned(),
+        }
+    }
+}
+
+/// A node in its graph, with what is known of its inputs.
+pub(crate) struct Site<'a> {
+    pub(crate) node: &'a NodeProto,
+    pub(crate) inputs: &'a [&'a Fact],
+}
+
+impl Site<'_> {
+    /// The fact on an input; nothing where it is left out.
+    pub(crate) fn input(&self, index: usize) -> Option<&Fact> {
+        let is_given = self
+            .node
+            .input
+            .get(index)
+            .is_some_and(|name| !name.is_empty());
+        self.inputs.get(index).copied().filter(|_| is_given)
+    }
+
+    fn element(&self) -> Option<crate::ElementType> {
+        self.input(0).and_then(|fact| fact.element)
+    }
+
+    fn shape(&self, index: usize) -> Option<&[crate::extent::Extent]> {
+        self.input(index)?.shape.as_deref()
+    }
+}
+
+/// A node with the values of its inputs.
+pub(crate) struct Call<'a> {
+    pub(crate) node: &'a NodeProto,
+    pub(crate) inputs: Vec<Option<&'a Tensor>>,
+}
+
+impl<'a> Call<'a> {
+    /// An input that may be left out.
+    fn optional(&self, index: usize) -> Option<&'a Tensor> {
+        self.inputs.get(index).copied().flatten()
+    }
+
+    fn tensor(&self, index: usize) -> Result<&'a Tensor, String> {
+        self.optional(index)
+            .ok_or_else(|| format!("input {index} is missing"))
+    }
+
+    fn floats(&self, index: usize) -> Result<&'a [f64], String> {
+        let tensor = self.tensor(index)?;
+        tensor.as_floats().ok_or_else(|| {
+            let kind = tensor.values().kind();
+            format!("input {index} is {kind} where floating-point is needed")
+        })
+    }
+
+    fn integers(&self, index: usize) -> Result<&'a [i64], String> {
+        let tensor = self.tensor(index)?;
+        tensor.as_integers().ok_or_else(|| {
+            let kind = tensor.values().kind();
+            format!("input {index} is {kind} where whole numbers are needed")
+        })
+    }
+}
+
+/// The operators of one file, by their names in the format.
+type Family = &'static [(&'static str, &'static dyn Operator)];
+
+static FAMILIES: &[Family] = &[
+    activation::OPERATORS,
+    arithmetic::OPERATORS,
+    cast::OPERATORS,
+    comparison::OPERATORS,
+    constant::OPERATORS,
+    exponential::OPERATORS,
+    linear::OPERATORS,
+    one_hot::OPERATORS,
+    reduce::OPERATORS,
+    reshape::OPERATORS,
+    shape::OPERATORS,
+    softmax::OPERATORS,
+    transpose::OPERATORS,
+];
+
+/// The operator of a node; nothing for operators of other domains and for those that are not here.
+pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {
+    if !matches!(node.domain(), "" | "ai.onnx") {
+        return None;
+    }
+    FAMILIES
+        .iter()
+        .copied()
+        .flatten()
+        .find(|(name, _)| *name == node.op_type())
+        .map(|(_, operator)| *operator)
+}
+
+/// The non-negative axis that `axis` means in a tensor of this rank.
+fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
+    let rank = rank as i64;
+    let resolved = if axis < 0 { axis + rank } else { axis };
+    (0..rank).contains(&resolved).then_some(resolved as usize)
+}
+
+fn axis_of(axis: i64, rank: usize) -> Result<usize, String> {
+    resolve_axis(axis, rank).ok_or_else(|| format!("axis {axis} is not one of {rank} dimensions"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operator_has_one_implementation() {
+        let mut seen = HashSet::new();
+        for (name, _) in FAMILIES.iter().copied().flatten() {
+            assert!(seen.insert(name), "{name} is registered twice");
+        }
+    }
+}

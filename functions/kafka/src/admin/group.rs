@@ -1,0 +1,158 @@
+//! Consumer groups: their offsets, their members, their lag.
+//!
+//! Invariant: offsets are set only where nobody reads.
+
+use futures::executor::block_on;
+use rdkafka::Offset;
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::{Admin, REQUEST_TIMEOUT, check_answer, options, settle, to_i32};
+use crate::error::{Step, code_text};
+use crate::group::{check_topic, native_list, native_offsets};
+use crate::{Error, GroupOffset, GroupState, PartitionLag};
+
+impl Admin {
+    /// What a group has committed for a topic; partitions without a commit are
+    /// left out. Offsets in an open transaction are waited for.
+    pub fn committed(&self, group: &str, topic: &str) -> Result<Vec<GroupOffset>, Error> {
+        check_topic(topic)?;
+        let step = Step::new("read the committed offsets")
+            .topic(topic)
+            .group(group);
+        let description = self
+            .native()
+            .describe_topic(topic, REQUEST_TIMEOUT)
+            .map_err(|failure| step.failure(&failure))?;
+        let list = native_list(
+            step,
+            (0..to_i32(description.partitions))
+                .map(|partition| (topic, partition, Offset::Invalid)),
+        )?;
+        let answers = settle(|| {
+            let answers = self
+                .native()
+                .list_group_offsets(group, &list, REQUEST_TIMEOUT)
+                .map_err(|failure| step.failure(&failure))?;
+            for answer in &answers {
+                check_answer(step, topic, answer)?;
+            }
+            Ok(answers)
+        })?;
+        self.answered();
+        let mut committed = Vec::with_capacity(answers.len());
+        for answer in answers {
+            if answer.offset >= 0 {
+                committed.push(GroupOffset {
+                    topic: answer.topic,
+                    partition: answer.partition,
+                    offset: answer.offset,
+                    metadata: answer.metadata,
+                });
+            }
+        }
+        committed.sort_unstable();
+        Ok(committed)
+    }
+
+    /// Commits offsets for a group that has no members, so that the next
+    /// consumer starts exactly there.
+    pub fn commit(&self, group: &str, offsets: &[GroupOffset]) -> Result<(), Error> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let step = Step::new("set the committed offsets").group(group);
+        let list = native_offsets(step, offsets)?;
+        settle(|| {
+            let answers = self
+                .native()
+                .alter_group_offsets(group, &list, REQUEST_TIMEOUT)
+                .map_err(|failure| match failure.code {
+                    code if says_occupied(code) => occupied(step, group),
+                    _ => step.failure(&failure),
+                })?;
+            for answer in answers {
+                if answer.error.is_some_and(says_occupied) {
+                    return Err(occupied(step, group));
+                }
+                check_answer(step, &answer.topic, &answer)?;
+            }
+            Ok(())
+        })?;
+        self.answered();
+        Ok(())
+    }
+
+    /// Removes a group and its offsets; one that does not exist is passed over.
+    pub fn delete_group(&self, group: &str) -> Result<(), Error> {
+        let step = Step::new("delete the consumer group").group(group);
+        settle(|| {
+            let results = block_on(self.client.delete_groups(&[group], &options()))
+                .map_err(|error| step.kafka(&error))?;
+            for result in results {
+                match result {
+                    Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
+                    Err((_, code)) => return Err(step.code(code, &code_text(code))),
+                }
+            }
+            Ok(())
+        })?;
+        self.answered();
+        Ok(())
+    }
+
+    /// The state and the members of a group.
+    pub fn group(&self, group: &str) -> Result<GroupState, Error> {
+        let step = Step::new("describe the consumer group").group(group);
+        let state = settle(
+            || match self.native().describe_group(group, REQUEST_TIMEOUT) {
+                Ok(answer) => Ok(GroupState {
+                    state: answer.state,
+                    members: answer.members,
+                }),
+                Err(failure) if failure.code == Code::GroupIdNotFound => Ok(GroupState {
+                    state: "Dead".to_owned(),
+                    members: Vec::new(),
+                }),
+                Err(failure) => Err(step.failure(&failure)),
+            },
+        )?;
+        self.answered();
+        Ok(state)
+    }
+
+    /// How far a group is behind in each partition of a topic.
+    pub fn lag(&self, group: &str, topic: &str) -> Result<Vec<PartitionLag>, Error> {
+        let committed = self.committed(group, topic)?;
+        Ok(self
+            .watermarks(topic)?
+            .into_iter()
+            .map(|marks| {
+                let committed = committed
+                    .iter()
+                    .find(|offset| offset.partition == marks.partition)
+                    .map(|offset| offset.offset);
+                PartitionLag {
+                    partition: marks.partition,
+                    committed,
+                    end: marks.stable,
+                    lag: (marks.stable - committed.unwrap_or(marks.low)).max(0),
+                }
+            })
+            .collect())
+    }
+}
+
+/// The codes by which a coordinator says that a group has members.
+fn says_occupied(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownMemberId | Code::RebalanceInProgress | Code::IllegalGeneration
+    )
+}
+
+fn occupied(step: Step<'_>, group: &str) -> Error {
+    Error::GroupNotEmpty {
+        step: step.to_string(),
+        group: group.to_owned(),
+    }
+}

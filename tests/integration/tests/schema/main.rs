@@ -1,5 +1,5 @@
 //! The migrations and the entities: each migration can be taken back, and what they make is what
-//! the entities expect, on SQLite and on the PostgreSQL that `MILLRACE_TEST_DATABASE_URL` names.
+//! the entities expect, on SQLite and on a real PostgreSQL.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -12,6 +12,7 @@ use millrace_entity::{
     admin_token, alias, alias_move, artifact, connection, datasource, event_position,
     function_event, inference, model, outbox, project, segment, training, training_epoch, version,
 };
+use millrace_harness::Postgres;
 use millrace_migration::Migrator;
 use sea_orm::prelude::Uuid;
 use sea_orm::{
@@ -130,20 +131,13 @@ where
     assert_eq!(found, vec![row], "rows of {table}");
 }
 
-/// A new and empty database on each system that there is.
-async fn databases() -> Vec<DatabaseConnection> {
-    let mut databases = vec![connect("sqlite::memory:").await];
-    if let Ok(server) = std::env::var("MILLRACE_TEST_DATABASE_URL") {
-        let name = format!("millrace_schema_{}", Uuid::now_v7().simple());
-        connect(&server)
-            .await
-            .execute_unprepared(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        let (address, _) = server.rsplit_once('/').unwrap();
-        databases.push(connect(&format!("{address}/{name}")).await);
-    }
-    databases
+/// A new and empty database on each of the two systems.
+async fn databases() -> [DatabaseConnection; 2] {
+    let postgres = Postgres::start();
+    [
+        connect("sqlite::memory:").await,
+        connect(postgres.url()).await,
+    ]
 }
 
 /// One connection, since each connection to SQLite in memory is a database of its own.

@@ -10,7 +10,7 @@ use millrace_wire::name::Names;
 use uuid::Uuid;
 
 use super::connection::{names_of, properties_of};
-use super::{Code, Error, Result};
+use super::{App, Code, Error, Result};
 
 /// The clusters that are in use.
 #[derive(Default)]
@@ -50,6 +50,26 @@ pub struct Ensured {
     pub description: TopicDescription,
     /// Whether it was made just now.
     pub created: bool,
+}
+
+impl App {
+    /// The cluster of the connection with this id, which another row refers to.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`], and the database's.
+    pub async fn cluster(&self, connection_id: Uuid) -> Result<Cluster> {
+        let row = super::connection::get(&self.database, connection_id).await?;
+        self.clusters.get(&row)
+    }
+
+    /// The cluster that carries Millrace's own topics.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`], and the database's.
+    pub async fn control_cluster(&self) -> Result<Cluster> {
+        let row = super::connection::control(&self.database).await?;
+        self.clusters.get(&row)
+    }
 }
 
 impl Clusters {

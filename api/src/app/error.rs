@@ -146,6 +146,22 @@ impl Error {
     }
 }
 
+impl From<millrace_artifacts::Error> for Error {
+    fn from(error: millrace_artifacts::Error) -> Self {
+        use millrace_artifacts::Error as Artifacts;
+        let code = match &error {
+            Artifacts::NotFound(_) => Code::NotFound,
+            Artifacts::NotADigest(_) | Artifacts::Mismatch { .. } | Artifacts::Source(_) => {
+                Code::InvalidInput
+            }
+            Artifacts::TooLarge { .. } => Code::TooLarge,
+            Artifacts::DiskFull { .. } => Code::DiskFull,
+            _ => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 impl From<millrace_wire::name::InvalidName> for Error {
     fn from(error: millrace_wire::name::InvalidName) -> Self {
         Self::new(Code::InvalidInput, error.to_string())

@@ -4,15 +4,22 @@
 //! Every operation checks first and writes in one database transaction; what has to reach Kafka
 //! goes through the outbox or is driven by the reconciler, so a crash at any point is repaired.
 
+pub mod alias;
 mod change;
 pub mod clusters;
 pub mod compatibility;
 pub mod connection;
 mod database;
+pub mod datasource;
 mod error;
+pub mod model;
 pub mod outbox;
 pub mod project;
+pub mod projector;
+pub mod segment;
 mod shutdown;
+pub mod training;
+pub mod version;
 
 use std::sync::Arc;
 

@@ -46,6 +46,7 @@ macro_rules! by_id {
 }
 
 by_id! {
+    AliasId => alias,
     ConnectionId => connection,
     DatasourceId => datasource,
     ModelId => model,

@@ -8,16 +8,23 @@
     reason = "every resolver is asynchronous, whether it waits or not"
 )]
 
+pub mod alias;
 pub mod connection;
 pub mod context;
+pub mod datasource;
 mod error;
+mod format;
 mod id;
 pub mod loader;
 mod long;
+pub mod model;
 pub mod node;
 mod page;
 pub mod project;
 mod schema;
+pub mod segment;
+pub mod training;
+pub mod version;
 
 pub use context::Actor;
 pub use error::{optional, report};

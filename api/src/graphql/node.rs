@@ -2,10 +2,18 @@
 
 use async_graphql::{Context, ID, Interface, Object, Result};
 
+use super::alias::Alias;
 use super::connection::KafkaConnection;
 use super::context::Find as _;
-use super::loader::{ConnectionId, ProjectId};
+use super::datasource::Datasource;
+use super::loader::{
+    AliasId, ConnectionId, DatasourceId, ModelId, ProjectId, SegmentId, TrainingId, VersionId,
+};
+use super::model::Model;
 use super::project::Project;
+use super::segment::Segment;
+use super::training::Training;
+use super::version::Version;
 use super::{GlobalId, report};
 
 /// An object with an id that stays.
@@ -16,6 +24,18 @@ pub enum Node {
     Project(Project),
     /// A connection.
     KafkaConnection(KafkaConnection),
+    /// A model.
+    Model(Model),
+    /// A version of a model.
+    Version(Version),
+    /// A datasource.
+    Datasource(Datasource),
+    /// A segment.
+    Segment(Segment),
+    /// A training.
+    Training(Training),
+    /// An alias of a model.
+    Alias(Alias),
 }
 
 /// `node`, `nodes` and `version`.
@@ -60,6 +80,30 @@ async fn load(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             .load_one(ConnectionId(id))
             .await?
             .map(|row| KafkaConnection(row).into()),
+        "Alias" => rows
+            .load_one(AliasId(id))
+            .await?
+            .map(|row| Alias(row).into()),
+        "Model" => rows
+            .load_one(ModelId(id))
+            .await?
+            .map(|row| Model(row).into()),
+        "Version" => rows
+            .load_one(VersionId(id))
+            .await?
+            .map(|row| Version(row).into()),
+        "Datasource" => rows
+            .load_one(DatasourceId(id))
+            .await?
+            .map(|row| Datasource(row).into()),
+        "Segment" => rows
+            .load_one(SegmentId(id))
+            .await?
+            .map(|row| Segment(row).into()),
+        "Training" => rows
+            .load_one(TrainingId(id))
+            .await?
+            .map(|row| Training(row).into()),
         _ => None,
     })
 }

@@ -2,11 +2,15 @@
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use millrace_entity::{connection, project};
+use millrace_entity::{connection, datasource, model, project, segment, training};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::connection::KafkaConnection;
 use super::context::Find as _;
+use super::datasource::Datasource;
+use super::model::Model;
+use super::segment::Segment;
+use super::training::Training;
 use super::{GlobalId, Page, PageArguments, optional, report};
 use crate::app;
 
@@ -62,6 +66,126 @@ impl Project {
             connection::Column::Id,
             |row| row.id,
             KafkaConnection,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// The model of this name.
+    async fn model(&self, context: &Context<'_>, name: String) -> Result<Option<Model>> {
+        let found = app::model::find(&context.app().database, self.0.id, &name).await;
+        Ok(optional(found)?.map(Model))
+    }
+
+    /// Its models, oldest first.
+    async fn models(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Model>> {
+        let select = model::Entity::find().filter(model::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            model::Column::Id,
+            |row| row.id,
+            Model,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// The datasource of this name.
+    async fn datasource(&self, context: &Context<'_>, name: String) -> Result<Option<Datasource>> {
+        let found = app::datasource::find(&context.app().database, self.0.id, &name).await;
+        Ok(optional(found)?.map(Datasource))
+    }
+
+    /// Its datasources, oldest first.
+    async fn datasources(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Datasource>> {
+        let select = datasource::Entity::find().filter(datasource::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            datasource::Column::Id,
+            |row| row.id,
+            Datasource,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// Its segments, oldest first.
+    async fn segments(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Segment>> {
+        let select = segment::Entity::find().filter(segment::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            segment::Column::Id,
+            |row| row.id,
+            Segment,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// Its trainings, oldest first.
+    async fn trainings(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Training>> {
+        let select = training::Entity::find().filter(training::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            training::Column::Id,
+            |row| row.id,
+            Training,
         )
         .await
         .map_err(report)

@@ -1,12 +1,17 @@
 //! The root of the schema: each noun brings its part of the three root types.
 
 use async_graphql::dataloader::DataLoader;
-use async_graphql::{EmptySubscription, MergedObject};
+use async_graphql::{MergedObject, MergedSubscription};
 
+use super::alias::{AliasMutation, AliasSubscription};
 use super::connection::ConnectionMutation;
+use super::datasource::DatasourceMutation;
 use super::loader::Rows;
+use super::model::ModelMutation;
 use super::node::NodeQuery;
 use super::project::{ProjectMutation, ProjectQuery};
+use super::segment::SegmentMutation;
+use super::training::{TrainingMutation, TrainingSubscription};
 use crate::app::App;
 
 /// Deep enough for the standard introspection query, which twelve levels are not.
@@ -20,10 +25,19 @@ pub struct Query(NodeQuery, ProjectQuery);
 
 /// What can be done.
 #[derive(MergedObject, Default)]
-pub struct Mutation(ProjectMutation, ConnectionMutation);
+pub struct Mutation(
+    ProjectMutation,
+    ConnectionMutation,
+    ModelMutation,
+    AliasMutation,
+    DatasourceMutation,
+    SegmentMutation,
+    TrainingMutation,
+);
 
 /// What can be followed.
-pub type Subscription = EmptySubscription;
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(AliasSubscription, TrainingSubscription);
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -32,9 +46,13 @@ pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 #[must_use]
 pub fn schema(app: App) -> Schema {
     let rows = DataLoader::new(Rows::new(app.database.clone()), tokio::spawn);
-    let mut builder = Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .limit_depth(DEPTH)
-        .limit_complexity(COMPLEXITY);
+    let mut builder = Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .limit_depth(DEPTH)
+    .limit_complexity(COMPLEXITY);
     if !app.config.http.introspection {
         // Suggestions ("did you mean …") would give away what introspection no longer tells.
         builder = builder.disable_introspection().disable_suggestions();
@@ -45,7 +63,11 @@ pub fn schema(app: App) -> Schema {
 /// The schema in GraphQL's own language.
 #[must_use]
 pub fn sdl() -> String {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
-        .finish()
-        .sdl()
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .finish()
+    .sdl()
 }

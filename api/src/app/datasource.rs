@@ -1,0 +1,181 @@
+//! Datasources: a topic, the format of its records and where their label stands.
+
+use std::collections::BTreeMap;
+
+use millrace_entity::{datasource, inference, segment};
+use millrace_wire::name;
+use millrace_wire::record::{Label, LabelEncoding, RawArray, RecordFormat};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
+};
+use uuid::Uuid;
+
+use super::{App, Code, Error, Need, Result, connection, project};
+
+/// Most elements of one record: a record of float64 then has 64 MB, more than Kafka takes.
+const LARGEST_RECORD: usize = 8 << 20;
+
+/// What a datasource is made of.
+#[derive(Debug)]
+pub struct NewDatasource {
+    /// The project's name.
+    pub project: String,
+    /// Its name.
+    pub name: String,
+    /// The connection's name.
+    pub connection: String,
+    /// The topic.
+    pub topic: String,
+    /// How records are encoded.
+    pub format: RecordFormat,
+    /// Where their labels stand, for trainings.
+    pub label: Option<Label>,
+    /// Where the topic is missing: make it with so many partitions (0: as many as the connection
+    /// says).
+    pub create_topic: Option<i32>,
+}
+
+/// Makes a datasource; its topic must exist or be asked for.
+///
+/// # Errors
+/// `INVALID_INPUT`, `ALREADY_EXISTS`, `TOPIC_NOT_FOUND` and those of Kafka.
+pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> {
+    name::check(&new.name)?;
+    check_format(&new.format, new.label.as_ref())?;
+    let project = project::find(&app.database, &new.project).await?;
+    let connection = connection::find(&app.database, project.id, &new.connection).await?;
+    let taken = datasource::Entity::find()
+        .filter(datasource::Column::ProjectId.eq(project.id))
+        .filter(datasource::Column::Name.eq(&new.name))
+        .count(&app.database)
+        .await?;
+    if taken > 0 {
+        return Err(Error::new(
+            Code::AlreadyExists,
+            format!("the datasource {} exists already", new.name),
+        ));
+    }
+    let cluster = app.clusters.get(&connection)?;
+    if let Some(partitions) = new.create_topic {
+        let need = Need {
+            topic: new.topic.clone(),
+            partitions: (partitions > 0).then_some(partitions),
+            config: BTreeMap::new(),
+            purpose: format!("the records of the datasource {:?}", new.name),
+        };
+        cluster.ensure_topic(need).await?;
+    } else {
+        let topic = new.topic.clone();
+        cluster
+            .run(move |admin| admin.describe_topic(&topic))
+            .await?;
+    }
+    let row = datasource::Model {
+        id: app.new_id(),
+        project_id: project.id,
+        connection_id: connection.id,
+        name: new.name,
+        topic: new.topic,
+        format: serde_json::to_value(&new.format).map_err(Error::internal)?,
+        label: new
+            .label
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(Error::internal)?,
+        created_at: app.now(),
+    };
+    Ok(row.into_active_model().insert(&app.database).await?)
+}
+
+/// The datasource of a name.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn find(
+    database: &impl ConnectionTrait,
+    project_id: Uuid,
+    name: &str,
+) -> Result<datasource::Model> {
+    datasource::Entity::find()
+        .filter(datasource::Column::ProjectId.eq(project_id))
+        .filter(datasource::Column::Name.eq(name))
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::new(Code::NotFound, format!("there is no datasource {name}")))
+}
+
+/// Deletes a datasource. The topic stays: it is not ours.
+///
+/// # Errors
+/// `NOT_FOUND`; `IN_USE` while segments or inferences refer to it.
+pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
+    let project = project::find(&app.database, project).await?;
+    let row = find(&app.database, project.id, name).await?;
+    let segments = segment::Entity::find()
+        .filter(segment::Column::DatasourceId.eq(row.id))
+        .count(&app.database)
+        .await?;
+    let inferences = inference::Entity::find()
+        .filter(inference::Column::DatasourceId.eq(row.id))
+        .all(&app.database)
+        .await?;
+    if segments > 0 || !inferences.is_empty() {
+        let names: Vec<&str> = inferences.iter().map(|row| row.name.as_str()).collect();
+        return Err(Error::new(
+            Code::InUse,
+            format!(
+                "the datasource {name} is used by {segments} segments and the inferences [{}]; delete these first",
+                names.join(", ")
+            ),
+        ));
+    }
+    row.into_active_model().delete(&app.database).await?;
+    Ok(())
+}
+
+/// The record format of a row.
+///
+/// # Errors
+/// Internal, if the row is not what [`create`] wrote.
+pub fn format(row: &datasource::Model) -> Result<RecordFormat> {
+    serde_json::from_value(row.format.clone()).map_err(Error::internal)
+}
+
+/// The label of a row.
+///
+/// # Errors
+/// Internal, if the row is not what [`create`] wrote.
+pub fn label(row: &datasource::Model) -> Result<Option<Label>> {
+    row.label
+        .clone()
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(Error::internal)
+}
+
+fn check_format(format: &RecordFormat, label: Option<&Label>) -> Result<()> {
+    let RecordFormat::Raw(array) = format;
+    check_array("format", array)?;
+    match label.map(|label| &label.encoding) {
+        Some(LabelEncoding::Raw(array)) => check_array("label", array),
+        Some(LabelEncoding::Text) | None => Ok(()),
+    }
+}
+
+fn check_array(what: &str, array: &RawArray) -> Result<()> {
+    let elements = array
+        .shape
+        .iter()
+        .try_fold(1_usize, |product, size| product.checked_mul(*size as usize));
+    match elements {
+        Some(1..=LARGEST_RECORD) => Ok(()),
+        _ => Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the {what}'s shape {:?} must have 1 to {LARGEST_RECORD} elements",
+                array.shape
+            ),
+        )),
+    }
+}

@@ -1,0 +1,164 @@
+//! Projects what functions report into the database.
+//!
+//! One reader follows the events topic. An event's effect, its id and the position behind it are
+//! written in one database transaction: after a crash the reader goes on exactly there, and an
+//! event that was produced twice counts once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use millrace_entity::{event_position, function_event};
+use millrace_kafka as kafka;
+use millrace_wire::event::{Body, Event};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, sea_query::OnConflict,
+};
+use tokio::sync::mpsc;
+
+use super::{App, Change, Error, Result, training};
+
+/// How long the reader waits for a record before it looks whether it shall end.
+const WAIT: Duration = Duration::from_millis(100);
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Follows the events topic until the future is dropped.
+pub async fn run(app: App) {
+    loop {
+        if let Err(error) = follow(&app).await {
+            tracing::error!(error = %error, "events cannot be followed; trying again");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn follow(app: &App) -> Result<()> {
+    let cluster = app.control_cluster().await?;
+    let topic = cluster.names().events();
+    let positions: BTreeMap<i32, i64> = event_position::Entity::find()
+        .filter(event_position::Column::Topic.eq(&topic))
+        .all(&app.database)
+        .await?
+        .into_iter()
+        .map(|row| (row.partition, row.next_offset))
+        .collect();
+    let connection = cluster.connection().clone();
+    // The channel is small: a slow database slows the reader down instead of filling memory.
+    let (sender, mut receiver) = mpsc::channel(64);
+    let reading = tokio::task::spawn_blocking({
+        let topic = topic.clone();
+        move || read(&connection, &topic, &positions, &sender)
+    });
+    while let Some(record) = receiver.recv().await {
+        project(app, &record).await?;
+    }
+    reading.await.map_err(Error::internal)??;
+    Ok(())
+}
+
+/// Reads records into the channel until its receiver is gone. Blocks.
+fn read(
+    connection: &kafka::Connection,
+    topic: &str,
+    positions: &BTreeMap<i32, i64>,
+    sender: &mpsc::Sender<kafka::Record>,
+) -> std::result::Result<(), kafka::Error> {
+    let mut tail = kafka::Tail::open(connection, topic, positions)?;
+    while !sender.is_closed() {
+        if let kafka::TailEvent::Record(record) = tail.poll(WAIT)?
+            && sender.blocking_send(record).is_err()
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Applies one record and moves the position behind it, all or nothing.
+async fn project(app: &App, record: &kafka::Record) -> Result<()> {
+    let transaction = app.begin().await?;
+    let event = Event::from_json(record.value.as_deref().unwrap_or_default());
+    let changes = match &event {
+        Ok(event) => apply(app, &transaction, event).await?,
+        Err(error) => {
+            tracing::error!(
+                kafka.topic = record.topic,
+                kafka.partition = record.partition,
+                kafka.offset = record.offset,
+                error = %error,
+                "an event cannot be read and is passed over"
+            );
+            Vec::new()
+        }
+    };
+    let position = event_position::ActiveModel {
+        topic: Set(record.topic.clone()),
+        partition: Set(record.partition),
+        next_offset: Set(record.offset + 1),
+    };
+    event_position::Entity::insert(position)
+        .on_conflict(
+            OnConflict::columns([
+                event_position::Column::Topic,
+                event_position::Column::Partition,
+            ])
+            .update_column(event_position::Column::NextOffset)
+            .to_owned(),
+        )
+        .exec(&transaction)
+        .await?;
+    transaction.commit().await?;
+    for change in changes {
+        app.changes.send(change);
+    }
+    app.outbox.wake();
+    Ok(())
+}
+
+async fn apply(
+    app: &App,
+    transaction: &sea_orm::DatabaseTransaction,
+    event: &Event,
+) -> Result<Vec<Change>> {
+    let (owner, kind) = describe(&event.body);
+    let known = function_event::Entity::find_by_id(event.id)
+        .one(transaction)
+        .await?;
+    if known.is_some() {
+        return Ok(Vec::new());
+    }
+    // Heartbeats say how things stand, not what happened: they leave no row.
+    if !matches!(event.body, Body::InferenceProgress { .. }) {
+        let row = function_event::Model {
+            id: event.id,
+            function_kind: owner.to_owned(),
+            owner_id: event.subject,
+            kind: kind.to_owned(),
+            body: serde_json::to_value(&event.body).map_err(Error::internal)?,
+            occurred_at: event.time,
+        };
+        row.into_active_model().insert(transaction).await?;
+    }
+    match owner {
+        "training" => {
+            training::report::apply(app, transaction, event.subject, event.time, &event.body).await
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whom an event is about and what it says, in the words of the history.
+fn describe(body: &Body) -> (&'static str, &'static str) {
+    match body {
+        Body::TrainingStarted { .. } => ("training", "started"),
+        Body::TrainingEpoch(_) => ("training", "epoch"),
+        Body::TrainingWaiting { .. } => ("training", "waiting"),
+        Body::TrainingSucceeded { .. } => ("training", "succeeded"),
+        Body::TrainingFailed { .. } => ("training", "failed"),
+        Body::TrainingCancelled => ("training", "cancelled"),
+        Body::InferenceRunning { .. } => ("inference", "running"),
+        Body::InferenceDegraded { .. } => ("inference", "degraded"),
+        Body::InferenceProgress { .. } => ("inference", "progress"),
+    }
+}

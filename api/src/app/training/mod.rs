@@ -1,0 +1,205 @@
+//! Trainings: a version × a segment × hyper-parameters → a new version.
+//!
+//! A training is a row from its first moment. [`schedule`] gives waiting rows a free partition of
+//! the command topic, and with it the command, in one database transaction; the function's events
+//! move the row on in [`report`]. Nothing here talks to a function directly.
+
+pub mod report;
+pub mod schedule;
+mod specification;
+pub mod state;
+
+use millrace_entity::training::{self, State};
+use millrace_entity::{project, version};
+use millrace_wire::command::{Action, Command};
+use millrace_wire::name;
+use millrace_wire::training::{Hyperparameters, Optimizer};
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _};
+use uuid::Uuid;
+
+use super::{
+    App, Change, Code, Error, Result, compatibility, datasource as datasources, model as models,
+    outbox, project as projects, segment as segments, version as versions,
+};
+
+/// The platform that runs trainings.
+const LOCAL: &str = "local";
+
+/// What a training is made of.
+#[derive(Debug)]
+pub struct NewTraining {
+    /// The project's name.
+    pub project: String,
+    /// The model's name.
+    pub model: String,
+    /// Where it starts.
+    pub from: versions::Selector,
+    /// The segment.
+    pub segment: Uuid,
+    /// How to train.
+    pub hyperparameters: Hyperparameters,
+    /// Seed of the shuffling.
+    pub seed: i64,
+    /// The alias that the new version gets.
+    pub promote_to: Option<String>,
+}
+
+/// Checks everything that can be checked beforehand and puts the training in the queue.
+///
+/// # Errors
+/// `NOT_FOUND`, `INVALID_INPUT`, `INCOMPATIBLE`, `NOT_TRAINABLE`, `SEGMENT_EXPIRED` and those of
+/// Kafka.
+pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
+    check(&new.hyperparameters)?;
+    if let Some(alias) = &new.promote_to {
+        name::check(alias)?;
+    }
+    let project = projects::find(&app.database, &new.project).await?;
+    let model = models::find(&app.database, project.id, &new.model).await?;
+    let version = versions::select(&app.database, &model, &new.from).await?;
+    let segment = segments::find(&app.database, project.id, new.segment).await?;
+    let source = millrace_entity::datasource::Entity::find_by_id(segment.datasource_id)
+        .one(&app.database)
+        .await?
+        .ok_or_else(|| Error::internal("a segment without its datasource"))?;
+    if datasources::label(&source)?.is_none() {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the datasource {} says nowhere where labels stand; make one with `label` to train on it",
+                source.name
+            ),
+        ));
+    }
+    compatibility::check(
+        &versions::signature(&version)?,
+        &datasources::format(&source)?,
+    )?;
+    check_trainable(app, &version).await?;
+    segments::check_retained(app, &source, &segment).await?;
+    let row = training::Model {
+        id: app.new_id(),
+        project_id: project.id,
+        version_id: version.id,
+        segment_id: segment.id,
+        hyperparameters: serde_json::to_value(&new.hyperparameters).map_err(Error::internal)?,
+        state: State::Pending,
+        cancel_requested: false,
+        platform: LOCAL.to_owned(),
+        slot: None,
+        seed: new.seed,
+        promote_to: new.promote_to,
+        result_version_id: None,
+        message: None,
+        error_code: None,
+        error_message: None,
+        created_at: app.now(),
+        started_at: None,
+        finished_at: None,
+    };
+    let row = row.into_active_model().insert(&app.database).await?;
+    app.changes.send(Change::Training(row.id));
+    Ok(row)
+}
+
+/// Ends a training without a version: at once if it still waits, else as soon as its function has
+/// read the command.
+///
+/// # Errors
+/// `NOT_FOUND`; `ILLEGAL_STATE` where it has ended.
+pub async fn cancel(app: &App, id: Uuid) -> Result<training::Model> {
+    let transaction = app.begin().await?;
+    let row = training::Entity::find_by_id(id)
+        .one(&transaction)
+        .await?
+        .ok_or_else(|| Error::new(Code::NotFound, "there is no such training"))?;
+    let mut change = row.clone().into_active_model();
+    match (row.state, row.slot) {
+        (State::Pending, _) => {
+            change.state = Set(state::transition(row.state, State::Cancelled)?);
+            change.finished_at = Set(Some(app.now()));
+        }
+        (State::Deploying | State::Running, Some(slot)) if !row.cancel_requested => {
+            let command = Command::new(Action::Cancel { id });
+            outbox::add(
+                app,
+                &transaction,
+                schedule::message(app, slot, &command).await?,
+            )
+            .await?;
+        }
+        (State::Deploying | State::Running, _) => {}
+        (ended, _) => {
+            return Err(Error::new(
+                Code::IllegalState,
+                format!("the training has ended already ({})", state::name(ended)),
+            ));
+        }
+    }
+    change.cancel_requested = Set(true);
+    let row = change.update(&transaction).await?;
+    transaction.commit().await?;
+    app.changes.send(Change::Training(id));
+    app.outbox.wake();
+    Ok(row)
+}
+
+/// The project of a training's row.
+///
+/// # Errors
+/// Those of the database.
+pub async fn project_of(app: &App, row: &training::Model) -> Result<project::Model> {
+    project::Entity::find_by_id(row.project_id)
+        .one(&app.database)
+        .await?
+        .ok_or_else(|| Error::internal("a training without its project"))
+}
+
+async fn check_trainable(app: &App, version: &version::Model) -> Result<()> {
+    let trainability = versions::trainability(app, version).await?;
+    if trainability.reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::NotTrainable,
+        format!(
+            "version {} cannot be trained (inference is not affected): {}",
+            version.number,
+            trainability.reasons.join("; ")
+        ),
+    ))
+}
+
+/// Checks the numbers before any function sees them.
+fn check(parameters: &Hyperparameters) -> Result<()> {
+    let decays = |values: &[f32]| values.iter().all(|value| (0.0..1.0).contains(value));
+    let optimizer_is_valid = match parameters.optimizer {
+        Optimizer::Sgd => true,
+        Optimizer::Momentum { momentum } => decays(&[momentum]),
+        Optimizer::Adam {
+            beta1,
+            beta2,
+            epsilon,
+        } => decays(&[beta1, beta2]) && epsilon > 0.0 && epsilon.is_finite(),
+    };
+    let rules = [
+        (parameters.epochs >= 1, "epochs must be at least 1"),
+        (parameters.batch_size >= 1, "batchSize must be at least 1"),
+        (
+            parameters.learning_rate > 0.0 && parameters.learning_rate.is_finite(),
+            "learningRate must be a positive number",
+        ),
+        (
+            (0.0..=1.0).contains(&parameters.max_bad_records),
+            "maxBadRecords is a share: 0 to 1",
+        ),
+        (
+            optimizer_is_valid,
+            "the optimizer's decays must be at least 0 and less than 1, epsilon positive",
+        ),
+    ];
+    match rules.iter().find(|(holds, _)| !holds) {
+        None => Ok(()),
+        Some((_, rule)) => Err(Error::new(Code::InvalidInput, *rule)),
+    }
+}

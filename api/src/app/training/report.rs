@@ -1,0 +1,157 @@
+//! What training functions report, applied to the row. Every function here may see a report
+//! again, or late: what has ended stays as it ended.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use millrace_entity::training::{self, State};
+use millrace_entity::training_epoch;
+use millrace_wire::event::{Body, Epoch};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _,
+};
+use uuid::Uuid;
+
+use super::state;
+use crate::app::{App, Change, Error, Result, alias, version};
+
+/// Who moves an alias to a version that a training made.
+const MOVED_BY: &str = "training";
+
+/// Applies one report within the projector's database transaction and says what changed, to be
+/// told once that has committed.
+pub(in crate::app) async fn apply(
+    app: &App,
+    database: &impl ConnectionTrait,
+    id: Uuid,
+    time: DateTime<Utc>,
+    body: &Body,
+) -> Result<Vec<Change>> {
+    let Some(row) = training::Entity::find_by_id(id).one(database).await? else {
+        tracing::warn!(training.id = %id, "a report about a training that does not exist");
+        return Ok(Vec::new());
+    };
+    if state::is_final(row.state) {
+        return Ok(Vec::new());
+    }
+    let mut changes = vec![Change::Training(id)];
+    let mut change = row.clone().into_active_model();
+    change.message = Set(None);
+    match body {
+        Body::TrainingStarted { .. } => running(&row, &mut change, time)?,
+        Body::TrainingEpoch(epoch) => {
+            running(&row, &mut change, time)?;
+            save_epoch(app, database, id, time, epoch).await?;
+        }
+        Body::TrainingWaiting { message } => change.message = Set(Some(message.clone())),
+        Body::TrainingSucceeded {
+            digest,
+            size,
+            metrics,
+        } => {
+            let made = succeed(app, database, &row, digest, *size, metrics).await?;
+            change.result_version_id = Set(Some(made.version));
+            changes.extend(made.alias.map(Change::Alias));
+            end(&row, &mut change, State::Succeeded, time)?;
+        }
+        Body::TrainingFailed { code, message } => {
+            change.error_code = Set(Some(code.clone()));
+            change.error_message = Set(Some(message.clone()));
+            end(&row, &mut change, State::Failed, time)?;
+        }
+        Body::TrainingCancelled => end(&row, &mut change, State::Cancelled, time)?,
+        Body::InferenceRunning { .. }
+        | Body::InferenceDegraded { .. }
+        | Body::InferenceProgress { .. } => return Ok(Vec::new()),
+    }
+    change.update(database).await?;
+    Ok(changes)
+}
+
+/// Moves a scheduled training to running, once.
+fn running(
+    row: &training::Model,
+    change: &mut training::ActiveModel,
+    time: DateTime<Utc>,
+) -> Result<()> {
+    if row.state != State::Running {
+        change.state = Set(state::transition(row.state, State::Running)?);
+        change.started_at = Set(Some(time));
+    }
+    Ok(())
+}
+
+fn end(
+    row: &training::Model,
+    change: &mut training::ActiveModel,
+    to: State,
+    time: DateTime<Utc>,
+) -> Result<()> {
+    change.state = Set(state::transition(row.state, to)?);
+    change.finished_at = Set(Some(time));
+    Ok(())
+}
+
+/// An epoch that was trained again after a crash has the same metrics but another speed: the
+/// first report stands.
+async fn save_epoch(
+    app: &App,
+    database: &impl ConnectionTrait,
+    training_id: Uuid,
+    time: DateTime<Utc>,
+    epoch: &Epoch,
+) -> Result<()> {
+    let number = i32::try_from(epoch.epoch).map_err(Error::internal)?;
+    let known = training_epoch::Entity::find()
+        .filter(training_epoch::Column::TrainingId.eq(training_id))
+        .filter(training_epoch::Column::Epoch.eq(number))
+        .one(database)
+        .await?;
+    if known.is_none() {
+        let row = training_epoch::Model {
+            id: app.new_id(),
+            training_id,
+            epoch: number,
+            metrics: serde_json::to_value(epoch).map_err(Error::internal)?,
+            reported_at: time,
+        };
+        row.into_active_model().insert(database).await?;
+    }
+    Ok(())
+}
+
+/// What a successful training made.
+struct Made {
+    version: Uuid,
+    alias: Option<Uuid>,
+}
+
+async fn succeed(
+    app: &App,
+    database: &impl ConnectionTrait,
+    row: &training::Model,
+    digest: &str,
+    size: u64,
+    metrics: &BTreeMap<String, f64>,
+) -> Result<Made> {
+    let made = version::create_from_training(
+        app,
+        database,
+        version::Trained {
+            training: row,
+            digest,
+            size,
+            metrics,
+        },
+    )
+    .await?;
+    let alias = match &row.promote_to {
+        None => None,
+        Some(name) => Some(alias::point(app, database, &made, name, MOVED_BY).await?.id),
+    };
+    Ok(Made {
+        version: made.id,
+        alias,
+    })
+}

@@ -1,0 +1,97 @@
+//! Gives waiting trainings a free partition of the command topic, so that none waits in Kafka
+//! behind a running one while another slot is free.
+//!
+//! A partition is taken while a row that names it has not ended. The row and its command are
+//! written in one database transaction; the outbox brings the command to Kafka.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use millrace_entity::training::{self, State};
+use millrace_wire::command::{Action, Command};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{specification, state};
+use crate::app::{App, Change, Result, outbox};
+
+/// How often rows are looked at without a reason: what an error left behind.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Schedules whenever a training has changed, until the future is dropped.
+pub async fn run(app: App) {
+    let mut changes = app.changes.subscribe();
+    loop {
+        if let Err(error) = schedule(&app).await {
+            tracing::error!(error = %error, "trainings could not be scheduled; trying again");
+        }
+        let sweep = tokio::time::sleep(SWEEP);
+        tokio::pin!(sweep);
+        loop {
+            tokio::select! {
+                () = &mut sweep => break,
+                change = changes.recv() => match change {
+                    Ok(Change::Training(_)) | Err(RecvError::Lagged(_)) => break,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        }
+    }
+}
+
+/// Gives as many waiting trainings, oldest first, as there are free partitions their command.
+async fn schedule(app: &App) -> Result<()> {
+    loop {
+        let transaction = app.begin().await?;
+        let taken: BTreeSet<i32> = training::Entity::find()
+            .filter(training::Column::State.is_in([State::Deploying, State::Running]))
+            .all(&transaction)
+            .await?
+            .iter()
+            .filter_map(|row| row.slot)
+            .collect();
+        let slots = 0..i32::try_from(app.config.platform.local.training_slots).unwrap_or(i32::MAX);
+        let Some(slot) = slots.into_iter().find(|slot| !taken.contains(slot)) else {
+            return Ok(());
+        };
+        let waiting = training::Entity::find()
+            .filter(training::Column::State.eq(State::Pending))
+            .order_by_asc(training::Column::Id)
+            .one(&transaction)
+            .await?;
+        let Some(row) = waiting else {
+            return Ok(());
+        };
+        let specification = specification::of(app, &transaction, &row).await?;
+        let command = Command::new(Action::Start {
+            training: Box::new(specification),
+        });
+        outbox::add(app, &transaction, message(app, slot, &command).await?).await?;
+        let id = row.id;
+        let next = state::transition(row.state, State::Deploying)?;
+        let mut change = row.into_active_model();
+        change.state = Set(next);
+        change.slot = Set(Some(slot));
+        change.update(&transaction).await?;
+        transaction.commit().await?;
+        app.outbox.wake();
+        app.changes.send(Change::Training(id));
+        tracing::info!(training.id = %id, kafka.partition = slot, "training scheduled");
+    }
+}
+
+/// A command as a row of the outbox.
+pub(super) async fn message(app: &App, slot: i32, command: &Command) -> Result<outbox::Message> {
+    let cluster = app.control_cluster().await?;
+    Ok(outbox::Message {
+        connection_id: cluster.row().id,
+        topic: cluster.names().training(),
+        partition: Some(slot),
+        key: command.training_id().to_string(),
+        value: Some(command.to_json()),
+    })
+}

@@ -1,0 +1,303 @@
+//! Versions of models: numbered 1, 2, 3 …, never reused, never changed.
+
+use std::collections::BTreeMap;
+
+use millrace_entity::{alias, artifact, model, training, version};
+use millrace_onnx::{Dim, Model as OnnxModel, inspect};
+use millrace_wire::registry;
+use millrace_wire::signature::{Dimension, Signature, Tensor};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+};
+use uuid::Uuid;
+
+use super::{App, Code, Error, Result, model as models, project as projects};
+
+/// Which version of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// The newest.
+    Latest,
+    /// The one with this number.
+    Number(i32),
+    /// The one that this alias points at.
+    Alias(String),
+}
+
+/// Where a version comes from.
+#[derive(Debug, Default)]
+pub(super) struct Lineage {
+    pub layers: Option<serde_json::Value>,
+    pub parent_id: Option<Uuid>,
+    pub training_id: Option<Uuid>,
+    pub segment_id: Option<Uuid>,
+    pub metrics: Option<serde_json::Value>,
+}
+
+/// An ONNX file in the artifact store, looked at.
+#[derive(Debug)]
+pub(super) struct Artifact {
+    pub digest: String,
+    pub size: i64,
+    pub signature: Signature,
+}
+
+/// What a training made.
+pub(super) struct Trained<'a> {
+    pub training: &'a training::Model,
+    pub digest: &'a str,
+    pub size: u64,
+    pub metrics: &'a BTreeMap<String, f64>,
+}
+
+/// What can be trained of a version.
+#[derive(Debug)]
+pub struct Trainability {
+    /// Elements of all parameters.
+    pub parameters: u64,
+    /// What stands in the way; empty if nothing does.
+    pub reasons: Vec<String>,
+}
+
+/// Makes the next version of a model of an uploaded file.
+///
+/// # Errors
+/// `NOT_FOUND` for the model and for the file, `INVALID_INPUT` for what is not a model.
+pub async fn create(app: &App, project: &str, model: &str, digest: &str) -> Result<version::Model> {
+    let artifact = look(app, digest).await?;
+    let transaction = app.begin().await?;
+    let project = projects::find(&transaction, project).await?;
+    let model = models::find(&transaction, project.id, model).await?;
+    let row = insert(app, &transaction, &model, artifact, Lineage::default()).await?;
+    transaction.commit().await?;
+    tracing::info!(
+        model.name = model.name,
+        version.number = row.number,
+        "version created"
+    );
+    Ok(row)
+}
+
+/// Makes the version that a training reported. Its signature is its parent's.
+pub(super) async fn create_from_training(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    trained: Trained<'_>,
+) -> Result<version::Model> {
+    let parent = get(transaction, trained.training.version_id).await?;
+    let model = models::get(transaction, parent.model_id).await?;
+    let artifact = Artifact {
+        digest: trained.digest.to_owned(),
+        size: trained.size.cast_signed(),
+        signature: signature(&parent)?,
+    };
+    let lineage = Lineage {
+        layers: parent.layers,
+        parent_id: Some(parent.id),
+        training_id: Some(trained.training.id),
+        segment_id: Some(trained.training.segment_id),
+        metrics: Some(serde_json::to_value(trained.metrics).map_err(Error::internal)?),
+    };
+    insert(app, transaction, &model, artifact, lineage).await
+}
+
+/// Gives a file the model's next number.
+pub(super) async fn insert(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    model: &model::Model,
+    artifact: Artifact,
+    lineage: Lineage,
+) -> Result<version::Model> {
+    let file = artifact::Model {
+        digest: artifact.digest.clone(),
+        size: artifact.size,
+        created_at: app.now(),
+    };
+    artifact::Entity::insert(file.into_active_model())
+        .on_conflict_do_nothing_on([artifact::Column::Digest])
+        .exec(transaction)
+        .await?;
+    // Read again within the transaction: another version may have taken the number that the
+    // caller's row names.
+    let number = models::get(transaction, model.id).await?.next_version;
+    let mut counter = model.clone().into_active_model();
+    counter.next_version = Set(number + 1);
+    counter.update(transaction).await?;
+    let row = version::Model {
+        id: app.new_id(),
+        model_id: model.id,
+        number,
+        digest: artifact.digest,
+        size: artifact.size,
+        signature: serde_json::to_value(&artifact.signature).map_err(Error::internal)?,
+        layers: lineage.layers,
+        parent_id: lineage.parent_id,
+        training_id: lineage.training_id,
+        segment_id: lineage.segment_id,
+        metrics: lineage.metrics,
+        created_at: app.now(),
+    };
+    Ok(row.into_active_model().insert(transaction).await?)
+}
+
+/// The version that a selector means.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn select(
+    database: &impl ConnectionTrait,
+    model: &model::Model,
+    selector: &Selector,
+) -> Result<version::Model> {
+    let of_model = version::Entity::find().filter(version::Column::ModelId.eq(model.id));
+    let found = match selector {
+        Selector::Latest => {
+            of_model
+                .order_by_desc(version::Column::Number)
+                .one(database)
+                .await?
+        }
+        Selector::Number(number) => {
+            of_model
+                .filter(version::Column::Number.eq(*number))
+                .one(database)
+                .await?
+        }
+        Selector::Alias(name) => {
+            let pointer = alias::Entity::find()
+                .filter(alias::Column::ModelId.eq(model.id))
+                .filter(alias::Column::Name.eq(name))
+                .one(database)
+                .await?
+                .ok_or_else(|| Error::not_found("alias", &format!("{}@{name}", model.name)))?;
+            Some(get(database, pointer.version_id).await?)
+        }
+    };
+    found.ok_or_else(|| {
+        let wanted = match selector {
+            Selector::Number(number) => format!("version {number}"),
+            Selector::Latest | Selector::Alias(_) => "version".to_owned(),
+        };
+        Error::new(
+            Code::NotFound,
+            format!("the model {:?} has no {wanted}", model.name),
+        )
+    })
+}
+
+/// The version with this id, which another row refers to.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn get(database: &impl ConnectionTrait, id: Uuid) -> Result<version::Model> {
+    version::Entity::find_by_id(id)
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::internal(format!("the version {id} is missing")))
+}
+
+/// The signature of a row.
+///
+/// # Errors
+/// Internal, if the row is not what [`create`] wrote.
+pub fn signature(row: &version::Model) -> Result<Signature> {
+    serde_json::from_value(row.signature.clone()).map_err(Error::internal)
+}
+
+/// A version as functions need it.
+///
+/// # Errors
+/// Internal, if the row is not what [`create`] wrote.
+pub fn wire(row: &version::Model) -> Result<registry::Version> {
+    Ok(registry::Version {
+        version: u32::try_from(row.number).map_err(Error::internal)?,
+        digest: row.digest.clone(),
+        size: row.size.cast_unsigned(),
+        signature: signature(row)?,
+    })
+}
+
+/// What can be trained of a version. Reads the whole file.
+///
+/// # Errors
+/// Those of the artifact store, and `INVALID_INPUT` for a file that is not a model after all.
+pub async fn trainability(app: &App, row: &version::Model) -> Result<Trainability> {
+    let bytes = app.artifacts.get_bytes(&row.digest).await?;
+    tokio::task::spawn_blocking(move || {
+        let model = OnnxModel::decode(bytes)?;
+        let check = millrace_onnx::check(&model, None)?;
+        let elements = |dims: &[usize]| dims.iter().product::<usize>() as u64;
+        let mut reasons: Vec<String> = check.obstacles.iter().map(ToString::to_string).collect();
+        if reasons.is_empty() && !check.trainable() {
+            reasons.push("the model has no parameter that could be trained".to_owned());
+        }
+        Ok(Trainability {
+            parameters: check
+                .parameters
+                .iter()
+                .map(|(_, dims)| elements(dims))
+                .sum(),
+            reasons,
+        })
+    })
+    .await
+    .map_err(Error::internal)?
+    .or_else(|error: millrace_onnx::Error| {
+        Ok(Trainability {
+            parameters: 0,
+            reasons: vec![error.to_string()],
+        })
+    })
+}
+
+/// Looks at a file in the artifact store without holding its weights.
+pub(super) async fn look(app: &App, digest: &str) -> Result<Artifact> {
+    if !app.artifacts.exists(digest).await? {
+        return Err(Error::new(
+            Code::NotFound,
+            format!("there is no artifact {digest}; upload it by PUT /artifacts/{digest} first"),
+        ));
+    }
+    let size = app.artifacts.size(digest).await?;
+    let file = app.artifacts.local_file(digest).await?;
+    let inspection = tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::open(file).map_err(Error::internal)?;
+        inspect(std::io::BufReader::new(file)).map_err(Error::from)
+    })
+    .await
+    .map_err(Error::internal)??;
+    Ok(Artifact {
+        digest: digest.to_owned(),
+        size: size.cast_signed(),
+        signature: wire_signature(&inspection.signature),
+    })
+}
+
+/// A signature as it travels. What is not a tensor keeps its name.
+fn wire_signature(signature: &millrace_onnx::Signature) -> Signature {
+    let tensor = |info: &millrace_onnx::TensorInfo| Tensor {
+        name: info.name.clone(),
+        element_type: info.element.to_string(),
+        shape: info.dims.iter().flatten().map(dimension).collect(),
+    };
+    Signature {
+        inputs: signature.inputs.iter().map(tensor).collect(),
+        outputs: signature.outputs.iter().map(tensor).collect(),
+    }
+}
+
+fn dimension(dim: &Dim) -> Dimension {
+    match dim {
+        Dim::Fixed(size) => Dimension::Fixed(*size),
+        Dim::Symbolic(name) => Dimension::Symbolic(name.clone()),
+        Dim::Unknown => Dimension::Unknown(()),
+    }
+}
+
+impl From<millrace_onnx::Error> for Error {
+    fn from(error: millrace_onnx::Error) -> Self {
+        Self::new(Code::InvalidInput, error.to_string())
+    }
+}

@@ -1,0 +1,300 @@
+//! Models: the object and its mutations.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use millrace_entity::{model as rows, version as version_rows};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::alias::Alias;
+use super::context::Find as _;
+use super::version::Version;
+use super::{GlobalId, Long, Page, PageArguments, optional, report};
+use crate::app::model::{self, NewModel, Source};
+use crate::app::version::{self, Selector};
+use crate::app::{Code, Error};
+
+/// A name with numbered versions and movable aliases.
+pub struct Model(pub rows::Model);
+
+#[Object]
+impl Model {
+    /// Global id.
+    pub async fn id(&self) -> ID {
+        GlobalId::encode("Model", self.0.id)
+    }
+
+    /// Unique within the project.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What people should know about it.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// Its versions, oldest first.
+    async fn versions(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Version>> {
+        let select =
+            version_rows::Entity::find().filter(version_rows::Column::ModelId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            version_rows::Column::Id,
+            |row| row.id,
+            Version,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// The version with this number.
+    async fn version(&self, context: &Context<'_>, number: i32) -> Result<Option<Version>> {
+        let selector = Selector::Number(number);
+        let found = version::select(&context.app().database, &self.0, &selector).await;
+        Ok(optional(found)?.map(Version))
+    }
+
+    /// The newest version.
+    async fn latest_version(&self, context: &Context<'_>) -> Result<Option<Version>> {
+        let found = version::select(&context.app().database, &self.0, &Selector::Latest).await;
+        Ok(optional(found)?.map(Version))
+    }
+
+    /// Its aliases, by name.
+    async fn aliases(&self, context: &Context<'_>) -> Result<Vec<Alias>> {
+        let rows = model::aliases(&context.app().database, self.0.id).await;
+        Ok(rows.map_err(report)?.into_iter().map(Alias).collect())
+    }
+
+    /// The alias of this name.
+    async fn alias(&self, context: &Context<'_>, name: String) -> Result<Option<Alias>> {
+        let found = crate::app::alias::find(&context.app().database, &self.0, &name).await;
+        Ok(optional(found)?.map(Alias))
+    }
+}
+
+/// Mutations of models and versions.
+#[derive(Default)]
+pub struct ModelMutation;
+
+/// What a model is made of: `layers` with `inputShape`, or `artifact`.
+#[derive(InputObject)]
+pub struct CreateModelInput {
+    /// The project's name.
+    #[graphql(default = "default")]
+    project: String,
+    /// Its name, unique within the project.
+    name: String,
+    /// What people should know about it.
+    description: Option<String>,
+    /// The layers, the first one first.
+    layers: Option<Vec<LayerInput>>,
+    /// The shape of one record, for `layers`.
+    input_shape: Option<Vec<i32>>,
+    /// Seed of the weights, for `layers`.
+    #[graphql(default_with = "Long(0)")]
+    seed: Long,
+    /// The SHA-256 of an ONNX file that was uploaded by `PUT /artifacts/{sha256}`.
+    artifact: Option<String>,
+}
+
+/// One layer: exactly one of these.
+#[derive(OneofObject)]
+pub enum LayerInput {
+    /// Multiplies by a factor that is not trained, to bring raw values near 1.
+    Scale(ScaleInput),
+    /// Makes one row of features of each record (`true`).
+    Flatten(bool),
+    /// Multiplies by a matrix of weights.
+    Dense(DenseInput),
+}
+
+/// A factor that is not trained.
+#[derive(InputObject)]
+pub struct ScaleInput {
+    /// The factor.
+    factor: f32,
+}
+
+/// A dense layer.
+#[derive(InputObject)]
+pub struct DenseInput {
+    /// How many outputs.
+    units: i32,
+    /// What is applied to them.
+    #[graphql(default_with = "Activation::None")]
+    activation: Activation,
+    /// Whether a trained bias is added.
+    #[graphql(default = true)]
+    bias: bool,
+}
+
+/// What is applied to a layer's outputs.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::Activation")]
+#[allow(missing_docs, reason = "the functions' names")]
+pub enum Activation {
+    None,
+    Relu,
+    Tanh,
+    Sigmoid,
+    Softmax,
+}
+
+/// The new model.
+#[derive(SimpleObject)]
+pub struct CreateModelPayload {
+    /// The new model.
+    model: Model,
+    /// Its version 1.
+    version: Version,
+}
+
+/// What a version is made of.
+#[derive(InputObject)]
+pub struct CreateVersionInput {
+    /// The project's name.
+    #[graphql(default = "default")]
+    project: String,
+    /// The model's name.
+    model: String,
+    /// The SHA-256 of an ONNX file that was uploaded by `PUT /artifacts/{sha256}`.
+    artifact: String,
+}
+
+/// The new version.
+#[derive(SimpleObject)]
+pub struct CreateVersionPayload {
+    /// The new version.
+    version: Version,
+}
+
+/// Which model to delete.
+#[derive(InputObject)]
+pub struct DeleteModelInput {
+    /// The project's name.
+    #[graphql(default = "default")]
+    project: String,
+    /// Its name.
+    name: String,
+}
+
+/// What was deleted.
+#[derive(SimpleObject)]
+pub struct DeleteModelPayload {
+    /// Its name.
+    name: String,
+}
+
+#[Object]
+impl ModelMutation {
+    /// Makes a model and its version 1.
+    async fn create_model(
+        &self,
+        context: &Context<'_>,
+        input: CreateModelInput,
+    ) -> Result<CreateModelPayload> {
+        let new = input.into_model().map_err(report)?;
+        let (model, version) = model::create(context.app(), new).await.map_err(report)?;
+        Ok(CreateModelPayload {
+            model: Model(model),
+            version: Version(version),
+        })
+    }
+
+    /// Makes the next version of a model of an uploaded file.
+    async fn create_version(
+        &self,
+        context: &Context<'_>,
+        input: CreateVersionInput,
+    ) -> Result<CreateVersionPayload> {
+        let made = version::create(context.app(), &input.project, &input.model, &input.artifact);
+        Ok(CreateVersionPayload {
+            version: Version(made.await.map_err(report)?),
+        })
+    }
+
+    /// Deletes a model that nothing uses, with its versions, aliases and ended trainings.
+    async fn delete_model(
+        &self,
+        context: &Context<'_>,
+        input: DeleteModelInput,
+    ) -> Result<DeleteModelPayload> {
+        let deleted = model::delete(context.app(), &input.project, &input.name).await;
+        deleted.map_err(report)?;
+        Ok(DeleteModelPayload { name: input.name })
+    }
+}
+
+impl CreateModelInput {
+    fn into_model(self) -> Result<NewModel, Error> {
+        let source = match (self.layers, self.input_shape, self.artifact) {
+            (Some(layers), Some(input_shape), None) => Source::Layers {
+                input_shape: input_shape
+                    .into_iter()
+                    .map(size)
+                    .collect::<Result<_, _>>()?,
+                layers: layers
+                    .into_iter()
+                    .map(LayerInput::into_layer)
+                    .collect::<Result<_, _>>()?,
+                seed: self.seed.0.cast_unsigned(),
+            },
+            (None, None, Some(digest)) => Source::Artifact(digest),
+            _ => {
+                return Err(Error::new(
+                    Code::InvalidInput,
+                    "give either `layers` with `inputShape`, or `artifact`",
+                ));
+            }
+        };
+        Ok(NewModel {
+            project: self.project,
+            name: self.name,
+            description: self.description,
+            source,
+        })
+    }
+}
+
+impl LayerInput {
+    fn into_layer(self) -> Result<model::Layer, Error> {
+        match self {
+            Self::Scale(ScaleInput { factor }) => Ok(model::Layer::Scale { factor }),
+            Self::Flatten(true) => Ok(model::Layer::Flatten),
+            Self::Flatten(false) => Err(Error::new(
+                Code::InvalidInput,
+                "`flatten: false` says nothing; leave the layer out",
+            )),
+            Self::Dense(dense) => Ok(model::Layer::Dense {
+                units: size(dense.units)?,
+                activation: dense.activation.into(),
+                bias: dense.bias,
+            }),
+        }
+    }
+}
+
+fn size(number: i32) -> Result<usize, Error> {
+    usize::try_from(number)
+        .map_err(|_| Error::new(Code::InvalidInput, format!("{number} is not a size")))
+}

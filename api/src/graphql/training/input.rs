@@ -1,0 +1,206 @@
+//! Starting and cancelling trainings.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result, SimpleObject};
+use millrace_wire::training as wire;
+
+use super::Training;
+use crate::app::training::{self, NewTraining};
+use crate::app::version::Selector;
+use crate::app::{Code, Error};
+use crate::graphql::context::Find as _;
+use crate::graphql::{GlobalId, Long, report};
+
+/// Mutations of trainings.
+#[derive(Default)]
+pub struct TrainingMutation;
+
+/// What a training is made of.
+#[derive(InputObject)]
+pub struct StartTrainingInput {
+    /// The project's name.
+    #[graphql(default = "default")]
+    project: String,
+    /// The model's name.
+    model: String,
+    /// The version to start from; the latest if neither this nor `alias` is given.
+    version: Option<i32>,
+    /// The alias of the version to start from.
+    alias: Option<String>,
+    /// The segment's id.
+    segment: ID,
+    /// How to train.
+    hyperparameters: HyperparametersInput,
+    /// Seed of the shuffling of each epoch.
+    #[graphql(default_with = "Long(0)")]
+    seed: Long,
+    /// The alias that the new version gets when it is made.
+    promote_to: Option<String>,
+}
+
+/// How to train.
+#[derive(InputObject)]
+pub struct HyperparametersInput {
+    /// Passes over the training part.
+    epochs: u32,
+    /// Records an optimizer step.
+    #[graphql(default = 32)]
+    batch_size: u32,
+    /// The optimizer's learning rate.
+    #[graphql(default_with = "0.001_f32")]
+    learning_rate: f32,
+    /// The optimizer; Adam with its usual constants if left out.
+    optimizer: Option<OptimizerInput>,
+    /// What is minimised.
+    #[graphql(default_with = "Loss::CrossEntropy")]
+    loss: Loss,
+    /// The share of records that may be unusable before the training fails, 0 to 1.
+    #[graphql(default = 0.01)]
+    max_bad_records: f64,
+}
+
+/// A loss function, the mean over a mini-batch.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "wire::Loss")]
+pub enum Loss {
+    /// Softmax cross-entropy; labels are class indices.
+    CrossEntropy,
+    /// Mean squared error over all elements of the output.
+    MeanSquaredError,
+}
+
+/// An optimizer: exactly one of these.
+#[derive(OneofObject)]
+pub enum OptimizerInput {
+    /// Stochastic gradient descent (`true`).
+    Sgd(bool),
+    /// Gradient descent with momentum.
+    Momentum(MomentumInput),
+    /// Adam (Kingma and Ba, 2015).
+    Adam(AdamInput),
+}
+
+/// Constants of momentum.
+#[derive(InputObject)]
+pub struct MomentumInput {
+    /// Decay of the velocity.
+    #[graphql(default_with = "0.9_f32")]
+    momentum: f32,
+}
+
+/// Constants of Adam.
+#[derive(InputObject)]
+pub struct AdamInput {
+    /// Decay of the first moment.
+    #[graphql(default_with = "0.9_f32")]
+    beta1: f32,
+    /// Decay of the second moment.
+    #[graphql(default_with = "0.999_f32")]
+    beta2: f32,
+    /// Added to the denominator.
+    #[graphql(default_with = "1e-7_f32")]
+    epsilon: f32,
+}
+
+/// The new training.
+#[derive(SimpleObject)]
+pub struct StartTrainingPayload {
+    /// The new training.
+    training: Training,
+}
+
+/// Which training to cancel.
+#[derive(InputObject)]
+pub struct CancelTrainingInput {
+    /// Its id.
+    id: ID,
+}
+
+/// The training that is being cancelled.
+#[derive(SimpleObject)]
+pub struct CancelTrainingPayload {
+    /// The training; its state follows when its function has stopped.
+    training: Training,
+}
+
+#[Object]
+impl TrainingMutation {
+    /// Puts a training in the queue.
+    async fn start_training(
+        &self,
+        context: &Context<'_>,
+        input: StartTrainingInput,
+    ) -> Result<StartTrainingPayload> {
+        let app = context.app();
+        let new = input.into_training().map_err(report)?;
+        let row = training::start(app, new).await.map_err(report)?;
+        Ok(StartTrainingPayload {
+            training: Training(row),
+        })
+    }
+
+    /// Ends a training without a version.
+    async fn cancel_training(
+        &self,
+        context: &Context<'_>,
+        input: CancelTrainingInput,
+    ) -> Result<CancelTrainingPayload> {
+        let app = context.app();
+        let id = GlobalId::expect(&input.id, "Training").map_err(report)?;
+        let row = training::cancel(app, id).await.map_err(report)?;
+        Ok(CancelTrainingPayload {
+            training: Training(row),
+        })
+    }
+}
+
+impl StartTrainingInput {
+    fn into_training(self) -> Result<NewTraining, Error> {
+        let from = match (self.version, self.alias) {
+            (None, None) => Selector::Latest,
+            (Some(number), None) => Selector::Number(number),
+            (None, Some(alias)) => Selector::Alias(alias),
+            (Some(_), Some(_)) => return Err(invalid("give `version` or `alias`, not both")),
+        };
+        let optimizer = match self.hyperparameters.optimizer {
+            None => wire::Optimizer::Adam {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-7,
+            },
+            Some(OptimizerInput::Sgd(true)) => wire::Optimizer::Sgd,
+            Some(OptimizerInput::Sgd(false)) => {
+                return Err(invalid(
+                    "`sgd: false` says nothing; choose another optimizer",
+                ));
+            }
+            Some(OptimizerInput::Momentum(MomentumInput { momentum })) => {
+                wire::Optimizer::Momentum { momentum }
+            }
+            Some(OptimizerInput::Adam(adam)) => wire::Optimizer::Adam {
+                beta1: adam.beta1,
+                beta2: adam.beta2,
+                epsilon: adam.epsilon,
+            },
+        };
+        Ok(NewTraining {
+            project: self.project,
+            model: self.model,
+            from,
+            segment: GlobalId::expect(&self.segment, "Segment")?,
+            hyperparameters: wire::Hyperparameters {
+                epochs: self.hyperparameters.epochs,
+                batch_size: self.hyperparameters.batch_size,
+                optimizer,
+                learning_rate: self.hyperparameters.learning_rate,
+                loss: self.hyperparameters.loss.into(),
+                max_bad_records: self.hyperparameters.max_bad_records,
+            },
+            seed: self.seed.0,
+            promote_to: self.promote_to,
+        })
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(Code::InvalidInput, message)
+}

@@ -1,8 +1,16 @@
 //! A look at a model's file that holds its structure and never its weights.
+//!
+//! The file is read as a stream: what [`filter`] keeps of it (all but the values of tensors and the notes of programs) is
+//! then decoded as a model without weights. A file of any size takes a few MiB, and one whose structure alone is too large
+//! is refused.
+
+mod filter;
+mod source;
 
 use std::io::{Read, Seek};
 
-use crate::{Error, Signature};
+use crate::proto::{GraphProto, NodeProto};
+use crate::{Check, Error, Model, Signature, check};
 
 /// What a file says of its model.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +27,8 @@ pub struct Inspection {
     pub operators: Vec<OperatorUse>,
     /// How many floating-point numbers its initializers hold.
     pub parameters: u64,
+    /// The model without the values of its tensors.
+    structure: Model,
 }
 
 /// A node of a graph.
@@ -32,11 +42,87 @@ pub struct OperatorUse {
     pub node: String,
 }
 
+impl Inspection {
+    /// Whether the model can be trained, as [`check`](fn@check) says it.
+    ///
+    /// # Errors
+    /// As [`check`](fn@check).
+    pub fn check(&self, prediction: Option<&str>) -> Result<Check, Error> {
+        check(&self.structure, prediction)
+    }
+}
+
 /// Reads the structure of a model's file, skipping the bytes of tensors.
 ///
 /// # Errors
 /// [`Error::NotOnnx`], [`Error::CutShort`], [`Error::ExternalData`], [`Error::TooLarge`] where the structure alone takes
 /// more than 64 MiB, [`Error::Io`] where reading fails.
-pub fn inspect<R: Read + Seek>(_reader: R) -> Result<Inspection, Error> {
-    Err(Error::request("inspection follows"))
+pub fn inspect<R: Read + Seek>(reader: R) -> Result<Inspection, Error> {
+    let structure = Model::from_proto(filter::structure(reader)?)?;
+    let proto = structure.proto();
+    let opsets: Vec<(String, i64)> = proto
+        .opset_import
+        .iter()
+        .map(|import| (standard(import.domain()).to_owned(), import.version()))
+        .collect();
+    let mut operators = Vec::new();
+    collect(structure.graph(), &mut operators);
+    check_domains(&operators, &opsets)?;
+    Ok(Inspection {
+        signature: structure.signature(),
+        ir_version: proto.ir_version(),
+        producer: proto.producer_name().to_owned(),
+        opsets,
+        operators,
+        parameters: count_parameters(structure.graph())?,
+        structure,
+    })
+}
+
+/// The standard domain has two names.
+fn standard(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+fn collect(graph: &GraphProto, operators: &mut Vec<OperatorUse>) {
+    for node in &graph.node {
+        operators.push(OperatorUse {
+            operator: node.op_type().to_owned(),
+            domain: standard(node.domain()).to_owned(),
+            node: node.label().to_owned(),
+        });
+        for inner in graphs_within(node) {
+            collect(inner, operators);
+        }
+    }
+}
+
+fn graphs_within(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    let attributes = node.attribute.iter();
+    attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// A file that is cut between two operator sets reads well, and lacks one.
+fn check_domains(operators: &[OperatorUse], opsets: &[(String, i64)]) -> Result<(), Error> {
+    let is_imported = |domain: &str| opsets.iter().any(|(imported, _)| imported == domain);
+    match operators
+        .iter()
+        .find(|operator| !is_imported(&operator.domain))
+    {
+        None => Ok(()),
+        Some(OperatorUse { domain, node, .. }) => Err(Error::CutShort {
+            reason: format!(
+                "node '{node}' is of the domain '{domain}', and no operator set of that domain follows"
+            ),
+        }),
+    }
+}
+
+fn count_parameters(graph: &GraphProto) -> Result<u64, Error> {
+    let floats = graph
+        .initializer
+        .iter()
+        .filter(|tensor| tensor.element().is_float());
+    let counts = floats.map(|tensor| Ok(tensor.count()? as u64));
+    counts.sum()
 }

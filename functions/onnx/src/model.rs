@@ -58,6 +58,10 @@ impl Model {
         &self.proto
     }
 
+    pub(crate) fn into_proto(self) -> ModelProto {
+        self.proto
+    }
+
     /// The main graph.
     #[must_use]
     #[expect(

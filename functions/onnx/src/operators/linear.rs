@@ -137,33 +137,19 @@ impl MatMul {
         backward.node("Unsqueeze", &[tensor, &axes])
     }
 
-    /// `B` is a matrix.
-    fn backward_matrix(backward: &mut Backward<'_>, gradient: &str) {
+    /// `B` is a plain matrix of this size, whatever the rank of `A`.
+    fn backward_matrix(backward: &mut Backward<'_>, gradient: &str, [inner, width]: [i64; 2]) {
         let (a, b) = (backward.input(0), backward.input(1));
         let transposed = |name| vec![AttributeProto::from_int(name, 1)];
         let is_matrix = backward.input_fact(0).rank() == Some(2);
-        let width = backward
-            .output_fact()
-            .shape
-            .as_ref()
-            .and_then(|shape| shape.last()?.as_fixed());
-        let inner = backward
-            .input_fact(1)
-            .shape
-            .as_ref()
-            .and_then(|shape| shape[0].as_fixed());
         let flatten = |backward: &mut Backward<'_>, tensor: &str, width: i64| {
+            if is_matrix {
+                return tensor.to_owned();
+            }
             let shape = backward.emit.integers(&[-1, width]);
             backward.node("Reshape", &[tensor, &shape])
         };
-        let (Some(width), Some(inner)) = (width, inner) else {
-            return Self::backward_stack(backward, gradient, [2, 2]);
-        };
-        let gradient = if is_matrix {
-            gradient.to_owned()
-        } else {
-            flatten(backward, gradient, width)
-        };
+        let gradient = flatten(backward, gradient, width);
         if backward.wants(0) {
             let mut found = backward
                 .emit
@@ -174,11 +160,7 @@ impl MatMul {
             backward.give(0, found);
         }
         if backward.wants(1) {
-            let a = if is_matrix {
-                a.to_owned()
-            } else {
-                flatten(backward, a, inner)
-            };
+            let a = flatten(backward, a, inner);
             let found = backward
                 .emit
                 .node_with("Gemm", &[&a, &gradient], transposed("transA"));
@@ -321,10 +303,9 @@ impl Operator for MatMul {
     }
 
     fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
-        let is_known = site
-            .shape(0)
-            .zip(site.shape(1))
-            .is_some_and(|(left, right)| stacks_are_known(left, right));
+        let stacks = site.shape(0).zip(site.shape(1));
+        let is_known = site.shape(1).and_then(plain_matrix).is_some()
+            || stacks.is_some_and(|(left, right)| stacks_are_known(left, right));
         Derivative::known_if(
             is_known,
             "multiplies stacks of matrices whose shapes are not known",
@@ -333,12 +314,24 @@ impl Operator for MatMul {
 
     fn backward(&self, backward: &mut Backward<'_>) {
         let gradient = backward.gradient();
-        let ranks = [0, 1].map(|input| backward.input_fact(input).rank().unwrap_or_default());
-        if ranks[0] >= 2 && ranks[1] == 2 {
-            Self::backward_matrix(backward, &gradient);
-        } else {
-            Self::backward_stack(backward, &gradient, ranks);
+        if let Some(size) = backward
+            .input_fact(1)
+            .shape
+            .as_deref()
+            .and_then(plain_matrix)
+        {
+            return Self::backward_matrix(backward, &gradient, size);
         }
+        let ranks = [0, 1].map(|input| backward.input_fact(input).rank().unwrap_or_default());
+        Self::backward_stack(backward, &gradient, ranks);
+    }
+}
+
+/// The size of a matrix whose rows and columns are known.
+fn plain_matrix(shape: &[Extent]) -> Option<[i64; 2]> {
+    match shape {
+        [rows, columns] => Some([rows.as_fixed()?, columns.as_fixed()?]),
+        _ => None,
     }
 }
 

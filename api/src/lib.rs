@@ -4,7 +4,9 @@
 //! GraphQL never enter `app`; SQL never leaves it but for plain reads by id.
 
 pub mod app;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod graphql;
+pub mod http;
 pub mod platform;

@@ -1,3 +1,23 @@
 //! The `millrace` command: arguments and start-up only.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use millrace_api::cli::{self, Cli};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(
+                clippy::print_stderr,
+                reason = "the last word to whoever called the command"
+            )]
+            {
+                eprintln!("millrace: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

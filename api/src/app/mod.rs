@@ -5,6 +5,7 @@
 //! goes through the outbox or is driven by the reconciler, so a crash at any point is repaired.
 
 pub mod alias;
+pub mod artifact;
 mod change;
 pub mod clusters;
 pub mod compatibility;
@@ -18,6 +19,7 @@ pub mod project;
 pub mod projector;
 pub mod segment;
 mod shutdown;
+pub mod token;
 pub mod training;
 pub mod version;
 
@@ -46,6 +48,8 @@ pub struct Parts {
     pub database: DatabaseConnection,
     /// Where ONNX files are.
     pub artifacts: millrace_artifacts::Store,
+    /// Written by whoever removes artifacts, read by whoever takes one in.
+    pub artifact_guard: tokio::sync::RwLock<()>,
     /// Tells subscribers that a row has changed.
     pub changes: Changes,
     /// Kafka clusters, by connection.
@@ -74,6 +78,7 @@ impl App {
             artifacts: millrace_artifacts::Store::open(&config.artifacts_url())
                 .await
                 .map_err(Error::internal)?,
+            artifact_guard: tokio::sync::RwLock::default(),
             changes: Changes::default(),
             clusters: Clusters::default(),
             outbox: Outbox::default(),

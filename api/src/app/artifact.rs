@@ -1,0 +1,112 @@
+//! Uploaded ONNX files. One is taken in when it has arrived whole, is what its digest says, and is
+//! a model that needs no other file; else nothing of it stays.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use bytes::Bytes;
+use futures::Stream;
+use millrace_entity::artifact;
+use millrace_onnx::Inspection;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, EntityTrait as _, IntoActiveModel as _};
+
+use super::{App, Code, Error, Result};
+
+/// A file that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its row.
+    pub artifact: artifact::Model,
+    /// False where it was there already.
+    pub created: bool,
+}
+
+/// Takes a file in. It is never held whole in memory.
+///
+/// # Errors
+/// `INVALID_INPUT` (not what its digest says, cut short, no ONNX model, data in other files),
+/// `TOO_LARGE`, `DISK_FULL`.
+pub async fn accept<S, E>(app: &App, digest: &str, stream: S) -> Result<Accepted>
+where
+    S: Stream<Item = std::result::Result<Bytes, E>> + Send,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let limit = app.config.limits.max_artifact_bytes;
+    // Held until the row stands, so that a deletion of the same file comes before or after both.
+    let _guard = app.artifact_guard.read().await;
+    let stored = app.artifacts.put(stream, Some(digest), limit).await?;
+    if let Err(error) = inspect(app, digest).await {
+        if find(&app.database, digest).await.is_err() {
+            app.artifacts.delete(digest).await?;
+        }
+        return Err(error);
+    }
+    let artifact = record(app, &app.database, digest, stored.size).await?;
+    tracing::info!(
+        artifact.digest = digest,
+        artifact.size_bytes = stored.size,
+        artifact.created = stored.created,
+        "artifact accepted"
+    );
+    Ok(Accepted {
+        artifact,
+        created: stored.created,
+    })
+}
+
+/// Notes that the store holds a file, once.
+///
+/// # Errors
+/// The database's.
+pub async fn record(
+    app: &App,
+    database: &impl ConnectionTrait,
+    digest: &str,
+    size: u64,
+) -> Result<artifact::Model> {
+    let row = artifact::Model {
+        digest: digest.to_owned(),
+        size: i64::try_from(size).map_err(Error::internal)?,
+        created_at: app.now(),
+    };
+    artifact::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::column(artifact::Column::Digest)
+                .do_nothing()
+                .to_owned(),
+        )
+        .exec_without_returning(database)
+        .await?;
+    find(database, digest).await
+}
+
+/// The uploaded file with this digest.
+///
+/// # Errors
+/// `NOT_FOUND`, with how to upload it.
+pub async fn find(database: &impl ConnectionTrait, digest: &str) -> Result<artifact::Model> {
+    artifact::Entity::find_by_id(digest)
+        .one(database)
+        .await?
+        .ok_or_else(|| {
+            Error::new(
+                Code::NotFound,
+                format!("there is no artifact {digest:?}; upload the ONNX file first, with `PUT /artifacts/{digest}` or `millrace model push`"),
+            )
+        })
+}
+
+/// What the file of an artifact says of its model. The bytes of its weights are skipped.
+///
+/// # Errors
+/// `INVALID_INPUT` for what is no model that stands on its own.
+pub async fn inspect(app: &App, digest: &str) -> Result<Inspection> {
+    let path = app.artifacts.local_file(digest).await?;
+    tokio::task::spawn_blocking(move || {
+        let file = File::open(path).map_err(Error::internal)?;
+        millrace_onnx::inspect(BufReader::new(file)).map_err(Error::from)
+    })
+    .await
+    .map_err(Error::internal)?
+}

@@ -1,0 +1,75 @@
+//! The `millrace` command: what there is to call, and the first lines of its log.
+#![allow(
+    clippy::print_stdout,
+    reason = "this is the part of Millrace that people read at a terminal"
+)]
+
+mod config;
+mod logging;
+mod schema;
+mod token;
+mod up;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::client;
+
+const EXAMPLES: &str = "\
+Examples:
+  millrace up                                     everything on one machine, at http://127.0.0.1:8080
+  MILLRACE_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 millrace up
+  millrace model push digits model.onnx           a model, or its next version, from an ONNX file
+
+Configuration comes from millrace.toml and from variables MILLRACE_<SECTION>__<KEY>;
+`millrace config` shows all of it. MILLRACE_LOG sets what is logged (info, debug, millrace_api=debug),
+MILLRACE_TOKEN carries the admin token for commands that speak to an API.";
+
+/// Machine learning on Kafka: trains models from streams and runs them on streams.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The configuration file, in place of millrace.toml
+    #[arg(long, global = true, value_name = "FILE", env = "MILLRACE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Millrace: the API and the functions that it runs
+    Up(up::Arguments),
+    /// Check the configuration and print it, with secrets masked
+    Config(config::Arguments),
+    /// Print the GraphQL schema
+    Schema(schema::Arguments),
+    /// Make a new admin token in place of the old one
+    Token(token::Arguments),
+    /// Models, from the command line
+    #[command(subcommand)]
+    Model(client::model::ModelCommand),
+    /// Send records to a datasource, and make a segment of them
+    Send(client::send::SendArguments),
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// What went wrong, for people.
+pub async fn run(cli: Cli) -> Result<()> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Up(arguments) => up::run(file, &arguments).await,
+        Command::Config(arguments) => config::run(file, &arguments),
+        Command::Schema(arguments) => {
+            schema::run(&arguments);
+            Ok(())
+        }
+        Command::Token(arguments) => token::run(file, &arguments).await,
+        Command::Model(command) => client::model::run(command).await,
+        Command::Send(arguments) => client::send::run(arguments).await,
+    }
+}

@@ -1,0 +1,24 @@
+//! `millrace schema`
+
+use clap::Args;
+use serde_json::json;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millrace schema > schema.graphql
+  millrace schema --json | jq -r .sdl")]
+pub(super) struct Arguments {
+    /// Print a JSON object with the schema as `sdl`
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) {
+    let sdl = crate::graphql::sdl();
+    if arguments.json {
+        println!("{}", json!({ "sdl": sdl }));
+    } else {
+        print!("{sdl}");
+    }
+}

@@ -1,0 +1,151 @@
+//! `millrace up`: everything on one machine, started in order and ended in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
+
+use super::logging;
+use crate::app::{self, App, Shutdown, token};
+use crate::config::Config;
+use crate::http::{Guard, Server};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  millrace up
+  MILLRACE_HTTP__LISTEN=127.0.0.1:9000 millrace up
+  MILLRACE_HTTP__LISTEN=0.0.0.0:8080 millrace up       asks every caller for the admin token
+  millrace up --log json --json")]
+pub(super) struct Arguments {
+    /// What a line of the log looks like
+    #[arg(long, value_enum, default_value = "text")]
+    log: logging::Format,
+    /// Say where Millrace listens as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()> {
+    let config = Config::load(file)?;
+    logging::start(arguments.log);
+    let address = config.http.listen;
+    // Before anything is written: a second Millrace must not touch what the first one has.
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; if another program is there, choose an address with MILLRACE_HTTP__LISTEN")
+    })?;
+    let address = listener.local_addr()?;
+    let app = App::open(config).await?;
+    let guard = guard(&app, arguments).await?;
+    let (ending, shutdown) = app::shutdown();
+
+    let mut tasks: JoinSet<(&str, Result<()>)> = JoinSet::new();
+    let mut background = |name: &'static str, work: BoxFuture<'static, ()>| {
+        tasks.spawn(async move {
+            work.await;
+            (name, Ok(()))
+        });
+    };
+    background(
+        "publisher",
+        app::outbox::publish(app.clone(), shutdown.clone()).boxed(),
+    );
+    background(
+        "projector",
+        until(shutdown.clone(), app::projector::run(app.clone())).boxed(),
+    );
+    background(
+        "scheduler",
+        until(shutdown.clone(), app::training::schedule::run(app.clone())).boxed(),
+    );
+    let server = Server::new(app, guard, shutdown)?;
+    tasks.spawn(async move { ("server", server.serve(listener).await) });
+    announce(address, arguments);
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let premature = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = tasks.join_next() => ended,
+    };
+    tracing::info!("ending");
+    ending.begin();
+    let mut failure = premature.map(|ended| match failed(ended) {
+        Some(error) => error,
+        None => anyhow!("a part of Millrace ended by itself"),
+    });
+    while let Some(ended) = tasks.join_next().await {
+        failure = failure.or(failed(ended));
+    }
+    match failure {
+        None => {
+            tracing::info!("ended");
+            Ok(())
+        }
+        Some(error) => Err(error),
+    }
+}
+
+/// Drops work that may be dropped at any point when the end is ordered.
+async fn until(shutdown: Shutdown, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = shutdown.requested() => {}
+    }
+}
+
+fn failed(ended: Result<(&str, Result<()>), JoinError>) -> Option<anyhow::Error> {
+    match ended {
+        Ok((_, Ok(()))) => None,
+        Ok((task, Err(error))) => Some(error.context(format!("the {task} failed"))),
+        Err(error) => Some(error.into()),
+    }
+}
+
+/// The rule of who may come in; where a token is needed and there is none yet, one is made and
+/// shown.
+async fn guard(app: &App, arguments: &Arguments) -> Result<Guard> {
+    let http = &app.config.http;
+    if !http.needs_token() {
+        if !http.listen.ip().is_loopback() {
+            bail!(
+                "{} can be reached from other machines: Millrace starts there only with a token",
+                http.listen
+            );
+        }
+        return Ok(Guard::on_loopback(http.public.clone()));
+    }
+    let (verifier, made) = token::obtain(app).await?;
+    if let Some(token) = made {
+        let token = token.expose_secret();
+        if arguments.json {
+            println!("{}", json!({ "token": token }));
+        } else {
+            println!("The admin token, shown this once: {token}");
+            println!(
+                "Commands take it from MILLRACE_TOKEN, the playground from the field on its page."
+            );
+        }
+    }
+    Ok(Guard::with_token(verifier))
+}
+
+fn announce(address: SocketAddr, arguments: &Arguments) {
+    if arguments.json {
+        println!("{}", json!({"listening": address.to_string()}));
+    } else {
+        println!(
+            "Millrace listens on http://{address}, the playground is at http://{address}/playground"
+        );
+    }
+    tracing::info!(http.address = %address, version = env!("CARGO_PKG_VERSION"), "started");
+}

@@ -13,10 +13,12 @@ pub mod connection;
 mod database;
 pub mod datasource;
 mod error;
+pub mod inference;
 pub mod model;
 pub mod outbox;
 pub mod project;
 pub mod projector;
+pub mod reconciler;
 pub mod segment;
 mod shutdown;
 pub mod token;
@@ -35,6 +37,7 @@ pub use shutdown::{Ending, Shutdown, shutdown};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::platform::{LocalPlatform, Platform};
 
 /// The application: a cheap handle on everything that operations need.
 #[derive(Clone)]
@@ -56,6 +59,10 @@ pub struct Parts {
     pub clusters: Clusters,
     /// Wakes the publisher of the outbox.
     pub outbox: Outbox,
+    /// Where functions run.
+    pub platform: Arc<dyn Platform>,
+    /// What the replicas of inferences last said.
+    pub replicas: inference::Replicas,
 }
 
 impl App {
@@ -82,6 +89,8 @@ impl App {
             changes: Changes::default(),
             clusters: Clusters::default(),
             outbox: Outbox::default(),
+            platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
+            replicas: inference::Replicas::default(),
             config,
         }));
         project::prepare(&app).await?;

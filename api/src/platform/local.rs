@@ -10,6 +10,7 @@ mod supervisor;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -25,7 +26,12 @@ use supervisor::{Order, Shared, supervise};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use crate::config::Config;
+
 use super::{Error, Owner, Platform, State, Status};
+
+/// How long a function may take to end in order: it commits what it has begun.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// What the platform starts, and how.
 #[derive(Debug, Clone)]
@@ -34,8 +40,8 @@ pub struct Settings {
     pub training: PathBuf,
     /// The inference function's binary.
     pub inference: PathBuf,
-    /// ONNX Runtime's library.
-    pub onnxruntime: PathBuf,
+    /// ONNX Runtime's library; without, functions find it by their own environment.
+    pub onnxruntime: Option<PathBuf>,
     /// What functions log: `info`, or by module as in `info,rdkafka=debug`.
     pub log: String,
     /// Where the functions' logs are kept; it exists.
@@ -79,6 +85,26 @@ impl LocalPlatform {
             visible: StdMutex::default(),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// The platform that the configuration describes. Functions log as this process does.
+    ///
+    /// # Errors
+    /// The folder of their logs cannot be made, or this program's own place is not known.
+    pub fn configured(config: &Config) -> io::Result<Self> {
+        let binaries = config.platform.local.binaries()?;
+        let logs = config.data.folder.join("functions");
+        std::fs::create_dir_all(&logs)?;
+        Ok(Self::new(Settings {
+            training: binaries.join("millrace-training"),
+            inference: binaries.join("millrace-inference"),
+            onnxruntime: config.onnxruntime.library.clone(),
+            log: std::env::var("MILLRACE_LOG").unwrap_or_else(|_| "info".to_owned()),
+            logs,
+            grace: GRACE,
+            pauses: Pauses::default(),
+            client: reqwest::Client::new(),
+        }))
     }
 
     fn replicas(&self, owner: Owner) -> Arc<Mutex<Replicas>> {

@@ -157,9 +157,11 @@ fn start(
             command.env_remove(variable);
         }
     }
+    if let Some(library) = &settings.onnxruntime {
+        command.env("MILLRACE_ONNXRUNTIME__LIBRARY", library);
+    }
     let child = command
         .env(VARIABLE, spec.to_json())
-        .env("MILLRACE_ONNXRUNTIME__LIBRARY", &settings.onnxruntime)
         .env("MILLRACE_LOG", &settings.log)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

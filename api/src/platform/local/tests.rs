@@ -28,7 +28,7 @@ fn platform(folder: &Path, script: &str) -> LocalPlatform {
     LocalPlatform::new(Settings {
         training: binary,
         inference: "/nonexistent/function".into(),
-        onnxruntime: "/nonexistent/library".into(),
+        onnxruntime: Some("/nonexistent/library".into()),
         log: "info".to_owned(),
         logs: folder.to_path_buf(),
         grace: Duration::from_secs(10),

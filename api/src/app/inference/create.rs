@@ -1,0 +1,334 @@
+//! The making of an inference: everything is checked, and where it begins is fixed, before its row
+//! is written; topics, offsets and functions then follow from the row.
+
+use chrono::{DateTime, Utc};
+use millrace_entity::connection::TopicPolicy;
+use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
+use millrace_entity::{alias, datasource, model, version};
+use millrace_kafka::TopicDescription;
+use millrace_wire::function::Batching;
+use millrace_wire::name;
+use millrace_wire::record::RecordFormat;
+use millrace_wire::signature::Signature;
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::{
+    App, Change, Cluster, Code, Error, Result, compatibility, connection, project as projects,
+};
+use super::start::{Start, resolve};
+use super::{check_replicas, find};
+use crate::app::reconciler::Settings;
+use crate::app::reconciler::topics::needs;
+
+/// What a new inference is made from.
+#[derive(Debug, Clone)]
+pub struct NewInference {
+    /// Its name.
+    pub name: String,
+    /// Where its records are described.
+    pub datasource: String,
+    /// The model.
+    pub model: String,
+    /// Which version of it.
+    pub follow: Follow,
+    /// The cluster of its topics; the datasource's without.
+    pub connection: Option<String>,
+    /// Where records come from; the datasource's topic without.
+    pub input_topic: Option<String>,
+    /// Where predictions go.
+    pub output_topic: String,
+    /// What is promised about each record.
+    pub guarantee: Guarantee,
+    /// How predictions are written.
+    pub output_format: OutputFormat,
+    /// Where it begins.
+    pub start: Start,
+    /// How many functions share the work.
+    pub replicas: i32,
+    /// Where they run.
+    pub platform: String,
+    /// How batches form.
+    pub batching: Batching,
+}
+
+/// Which version of a model an inference runs.
+#[derive(Debug, Clone)]
+pub enum Follow {
+    /// This one.
+    Version(i32),
+    /// The one that this alias points at, at any time.
+    Alias(String),
+}
+
+/// Makes an inference. It begins to work by itself.
+///
+/// # Errors
+/// `INVALID_INPUT`, `NOT_FOUND`, `ALREADY_EXISTS`, `INCOMPATIBLE`, `TOPIC_NOT_FOUND`, `IN_USE`
+/// where its group has members, and Kafka's own.
+pub async fn create(app: &App, project: &str, new: NewInference) -> Result<inference::Model> {
+    let accepted = app.now();
+    name::check(&new.name)?;
+    check_replicas(new.replicas)?;
+    check_batching(&new.batching)?;
+    check_platform(app, &new)?;
+
+    let database = &app.database;
+    let project = projects::find(database, project).await?;
+    refuse_taken(app, project.id, &new.name).await?;
+    let datasource = datasource::Entity::find()
+        .filter(datasource::Column::ProjectId.eq(project.id))
+        .filter(datasource::Column::Name.eq(&new.datasource))
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::not_found("datasource", &new.datasource))?;
+    let model = model::Entity::find()
+        .filter(model::Column::ProjectId.eq(project.id))
+        .filter(model::Column::Name.eq(&new.model))
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::not_found("model", &new.model))?;
+    let version = version_of(app, &model, &new.follow).await?;
+    let signature: Signature =
+        serde_json::from_value(version.signature.clone()).map_err(Error::internal)?;
+    let format: RecordFormat =
+        serde_json::from_value(datasource.format.clone()).map_err(Error::internal)?;
+    compatibility::check(&signature, &format)?;
+
+    let connection = match &new.connection {
+        Some(name) => connection::find(database, project.id, name).await?,
+        None => connection::get(database, datasource.connection_id).await?,
+    };
+    let cluster = app.clusters.get(&connection)?;
+    let input_topic = new.input_topic.clone().unwrap_or(datasource.topic);
+    let names = cluster.names();
+    let mut row = inference::Model {
+        id: app.new_id(),
+        project_id: project.id,
+        datasource_id: datasource.id,
+        model_id: model.id,
+        version_id: matches!(new.follow, Follow::Version(_)).then_some(version.id),
+        alias: match &new.follow {
+            Follow::Version(_) => None,
+            Follow::Alias(alias) => Some(alias.clone()),
+        },
+        connection_id: connection.id,
+        input_topic,
+        input_topic_id: String::new(),
+        output_topic: new.output_topic.clone(),
+        dead_letter_topic: names.dead_letter(&project.name, &new.name),
+        redrive_topic: names.redrive(&project.name, &new.name),
+        group_id: names.inference_group(&project.name, &new.name),
+        guarantee: new.guarantee,
+        output_format: new.output_format,
+        start: serde_json::to_value(&new.start).map_err(Error::internal)?,
+        platform: new.platform.clone(),
+        replicas: new.replicas,
+        settings: json!({}),
+        desired: Desired::Running,
+        state: State::Pending,
+        message: None,
+        saved_offsets: None,
+        owned_topics: json!([]),
+        running_version: None,
+        created_at: accepted,
+        updated_at: accepted,
+        name: new.name.clone(),
+    };
+    refuse_loop(&row)?;
+    settle(&cluster, &mut row, &new, accepted).await?;
+
+    let transaction = app.begin().await?;
+    row.clone()
+        .into_active_model()
+        .insert(&transaction)
+        .await
+        .map_err(|error| Error::unless_taken(error, "inference", &new.name))?;
+    transaction.commit().await?;
+    app.changes.send(Change::Inference(row.id));
+    tracing::info!(inference.name = %row.name, kafka.group = %row.group_id, "inference created");
+    Ok(row)
+}
+
+/// Fills in what only Kafka knows: the input's id, the offsets at which it begins, and the topics
+/// that are missing, which Millrace is about to make.
+async fn settle(
+    cluster: &Cluster,
+    row: &mut inference::Model,
+    new: &NewInference,
+    accepted: DateTime<Utc>,
+) -> Result<()> {
+    let topic = row.input_topic.clone();
+    let input = cluster
+        .run(move |admin| admin.describe_topic(&topic))
+        .await?;
+    let group = row.group_id.clone();
+    let members = cluster.run(move |admin| admin.group(&group)).await?;
+    if !members.is_empty() {
+        return Err(Error::new(
+            Code::InUse,
+            format!(
+                "the consumer group {:?}, which this inference would have, has members already: end them, or choose another name",
+                row.group_id
+            ),
+        ));
+    }
+    if let Start::Time(time) = &new.start
+        && *time > accepted
+    {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!("{time} lies in the future; leave `start` out to begin now"),
+        ));
+    }
+    let positions = resolve(cluster, &row.input_topic, &new.start).await?;
+    row.saved_offsets = Some(serde_json::to_value(positions).map_err(Error::internal)?);
+    let settings = Settings {
+        batching: new.batching,
+        partitions: input.partitions,
+        max_message_bytes: input.max_message_bytes,
+        planned: missing(cluster, row, &input).await?,
+    };
+    row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
+    row.input_topic_id = input.id;
+    row.message = super::idle_note(row);
+    Ok(())
+}
+
+/// The topics that have to be made. Where the connection only requires topics, a missing one is
+/// refused with what to ask for.
+async fn missing(
+    cluster: &Cluster,
+    row: &inference::Model,
+    input: &TopicDescription,
+) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for need in needs(row, input.partitions, input.max_message_bytes) {
+        if cluster.row().topic_policy == TopicPolicy::Require {
+            cluster.ensure_topic(need).await?;
+            continue;
+        }
+        let topic = need.topic.clone();
+        let found = cluster.run(move |admin| admin.partitions(&topic)).await;
+        match found {
+            Ok(_) => {}
+            Err(error) if error.code() == Code::TopicNotFound => missing.push(need.topic),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(missing)
+}
+
+async fn version_of(app: &App, model: &model::Model, follow: &Follow) -> Result<version::Model> {
+    let database = &app.database;
+    let select = version::Entity::find().filter(version::Column::ModelId.eq(model.id));
+    match follow {
+        Follow::Version(number) => select
+            .filter(version::Column::Number.eq(*number))
+            .one(database)
+            .await?
+            .ok_or_else(|| {
+                Error::new(
+                    Code::NotFound,
+                    format!("the model {:?} has no version {number}", model.name),
+                )
+            }),
+        Follow::Alias(name) => {
+            let alias = alias::Entity::find()
+                .filter(alias::Column::ModelId.eq(model.id))
+                .filter(alias::Column::Name.eq(name))
+                .one(database)
+                .await?
+                .ok_or_else(|| {
+                    Error::new(
+                        Code::NotFound,
+                        format!(
+                            "the model {:?} has no alias {name:?}: set it to a version first",
+                            model.name
+                        ),
+                    )
+                })?;
+            select
+                .filter(version::Column::Id.eq(alias.version_id))
+                .one(database)
+                .await?
+                .ok_or_else(|| Error::internal("an alias points at no version"))
+        }
+    }
+}
+
+/// The name is looked at before Kafka is asked, and again by the database's own constraint.
+async fn refuse_taken(app: &App, project_id: Uuid, name: &str) -> Result<()> {
+    match find(&app.database, project_id, name).await {
+        Err(error) if error.code() == Code::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(row) if row.desired == Desired::Deleted => Err(Error::new(
+            Code::AlreadyExists,
+            format!("the inference {name:?} is still being deleted; try again when it is gone"),
+        )),
+        Ok(_) => Err(Error::new(
+            Code::AlreadyExists,
+            format!("there is an inference {name:?} already; choose another name"),
+        )),
+    }
+}
+
+/// Predictions must not come back as records.
+fn refuse_loop(row: &inference::Model) -> Result<()> {
+    if row.output_topic == row.input_topic || row.dead_letter_topic == row.input_topic {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the inference would read what it writes: {:?} is its input; choose another output topic",
+                row.input_topic
+            ),
+        ));
+    }
+    if row.output_topic == row.dead_letter_topic {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "{:?} is where this inference's dead letters go; choose another output topic",
+                row.output_topic
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_batching(batching: &Batching) -> Result<()> {
+    if batching.max_batch == 0 || batching.max_bytes == 0 || batching.commit_interval_ms == 0 {
+        return Err(Error::new(
+            Code::InvalidInput,
+            "a batch has at least 1 record and 1 byte, and commits are at least 1 ms apart",
+        ));
+    }
+    Ok(())
+}
+
+fn check_platform(app: &App, new: &NewInference) -> Result<()> {
+    if new.platform != app.platform.name() {
+        return Err(Error::new(
+            Code::NotFound,
+            format!(
+                "there is no platform {:?}; functions run on {:?}",
+                new.platform,
+                app.platform.name()
+            ),
+        ));
+    }
+    if !app.platform.guarantees().contains(&new.guarantee) {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the platform {:?} cannot promise this guarantee; ask for AT_LEAST_ONCE",
+                new.platform
+            ),
+        ));
+    }
+    Ok(())
+}

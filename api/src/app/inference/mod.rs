@@ -1,0 +1,204 @@
+//! Inferences: a version or an alias at work between two topics. The operations here write what is
+//! wanted into the row; the reconciler makes it so.
+
+mod create;
+mod report;
+mod start;
+mod state;
+
+use millrace_entity::inference::{self, Desired, State};
+use millrace_kafka::PartitionLag;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+pub use create::{Follow, NewInference, create};
+pub(super) use report::refresh;
+pub use report::{Counts, Replicas, reported_degraded, reported_progress, reported_running};
+pub use start::{Place, Position, Start, check as check_positions};
+pub use state::{Step, next};
+
+use super::{App, Change, Code, Error, Result, connection, project as projects};
+
+/// Most replicas of one inference.
+const LARGEST: i32 = 256;
+
+/// The inference of this name.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn find(
+    database: &impl ConnectionTrait,
+    project_id: Uuid,
+    name: &str,
+) -> Result<inference::Model> {
+    inference::Entity::find()
+        .filter(inference::Column::ProjectId.eq(project_id))
+        .filter(inference::Column::Name.eq(name))
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::not_found("inference", name))
+}
+
+/// Ends an inference's functions and saves its offsets.
+///
+/// # Errors
+/// `NOT_FOUND`, `ILLEGAL_STATE`.
+pub async fn stop(app: &App, project: &str, name: &str) -> Result<inference::Model> {
+    change(app, project, name, |row| {
+        Ok(inference::ActiveModel {
+            desired: Set(Desired::Stopped),
+            state: Set(next(row.state, Step::Stop)?),
+            message: Set(None),
+            ..Default::default()
+        })
+    })
+    .await
+}
+
+/// Starts a stopped inference again at its saved offsets.
+///
+/// # Errors
+/// `NOT_FOUND`, `ILLEGAL_STATE`.
+pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Model> {
+    change(app, project, name, |row| {
+        Ok(inference::ActiveModel {
+            desired: Set(Desired::Running),
+            state: Set(next(row.state, Step::Start)?),
+            message: Set(None),
+            ..Default::default()
+        })
+    })
+    .await
+}
+
+/// Gives an inference another number of replicas.
+///
+/// # Errors
+/// `NOT_FOUND`, `INVALID_INPUT`, `ILLEGAL_STATE` where it is being deleted.
+pub async fn scale(
+    app: &App,
+    project: &str,
+    name: &str,
+    replicas: i32,
+) -> Result<inference::Model> {
+    check_replicas(replicas)?;
+    change(app, project, name, |row| {
+        // What runs deploys anew; what does not takes the number when it starts.
+        let state = match row.state {
+            State::Deploying | State::Running | State::Degraded => next(row.state, Step::Deploy)?,
+            other => other,
+        };
+        Ok(inference::ActiveModel {
+            replicas: Set(replicas),
+            state: Set(state),
+            ..Default::default()
+        })
+    })
+    .await
+}
+
+/// Begins to remove an inference, with the topics and the group that Millrace made for it. Its row
+/// and its name are gone when they are.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
+    let transaction = app.begin().await?;
+    let project = projects::find(&transaction, project).await?;
+    let row = find(&transaction, project.id, name).await?;
+    inference::ActiveModel {
+        desired: Set(Desired::Deleted),
+        state: Set(next(row.state, Step::Delete)?),
+        message: Set(None),
+        updated_at: Set(app.now()),
+        ..row.clone().into_active_model()
+    }
+    .update(&transaction)
+    .await?;
+    transaction.commit().await?;
+    app.changes.send(Change::Inference(row.id));
+    tracing::info!(inference.name = name, "inference is being deleted");
+    Ok(())
+}
+
+/// How far an inference is behind in each partition of its input.
+///
+/// # Errors
+/// Kafka's.
+pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>> {
+    let connection = connection::get(&app.database, row.connection_id).await?;
+    let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
+    app.clusters
+        .get(&connection)?
+        .run(move |admin| admin.lag(&group, &topic))
+        .await
+}
+
+/// Changes what is wanted of an inference that is not being deleted.
+async fn change(
+    app: &App,
+    project: &str,
+    name: &str,
+    edit: impl FnOnce(&inference::Model) -> Result<inference::ActiveModel>,
+) -> Result<inference::Model> {
+    let transaction = app.begin().await?;
+    let project = projects::find(&transaction, project).await?;
+    let found = find(&transaction, project.id, name).await?;
+    let row = locked(&transaction, found.id)
+        .await?
+        .ok_or_else(|| Error::not_found("inference", name))?;
+    if row.desired == Desired::Deleted {
+        return Err(Error::new(
+            Code::IllegalState,
+            format!("the inference {name:?} is being deleted"),
+        ));
+    }
+    let changed = inference::ActiveModel {
+        id: Set(row.id),
+        updated_at: Set(app.now()),
+        ..edit(&row)?
+    }
+    .update(&transaction)
+    .await?;
+    transaction.commit().await?;
+    app.changes.send(Change::Inference(row.id));
+    tracing::info!(inference.name = name, inference.state = ?changed.state, "inference changed");
+    Ok(changed)
+}
+
+/// The row, kept from other writers until the end of the transaction.
+pub(super) async fn locked(
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<inference::Model>> {
+    Ok(inference::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(transaction)
+        .await?)
+}
+
+/// What a person should know about the number of replicas.
+pub(super) fn idle_note(row: &inference::Model) -> Option<String> {
+    let partitions = row.settings.get("partitions")?.as_i64()?;
+    let idle = i64::from(row.replicas) - partitions;
+    (idle > 0).then(|| {
+        format!(
+            "{} replicas for {partitions} partitions of the input: {idle} of them stand idle",
+            row.replicas
+        )
+    })
+}
+
+fn check_replicas(replicas: i32) -> Result<()> {
+    if (1..=LARGEST).contains(&replicas) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::InvalidInput,
+        format!("an inference has 1 to {LARGEST} replicas, not {replicas}; stop it to have none"),
+    ))
+}

@@ -1,0 +1,289 @@
+//! What the replicas of inferences report, and what follows for their inference's state.
+//!
+//! What each replica last said is kept in memory only: it is about processes that end with the API,
+//! and new ones say it again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use millrace_entity::inference::{self, State};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveModelTrait as _, ConnectionTrait, IntoActiveModel as _};
+use uuid::Uuid;
+
+use super::state::{Step, next};
+use super::{idle_note, locked};
+use crate::app::{App, Result};
+
+/// What is known of the replicas of all inferences.
+#[derive(Debug, Default)]
+pub struct Replicas(Mutex<HashMap<Uuid, Known>>);
+
+/// What is known of the replicas of one inference.
+#[derive(Debug, Default, Clone)]
+struct Known {
+    replicas: BTreeMap<u32, Replica>,
+    /// What replicas did in earlier lives.
+    earlier: Counts,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Replica {
+    /// It answers records.
+    works: bool,
+    /// What is wrong with it.
+    trouble: Option<String>,
+    counts: Counts,
+}
+
+/// Records answered since the API was started.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// By a prediction.
+    pub predicted: u64,
+    /// By a dead letter.
+    pub dead_lettered: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.predicted += other.predicted;
+        self.dead_lettered += other.dead_lettered;
+    }
+}
+
+impl Replicas {
+    /// What all replicas of an inference have done.
+    #[must_use]
+    pub fn counts(&self, id: Uuid) -> Counts {
+        self.with(id, |known| {
+            let mut sum = known.earlier;
+            for replica in known.replicas.values() {
+                sum.add(replica.counts);
+            }
+            sum
+        })
+    }
+
+    /// Forgets who works, because functions are about to be started; keeps what was counted.
+    pub(in crate::app) fn begin(&self, id: Uuid) {
+        self.with(id, |known| {
+            for replica in std::mem::take(&mut known.replicas).into_values() {
+                known.earlier.add(replica.counts);
+            }
+        });
+    }
+
+    /// Forgets an inference that is gone.
+    pub(in crate::app) fn forget(&self, id: Uuid) {
+        self.lock().remove(&id);
+    }
+
+    fn works(&self, id: Uuid, ordinal: u32) {
+        self.with(id, |known| {
+            let replica = known.replicas.entry(ordinal).or_default();
+            replica.works = true;
+            replica.trouble = None;
+        });
+    }
+
+    /// Notes what is wrong with a replica, until it says that it works.
+    pub(in crate::app) fn troubled(&self, id: Uuid, ordinal: u32, trouble: &str) {
+        self.with(id, |known| {
+            let replica = known.replicas.entry(ordinal).or_default();
+            replica.works = false;
+            replica.trouble = Some(trouble.to_owned());
+        });
+    }
+
+    fn progressed(&self, id: Uuid, ordinal: u32, counts: Counts) {
+        self.with(id, |known| {
+            let replica = known.replicas.entry(ordinal).or_default();
+            // A process counts from zero: fewer than before means a new one.
+            if counts.predicted < replica.counts.predicted
+                || counts.dead_lettered < replica.counts.dead_lettered
+            {
+                known.earlier.add(replica.counts);
+            }
+            replica.counts = counts;
+        });
+    }
+
+    /// Whether the first `replicas` ordinals all work.
+    fn all_work(&self, id: Uuid, replicas: u32) -> bool {
+        self.with(id, |known| {
+            (0..replicas).all(|ordinal| {
+                let replica = known.replicas.get(&ordinal);
+                replica.is_some_and(|replica| replica.works)
+            })
+        })
+    }
+
+    /// What is wrong with any of the first `replicas` ordinals.
+    fn trouble(&self, id: Uuid, replicas: u32) -> Option<String> {
+        self.with(id, |known| {
+            let mut troubles = known
+                .replicas
+                .range(..replicas)
+                .filter_map(|(ordinal, one)| {
+                    let trouble = one.trouble.as_ref()?;
+                    Some(format!("replica {ordinal}: {trouble}"))
+                });
+            troubles.next()
+        })
+    }
+
+    fn with<T>(&self, id: Uuid, work: impl FnOnce(&mut Known) -> T) -> T {
+        work(self.lock().entry(id).or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A replica answers records (again).
+///
+/// # Errors
+/// The database's. A report about an inference that is gone is passed over.
+pub async fn reported_running(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    ordinal: u32,
+    version: u32,
+) -> Result<()> {
+    app.replicas.works(id, ordinal);
+    apply(app, transaction, id, Some(version)).await.map(drop)
+}
+
+/// A replica does not do what it should.
+///
+/// # Errors
+/// The database's. A report about an inference that is gone is passed over.
+pub async fn reported_degraded(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    ordinal: u32,
+    message: &str,
+) -> Result<()> {
+    app.replicas.troubled(id, ordinal, message);
+    apply(app, transaction, id, None).await.map(drop)
+}
+
+/// A replica's heartbeat: what it has done since it was started.
+///
+/// # Errors
+/// The database's. A report about an inference that is gone is passed over.
+pub async fn reported_progress(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    ordinal: u32,
+    version: u32,
+    counts: Counts,
+) -> Result<()> {
+    app.replicas.progressed(id, ordinal, counts);
+    apply(app, transaction, id, Some(version)).await.map(drop)
+}
+
+/// Brings an inference's row to what is known of its replicas; says whether it has changed.
+pub(in crate::app) async fn refresh(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<bool> {
+    apply(app, transaction, id, None).await
+}
+
+async fn apply(
+    app: &App,
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    version: Option<u32>,
+) -> Result<bool> {
+    let Some(row) = locked(transaction, id).await? else {
+        app.replicas.forget(id);
+        return Ok(false);
+    };
+    if !matches!(
+        row.state,
+        State::Deploying | State::Running | State::Degraded
+    ) {
+        return Ok(false); // the last words of functions that end
+    }
+    let replicas = u32::try_from(row.replicas).unwrap_or(0);
+    let (state, message) = if let Some(trouble) = app.replicas.trouble(id, replicas) {
+        (next(row.state, Step::Degrade)?, Some(trouble))
+    } else if app.replicas.all_work(id, replicas) {
+        let note = idle_note(&row);
+        (next(row.state, Step::Work)?, note)
+    } else {
+        (row.state, row.message.clone())
+    };
+    let running_version = version
+        .and_then(|version| i32::try_from(version).ok())
+        .or(row.running_version);
+    if (state, &message, running_version) == (row.state, &row.message, row.running_version) {
+        return Ok(false);
+    }
+    if state != row.state {
+        tracing::info!(inference.name = %row.name, inference.state = ?state, "inference changed");
+    }
+    inference::ActiveModel {
+        state: Set(state),
+        message: Set(message),
+        running_version: Set(running_version),
+        updated_at: Set(app.now()),
+        ..row.into_active_model()
+    }
+    .update(transaction)
+    .await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(1);
+
+    fn counts(predicted: u64, dead_lettered: u64) -> Counts {
+        Counts {
+            predicted,
+            dead_lettered,
+        }
+    }
+
+    #[test]
+    fn what_earlier_processes_counted_is_kept() {
+        let replicas = Replicas::default();
+        replicas.progressed(ID, 0, counts(10, 1));
+        replicas.progressed(ID, 1, counts(5, 0));
+        replicas.progressed(ID, 0, counts(12, 1));
+        assert_eq!(replicas.counts(ID), counts(17, 1));
+        replicas.progressed(ID, 0, counts(3, 0));
+        assert_eq!(replicas.counts(ID), counts(20, 1));
+        replicas.begin(ID);
+        assert_eq!(replicas.counts(ID), counts(20, 1));
+    }
+
+    #[test]
+    fn all_wanted_replicas_have_to_work() {
+        let replicas = Replicas::default();
+        replicas.works(ID, 0);
+        assert!(replicas.all_work(ID, 1));
+        assert!(!replicas.all_work(ID, 2));
+        replicas.troubled(ID, 1, "no model");
+        assert_eq!(
+            replicas.trouble(ID, 2).as_deref(),
+            Some("replica 1: no model")
+        );
+        assert_eq!(replicas.trouble(ID, 1), None);
+        replicas.works(ID, 1);
+        assert!(replicas.all_work(ID, 2));
+        replicas.begin(ID);
+        assert!(!replicas.all_work(ID, 1));
+    }
+}

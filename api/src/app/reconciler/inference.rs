@@ -1,0 +1,382 @@
+//! One inference: one step towards what its row wants.
+
+use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
+use millrace_entity::{alias, datasource, function_event, model, version};
+use millrace_kafka::GroupOffset;
+use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, Role};
+use millrace_wire::{prediction, registry};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::super::inference::{Position, Step, check_positions, idle_note, next, refresh};
+use super::super::{App, Change, Cluster, Code, Error, Result, connection, project};
+use super::pool::control_of;
+use super::topics::needs;
+use super::update;
+use crate::platform::{self, Owner};
+
+/// What a row keeps in `settings`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::app) struct Settings {
+    /// How batches form.
+    pub(in crate::app) batching: Batching,
+    /// Partitions of the input, as last seen.
+    pub(in crate::app) partitions: i32,
+    /// The largest record of the input.
+    pub(in crate::app) max_message_bytes: i64,
+    /// Topics that were missing when the inference was made and that Millrace has not made yet.
+    pub(in crate::app) planned: Vec<String>,
+}
+
+impl Settings {
+    pub(in crate::app) fn of(row: &Model) -> Result<Self> {
+        serde_json::from_value(row.settings.clone()).map_err(Error::internal)
+    }
+}
+
+/// Takes the next step, or says in the row why it cannot.
+pub(super) async fn drive(app: &App, row: Model) {
+    let result = match (row.desired, row.state) {
+        (Desired::Running, State::Pending) => prepare(app, &row).await,
+        (Desired::Running, State::Deploying | State::Running | State::Degraded) => {
+            deploy(app, &row).await
+        }
+        (Desired::Stopped, State::Stopping) => stop(app, &row).await,
+        (Desired::Deleted, _) => delete(app, &row).await,
+        // Failed or stopped: nothing of it runs.
+        (Desired::Running | Desired::Stopped, _) => end(app, row.id).await,
+    };
+    if let Err(error) = result
+        && let Err(error) = explain(app, &row, error).await
+    {
+        tracing::error!(inference.name = %row.name, %error, "cannot say why an inference waits");
+    }
+}
+
+/// Makes sure of the topics, and of the group's offsets, before anything runs.
+async fn prepare(app: &App, row: &Model) -> Result<()> {
+    let cluster = cluster_of(app, row).await?;
+    let mut settings = Settings::of(row)?;
+    let mut owned = owned_topics(row)?;
+    for need in needs(row, settings.partitions, settings.max_message_bytes) {
+        let topic = need.topic.clone();
+        let created = cluster.ensure_topic(need).await?.created;
+        if created || is_ours(&cluster, &settings, &topic).await? {
+            owned.push(topic);
+        }
+    }
+    owned.sort_unstable();
+    owned.dedup();
+    settings.planned.clear();
+    settings.partitions = put_offsets(&cluster, row).await?;
+    let settings = serde_json::to_value(settings).map_err(Error::internal)?;
+    app.replicas.begin(row.id);
+    update(app, row, |row| {
+        Ok(inference::ActiveModel {
+            state: Set(next(row.state, Step::Deploy)?),
+            message: Set(idle_note(row)),
+            // From here on the group's own offsets are what counts.
+            saved_offsets: Set(None),
+            owned_topics: Set(serde_json::to_value(owned).map_err(Error::internal)?),
+            settings: Set(settings),
+            ..Default::default()
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// Whether a planned topic that is there was made here before a crash: nobody has written to it.
+async fn is_ours(cluster: &Cluster, settings: &Settings, topic: &str) -> Result<bool> {
+    if !settings.planned.iter().any(|planned| planned == topic) {
+        return Ok(false);
+    }
+    let name = topic.to_owned();
+    let ends = cluster.run(move |admin| admin.watermarks(&name)).await;
+    match ends {
+        Ok(ends) => Ok(ends.iter().all(|ends| ends.high == 0)),
+        Err(error) if error.code() == Code::TopicNotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Commits the saved offsets for the group, which must have no members. Gives the number of the
+/// input's partitions.
+async fn put_offsets(cluster: &Cluster, row: &Model) -> Result<i32> {
+    let (topic, id, group) = (
+        row.input_topic.clone(),
+        row.input_topic_id.clone(),
+        row.group_id.clone(),
+    );
+    let (ends, committed) = cluster
+        .run(move |admin| {
+            admin.check_topic_id(&topic, &id)?;
+            Ok((admin.watermarks(&topic)?, admin.committed(&group, &topic)?))
+        })
+        .await?;
+    let partitions = i32::try_from(ends.len()).unwrap_or(i32::MAX);
+    let Some(saved) = &row.saved_offsets else {
+        return Ok(partitions);
+    };
+    let saved: Vec<Position> = serde_json::from_value(saved.clone()).map_err(Error::internal)?;
+    check_positions(&row.input_topic, &ends, &saved).map_err(|error| {
+        Error::new(
+            error.code(),
+            format!(
+                "{error}; delete the inference and make it again with the `start` that you want"
+            ),
+        )
+    })?;
+    let wanted: Vec<GroupOffset> = saved.iter().map(|one| one.of(&row.input_topic)).collect();
+    if wanted.iter().all(|offset| committed.contains(offset)) {
+        return Ok(partitions); // where the group still is, even if Kafka has not missed its members yet
+    }
+    let group = row.group_id.clone();
+    cluster
+        .run(move |admin| admin.commit(&group, &wanted))
+        .await?;
+    Ok(partitions)
+}
+
+/// Hands the functions to the platform, and looks at how they are.
+async fn deploy(app: &App, row: &Model) -> Result<()> {
+    let specs = specs(app, row).await?;
+    let owner = Owner::Inference(row.id);
+    app.platform
+        .deploy(owner, specs)
+        .await
+        .map_err(Error::internal)?;
+    for status in app.platform.functions().await {
+        if status.owner != owner {
+            continue;
+        }
+        let next = match status.state {
+            platform::State::Starting | platform::State::Running => continue,
+            platform::State::BackingOff => "and is started again",
+            platform::State::Stopped => "and is not started again",
+        };
+        let exit = status.last_exit.unwrap_or_else(|| "ended".to_owned());
+        app.replicas
+            .troubled(row.id, status.ordinal, &format!("it {exit} {next}"));
+    }
+    let transaction = app.begin().await?;
+    let changed = refresh(app, &transaction, row.id).await?;
+    transaction.commit().await?;
+    if changed {
+        app.changes.send(Change::Inference(row.id));
+    }
+    Ok(())
+}
+
+/// Ends the functions, then keeps where they got to.
+async fn stop(app: &App, row: &Model) -> Result<()> {
+    end(app, row.id).await?;
+    // Offsets that were never handed to the group are still the ones to start at.
+    let saved = if let Some(saved) = row.saved_offsets.clone() {
+        saved
+    } else {
+        let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
+        let committed = cluster_of(app, row)
+            .await?
+            .run(move |admin| admin.committed(&group, &topic))
+            .await?;
+        let positions: Vec<Position> = committed.into_iter().map(Position::from).collect();
+        serde_json::to_value(positions).map_err(Error::internal)?
+    };
+    update(app, row, |row| {
+        Ok(inference::ActiveModel {
+            state: Set(next(row.state, Step::Rest)?),
+            message: Set(None),
+            saved_offsets: Set(Some(saved)),
+            ..Default::default()
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// Removes what Millrace made for the inference, and its row at last.
+async fn delete(app: &App, row: &Model) -> Result<()> {
+    let owner = Owner::Inference(row.id);
+    app.platform.remove(owner).await.map_err(Error::internal)?;
+    let cluster = cluster_of(app, row).await?;
+    let settings = Settings::of(row)?;
+    let mut topics = owned_topics(row)?;
+    for planned in &settings.planned {
+        if is_ours(&cluster, &settings, planned).await? {
+            topics.push(planned.clone());
+        }
+    }
+    let group = row.group_id.clone();
+    let is_empty = cluster
+        .run(move |admin| {
+            if !admin.group(&group)?.is_empty() {
+                return Ok(false);
+            }
+            admin.delete_group(&group)?;
+            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+            admin.delete_topics(&topics)?;
+            Ok(true)
+        })
+        .await?;
+    if !is_empty {
+        return Err(Error::new(
+            Code::InUse,
+            "its functions have ended, and Kafka has yet to notice; its consumer group is removed then",
+        ));
+    }
+    let transaction = app.begin().await?;
+    function_event::Entity::delete_many()
+        .filter(function_event::Column::OwnerId.eq(row.id))
+        .exec(&transaction)
+        .await?;
+    inference::Entity::delete_by_id(row.id)
+        .exec(&transaction)
+        .await?;
+    transaction.commit().await?;
+    app.replicas.forget(row.id);
+    app.changes.send(Change::Inference(row.id));
+    tracing::info!(inference.name = %row.name, "inference deleted");
+    Ok(())
+}
+
+async fn end(app: &App, id: Uuid) -> Result<()> {
+    app.platform
+        .deploy(Owner::Inference(id), Vec::new())
+        .await
+        .map_err(Error::internal)
+}
+
+/// Says in the row why the step was not taken. What waiting cannot mend is left to a person.
+async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
+    let waits = matches!(
+        error.code(),
+        Code::KafkaUnreachable | Code::InUse | Code::Internal
+    );
+    let message = if error.code() == Code::Internal {
+        tracing::error!(inference.name = %row.name, %error, "a step of an inference failed");
+        "an internal error occurred; the API's log has the details".to_owned()
+    } else {
+        error.to_string()
+    };
+    if waits && row.message.as_ref() == Some(&message) {
+        return Ok(());
+    }
+    tracing::warn!(inference.name = %row.name, "an inference waits: {message}");
+    update(app, row, |row| {
+        let state = if waits || row.desired == Desired::Deleted {
+            row.state
+        } else {
+            next(row.state, Step::Fail)?
+        };
+        Ok(inference::ActiveModel {
+            state: Set(state),
+            message: Set(Some(message)),
+            ..Default::default()
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// The specifications of all replicas.
+async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
+    let database = &app.database;
+    let missing = |what: &str| Error::internal(format!("the {what} of {:?} is missing", row.name));
+    let project = project::get(database, row.project_id).await?;
+    let model = model::Entity::find_by_id(row.model_id)
+        .one(database)
+        .await?
+        .ok_or_else(|| missing("model"))?;
+    let datasource = datasource::Entity::find_by_id(row.datasource_id)
+        .one(database)
+        .await?
+        .ok_or_else(|| missing("datasource"))?;
+    let connection = connection::get(database, row.connection_id).await?;
+    let names = connection::names_of(&connection)?;
+    let version = version_of(app, row).await?;
+    let settings = Settings::of(row)?;
+    let control = control_of(app).await?;
+    let number = |number: i64| u32::try_from(number).map_err(Error::internal);
+    let inference = InferenceSpec {
+        id: row.id,
+        project: project.name.clone(),
+        name: row.name.clone(),
+        connection: connection::properties_of(&connection)?,
+        model: model.name,
+        version: registry::Version {
+            version: number(version.number.into())?,
+            digest: version.digest,
+            size: u64::try_from(version.size).map_err(Error::internal)?,
+            signature: serde_json::from_value(version.signature).map_err(Error::internal)?,
+        },
+        alias: row.alias.clone(),
+        input_topic: row.input_topic.clone(),
+        input_topic_id: row.input_topic_id.clone(),
+        input_format: serde_json::from_value(datasource.format).map_err(Error::internal)?,
+        output_topic: row.output_topic.clone(),
+        output_format: match row.output_format {
+            OutputFormat::Json => prediction::OutputFormat::Json,
+            OutputFormat::KafkaMl => prediction::OutputFormat::KafkaMl,
+        },
+        dead_letter_topic: row.dead_letter_topic.clone(),
+        group: row.group_id.clone(),
+        guarantee: match row.guarantee {
+            Guarantee::ExactlyOnce => function::Guarantee::ExactlyOnce,
+            Guarantee::AtLeastOnce => function::Guarantee::AtLeastOnce,
+        },
+        transactional_id: String::new(),
+        batching: settings.batching,
+    };
+    let replicas = number(row.replicas.into())?;
+    let specs = (0..replicas).map(|ordinal| {
+        let inference = InferenceSpec {
+            transactional_id: names.transactional_id(&project.name, &row.name, ordinal),
+            ..inference.clone()
+        };
+        FunctionSpec::new(
+            control.clone(),
+            app.config.artifacts_url(),
+            String::new(),
+            ordinal,
+            Role::Inference(Box::new(inference)),
+        )
+    });
+    Ok(specs.collect())
+}
+
+/// The version that functions begin with.
+async fn version_of(app: &App, row: &Model) -> Result<version::Model> {
+    let id = match (row.version_id, &row.alias) {
+        (Some(id), _) => Some(id),
+        (None, Some(name)) => alias::Entity::find()
+            .filter(alias::Column::ModelId.eq(row.model_id))
+            .filter(alias::Column::Name.eq(name))
+            .one(&app.database)
+            .await?
+            .map(|alias| alias.version_id),
+        (None, None) => None,
+    };
+    let found = match id {
+        Some(id) => version::Entity::find_by_id(id).one(&app.database).await?,
+        None => None,
+    };
+    found.ok_or_else(|| {
+        Error::new(
+            Code::NotFound,
+            "the alias that it follows points at nothing: set it to a version, then start the inference again",
+        )
+    })
+}
+
+async fn cluster_of(app: &App, row: &Model) -> Result<Cluster> {
+    let connection = connection::get(&app.database, row.connection_id).await?;
+    app.clusters.get(&connection)
+}
+
+fn owned_topics(row: &Model) -> Result<Vec<String>> {
+    serde_json::from_value(row.owned_topics.clone()).map_err(Error::internal)
+}

@@ -1,0 +1,60 @@
+//! The training pool: one process for each training that may run at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
+
+use super::super::connection::{control, names_of, properties_of};
+use super::super::{App, Result};
+use super::topics::ensure_own;
+use crate::platform::Owner;
+
+/// Makes sure of Millrace's own topics and of the pool's processes.
+///
+/// `stands` says whether the topics do: they are asked for once in the API's life.
+pub(super) async fn drive(app: &App, stands: &AtomicBool) {
+    if let Err(error) = deploy(app, stands).await {
+        tracing::warn!(%error, "the training pool waits");
+    }
+}
+
+async fn deploy(app: &App, stands: &AtomicBool) -> Result<()> {
+    let row = control(&app.database).await?;
+    let names = names_of(&row)?;
+    let slots = app.config.platform.local.training_slots;
+    if !stands.load(Ordering::Relaxed) {
+        let cluster = app.clusters.get(&row)?;
+        ensure_own(&cluster, i32::try_from(slots).unwrap_or(i32::MAX)).await?;
+        stands.store(true, Ordering::Relaxed);
+    }
+    let control = control_of(app).await?;
+    let functions = (0..slots)
+        .map(|ordinal| {
+            let pool = TrainingPool {
+                topic: names.training(),
+                group: names.training_group(),
+            };
+            FunctionSpec::new(
+                control.clone(),
+                app.config.artifacts_url(),
+                String::new(),
+                ordinal,
+                Role::Training(pool),
+            )
+        })
+        .collect();
+    // A platform that is closing means that the end was ordered.
+    drop(app.platform.deploy(Owner::TrainingPool, functions).await);
+    Ok(())
+}
+
+/// Where functions report to and hear from.
+pub(super) async fn control_of(app: &App) -> Result<Control> {
+    let row = control(&app.database).await?;
+    let names = names_of(&row)?;
+    Ok(Control {
+        connection: properties_of(&row)?,
+        events_topic: names.events(),
+        registry_topic: names.registry(),
+    })
+}

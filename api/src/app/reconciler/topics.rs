@@ -1,0 +1,82 @@
+//! The topics that Millrace needs: those of one inference, and those of its own.
+
+use std::collections::BTreeMap;
+
+use millrace_entity::connection::TopicPolicy;
+use millrace_entity::inference;
+
+use super::super::{Cluster, Need, Result};
+
+/// Room for the headers that are added to a record, and for what JSON adds to numbers.
+const ROOM: i64 = 64 * 1024;
+
+/// What an inference writes to. `partitions` and `max_message_bytes` are its input's: an output
+/// goes to its input's partition, and a dead letter is as large as its record and more.
+pub(in crate::app) fn needs(
+    row: &inference::Model,
+    partitions: i32,
+    max_message_bytes: i64,
+) -> Vec<Need> {
+    let limit = max_message_bytes
+        .saturating_add(ROOM)
+        .min(i64::from(i32::MAX));
+    let config = BTreeMap::from([("max.message.bytes".to_owned(), limit.to_string())]);
+    let need = |topic: &str, partitions, purpose: &str| Need {
+        topic: topic.to_owned(),
+        partitions,
+        config: config.clone(),
+        purpose: format!("{purpose} of the inference {:?}", row.name),
+    };
+    vec![
+        need(&row.output_topic, Some(partitions), "the predictions"),
+        need(&row.dead_letter_topic, None, "the dead letters"),
+    ]
+}
+
+/// Makes sure of the topics through which Millrace and its functions talk.
+pub(super) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
+    let names = cluster.names();
+    let need = |topic: String, partitions, config: &[(&str, &str)], purpose: &str| Need {
+        topic,
+        partitions,
+        config: config
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        purpose: purpose.to_owned(),
+    };
+    let compacted = [("cleanup.policy", "compact")];
+    cluster
+        .ensure_topic(need(
+            names.registry(),
+            // Readers note one offset for all that they have applied.
+            Some(1),
+            &compacted,
+            "which version each alias points at",
+        ))
+        .await?;
+    cluster
+        .ensure_topic(need(names.events(), None, &[], "what functions report"))
+        .await?;
+    cluster
+        .ensure_topic(need(
+            names.training_dead_letter(),
+            None,
+            &[],
+            "records that trainings could not use",
+        ))
+        .await?;
+    let training = need(
+        names.training(),
+        Some(slots),
+        &[],
+        "the commands to trainings, each in a partition of its own",
+    );
+    let found = cluster.ensure_topic(training).await?.description;
+    if found.partitions < slots && cluster.row().topic_policy == TopicPolicy::Create {
+        cluster
+            .run(move |admin| admin.create_partitions(&found.name, slots))
+            .await?;
+    }
+    Ok(())
+}

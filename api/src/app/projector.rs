@@ -16,7 +16,7 @@ use sea_orm::{
 };
 use tokio::sync::mpsc;
 
-use super::{App, Change, Error, Result, training};
+use super::{App, Change, Error, Result, inference, training};
 
 /// How long the reader waits for a record before it looks whether it shall end.
 const WAIT: Duration = Duration::from_millis(100);
@@ -144,7 +144,7 @@ async fn apply(
         "training" => {
             training::report::apply(app, transaction, event.subject, event.time, &event.body).await
         }
-        _ => Ok(Vec::new()),
+        _ => inference::apply(app, transaction, event.subject, &event.body).await,
     }
 }
 

@@ -49,6 +49,7 @@ by_id! {
     AliasId => alias,
     ConnectionId => connection,
     DatasourceId => datasource,
+    InferenceId => inference,
     ModelId => model,
     ProjectId => project,
     SegmentId => segment,

@@ -6,8 +6,10 @@ use super::alias::Alias;
 use super::connection::KafkaConnection;
 use super::context::Find as _;
 use super::datasource::Datasource;
+use super::inference::Inference;
 use super::loader::{
-    AliasId, ConnectionId, DatasourceId, ModelId, ProjectId, SegmentId, TrainingId, VersionId,
+    AliasId, ConnectionId, DatasourceId, InferenceId, ModelId, ProjectId, SegmentId, TrainingId,
+    VersionId,
 };
 use super::model::Model;
 use super::project::Project;
@@ -19,6 +21,10 @@ use super::{GlobalId, report};
 /// An object with an id that stays.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "The id, opaque to clients."))]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a node lives for the length of one answer; boxes would cost more than they save"
+)]
 pub enum Node {
     /// A project.
     Project(Project),
@@ -36,6 +42,8 @@ pub enum Node {
     Training(Training),
     /// An alias of a model.
     Alias(Alias),
+    /// An inference.
+    Inference(Inference),
 }
 
 /// `node`, `nodes` and `version`.
@@ -104,6 +112,10 @@ async fn load(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             .load_one(TrainingId(id))
             .await?
             .map(|row| Training(row).into()),
+        "Inference" => rows
+            .load_one(InferenceId(id))
+            .await?
+            .map(|row| Inference(row).into()),
         _ => None,
     })
 }

@@ -1,18 +1,24 @@
 //! Projects.
 
+use std::collections::HashSet;
+
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use millrace_entity::{connection, datasource, model, project, segment, training};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use millrace_entity::{connection, datasource, inference, model, project, segment, training};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use uuid::Uuid;
 
 use super::connection::KafkaConnection;
 use super::context::Find as _;
 use super::datasource::Datasource;
+use super::function::{Function, functions};
+use super::inference::Inference;
 use super::model::Model;
 use super::segment::Segment;
 use super::training::Training;
 use super::{GlobalId, Page, PageArguments, optional, report};
 use crate::app;
+use crate::platform::Owner;
 
 /// A namespace: the names of models, datasources and so on are unique within it.
 pub struct Project(pub project::Model);
@@ -189,6 +195,59 @@ impl Project {
         )
         .await
         .map_err(report)
+    }
+
+    /// The inference of this name.
+    async fn inference(&self, context: &Context<'_>, name: String) -> Result<Option<Inference>> {
+        let found = app::inference::find(&context.app().database, self.0.id, &name).await;
+        Ok(optional(found)?.map(Inference))
+    }
+
+    /// Its inferences, oldest first.
+    async fn inferences(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Inference>> {
+        let select = inference::Entity::find().filter(inference::Column::ProjectId.eq(self.0.id));
+        PageArguments {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(
+            &context.app().database,
+            select,
+            inference::Column::Id,
+            |row| row.id,
+            Inference,
+        )
+        .await
+        .map_err(report)
+    }
+
+    /// What runs for it now: its inferences' functions, and the training pool, which all projects
+    /// share.
+    async fn functions(&self, context: &Context<'_>) -> Result<Vec<Function>> {
+        let own: HashSet<Uuid> = inference::Entity::find()
+            .filter(inference::Column::ProjectId.eq(self.0.id))
+            .select_only()
+            .column(inference::Column::Id)
+            .into_tuple()
+            .all(&context.app().database)
+            .await
+            .map_err(|error| report(error.into()))?
+            .into_iter()
+            .collect();
+        let is_wanted = |owner| match owner {
+            Owner::TrainingPool => true,
+            Owner::Inference(id) => own.contains(&id),
+        };
+        Ok(functions(context, is_wanted).await)
     }
 }
 

@@ -6,6 +6,7 @@ use async_graphql::{MergedObject, MergedSubscription};
 use super::alias::{AliasMutation, AliasSubscription};
 use super::connection::ConnectionMutation;
 use super::datasource::DatasourceMutation;
+use super::inference::{InferenceMutation, InferenceSubscription};
 use super::loader::Rows;
 use super::model::ModelMutation;
 use super::node::NodeQuery;
@@ -33,11 +34,16 @@ pub struct Mutation(
     DatasourceMutation,
     SegmentMutation,
     TrainingMutation,
+    InferenceMutation,
 );
 
 /// What can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(AliasSubscription, TrainingSubscription);
+pub struct Subscription(
+    AliasSubscription,
+    TrainingSubscription,
+    InferenceSubscription,
+);
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

@@ -4,26 +4,22 @@
 use chrono::{DateTime, Utc};
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
-use millrace_entity::{alias, datasource, model, version};
 use millrace_kafka::TopicDescription;
 use millrace_wire::function::Batching;
 use millrace_wire::name;
-use millrace_wire::record::RecordFormat;
-use millrace_wire::signature::Signature;
-use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _,
-};
+use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::{
-    App, Change, Cluster, Code, Error, Result, compatibility, connection, project as projects,
-};
 use super::start::{Start, resolve};
 use super::{check_replicas, find};
 use crate::app::reconciler::Settings;
 use crate::app::reconciler::topics::needs;
+use crate::app::version::{self as versions, Selector};
+use crate::app::{
+    App, Change, Cluster, Code, Error, Result, compatibility, connection,
+    datasource as datasources, model as models, project as projects,
+};
 
 /// What a new inference is made from.
 #[derive(Debug, Clone)]
@@ -34,8 +30,8 @@ pub struct NewInference {
     pub datasource: String,
     /// The model.
     pub model: String,
-    /// Which version of it.
-    pub follow: Follow,
+    /// Which version of it; an alias is followed wherever it moves.
+    pub version: Selector,
     /// The cluster of its topics; the datasource's without.
     pub connection: Option<String>,
     /// Where records come from; the datasource's topic without.
@@ -56,15 +52,6 @@ pub struct NewInference {
     pub batching: Batching,
 }
 
-/// Which version of a model an inference runs.
-#[derive(Debug, Clone)]
-pub enum Follow {
-    /// This one.
-    Version(i32),
-    /// The one that this alias points at, at any time.
-    Alias(String),
-}
-
 /// Makes an inference. It begins to work by itself.
 ///
 /// # Errors
@@ -80,24 +67,13 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     let database = &app.database;
     let project = projects::find(database, project).await?;
     refuse_taken(app, project.id, &new.name).await?;
-    let datasource = datasource::Entity::find()
-        .filter(datasource::Column::ProjectId.eq(project.id))
-        .filter(datasource::Column::Name.eq(&new.datasource))
-        .one(database)
-        .await?
-        .ok_or_else(|| Error::not_found("datasource", &new.datasource))?;
-    let model = model::Entity::find()
-        .filter(model::Column::ProjectId.eq(project.id))
-        .filter(model::Column::Name.eq(&new.model))
-        .one(database)
-        .await?
-        .ok_or_else(|| Error::not_found("model", &new.model))?;
-    let version = version_of(app, &model, &new.follow).await?;
-    let signature: Signature =
-        serde_json::from_value(version.signature.clone()).map_err(Error::internal)?;
-    let format: RecordFormat =
-        serde_json::from_value(datasource.format.clone()).map_err(Error::internal)?;
-    compatibility::check(&signature, &format)?;
+    let datasource = datasources::find(database, project.id, &new.datasource).await?;
+    let model = models::find(database, project.id, &new.model).await?;
+    let version = versions::select(database, &model, &new.version).await?;
+    compatibility::check(
+        &versions::signature(&version)?,
+        &datasources::format(&datasource)?,
+    )?;
 
     let connection = match &new.connection {
         Some(name) => connection::find(database, project.id, name).await?,
@@ -106,16 +82,17 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     let cluster = app.clusters.get(&connection)?;
     let input_topic = new.input_topic.clone().unwrap_or(datasource.topic);
     let names = cluster.names();
+    let alias = match &new.version {
+        Selector::Alias(alias) => Some(alias.clone()),
+        Selector::Latest | Selector::Number(_) => None,
+    };
     let mut row = inference::Model {
         id: app.new_id(),
         project_id: project.id,
         datasource_id: datasource.id,
         model_id: model.id,
-        version_id: matches!(new.follow, Follow::Version(_)).then_some(version.id),
-        alias: match &new.follow {
-            Follow::Version(_) => None,
-            Follow::Alias(alias) => Some(alias.clone()),
-        },
+        version_id: alias.is_none().then_some(version.id),
+        alias,
         connection_id: connection.id,
         input_topic,
         input_topic_id: String::new(),
@@ -221,44 +198,6 @@ async fn missing(
         }
     }
     Ok(missing)
-}
-
-async fn version_of(app: &App, model: &model::Model, follow: &Follow) -> Result<version::Model> {
-    let database = &app.database;
-    let select = version::Entity::find().filter(version::Column::ModelId.eq(model.id));
-    match follow {
-        Follow::Version(number) => select
-            .filter(version::Column::Number.eq(*number))
-            .one(database)
-            .await?
-            .ok_or_else(|| {
-                Error::new(
-                    Code::NotFound,
-                    format!("the model {:?} has no version {number}", model.name),
-                )
-            }),
-        Follow::Alias(name) => {
-            let alias = alias::Entity::find()
-                .filter(alias::Column::ModelId.eq(model.id))
-                .filter(alias::Column::Name.eq(name))
-                .one(database)
-                .await?
-                .ok_or_else(|| {
-                    Error::new(
-                        Code::NotFound,
-                        format!(
-                            "the model {:?} has no alias {name:?}: set it to a version first",
-                            model.name
-                        ),
-                    )
-                })?;
-            select
-                .filter(version::Column::Id.eq(alias.version_id))
-                .one(database)
-                .await?
-                .ok_or_else(|| Error::internal("an alias points at no version"))
-        }
-    }
 }
 
 /// The name is looked at before Kafka is asked, and again by the database's own constraint.

@@ -15,13 +15,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub use create::{Follow, NewInference, create};
-pub(super) use report::refresh;
-pub use report::{Counts, Replicas, reported_degraded, reported_progress, reported_running};
+pub use create::{NewInference, create};
+pub use report::{Counts, Replicas};
+pub(super) use report::{apply, refresh};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
-use super::{App, Change, Code, Error, Result, connection, project as projects};
+use super::{App, Change, Code, Error, Result, project as projects};
 
 /// Most replicas of one inference.
 const LARGEST: i32 = 256;
@@ -130,10 +130,9 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
 /// # Errors
 /// Kafka's.
 pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>> {
-    let connection = connection::get(&app.database, row.connection_id).await?;
     let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
-    app.clusters
-        .get(&connection)?
+    app.cluster(row.connection_id)
+        .await?
         .run(move |admin| admin.lag(&group, &topic))
         .await
 }

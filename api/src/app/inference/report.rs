@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use millrace_entity::inference::{self, State};
+use millrace_wire::event::Body;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait as _, ConnectionTrait, IntoActiveModel as _};
 use uuid::Uuid;
 
 use super::state::{Step, next};
 use super::{idle_note, locked};
-use crate::app::{App, Result};
+use crate::app::{App, Change, Result};
 
 /// What is known of the replicas of all inferences.
 #[derive(Debug, Default)]
@@ -142,50 +143,46 @@ impl Replicas {
     }
 }
 
-/// A replica answers records (again).
+/// Applies what a replica reported, and says what has changed. A report about an inference that is
+/// gone is passed over.
 ///
 /// # Errors
-/// The database's. A report about an inference that is gone is passed over.
-pub async fn reported_running(
+/// The database's.
+pub(in crate::app) async fn apply(
     app: &App,
     transaction: &impl ConnectionTrait,
     id: Uuid,
-    ordinal: u32,
-    version: u32,
-) -> Result<()> {
-    app.replicas.works(id, ordinal);
-    apply(app, transaction, id, Some(version)).await.map(drop)
-}
-
-/// A replica does not do what it should.
-///
-/// # Errors
-/// The database's. A report about an inference that is gone is passed over.
-pub async fn reported_degraded(
-    app: &App,
-    transaction: &impl ConnectionTrait,
-    id: Uuid,
-    ordinal: u32,
-    message: &str,
-) -> Result<()> {
-    app.replicas.troubled(id, ordinal, message);
-    apply(app, transaction, id, None).await.map(drop)
-}
-
-/// A replica's heartbeat: what it has done since it was started.
-///
-/// # Errors
-/// The database's. A report about an inference that is gone is passed over.
-pub async fn reported_progress(
-    app: &App,
-    transaction: &impl ConnectionTrait,
-    id: Uuid,
-    ordinal: u32,
-    version: u32,
-    counts: Counts,
-) -> Result<()> {
-    app.replicas.progressed(id, ordinal, counts);
-    apply(app, transaction, id, Some(version)).await.map(drop)
+    body: &Body,
+) -> Result<Vec<Change>> {
+    let version = match body {
+        Body::InferenceRunning { ordinal, version } => {
+            app.replicas.works(id, *ordinal);
+            Some(*version)
+        }
+        Body::InferenceDegraded {
+            ordinal, message, ..
+        } => {
+            app.replicas.troubled(id, *ordinal, message);
+            None
+        }
+        Body::InferenceProgress {
+            ordinal,
+            version,
+            predicted,
+            dead_lettered,
+        } => {
+            let counts = Counts {
+                predicted: *predicted,
+                dead_lettered: *dead_lettered,
+            };
+            app.replicas.progressed(id, *ordinal, counts);
+            Some(*version)
+        }
+        _ => return Ok(Vec::new()),
+    };
+    write(app, transaction, id, version).await?;
+    // Counts change without the row.
+    Ok(vec![Change::Inference(id)])
 }
 
 /// Brings an inference's row to what is known of its replicas; says whether it has changed.
@@ -194,10 +191,10 @@ pub(in crate::app) async fn refresh(
     transaction: &impl ConnectionTrait,
     id: Uuid,
 ) -> Result<bool> {
-    apply(app, transaction, id, None).await
+    write(app, transaction, id, None).await
 }
 
-async fn apply(
+async fn write(
     app: &App,
     transaction: &impl ConnectionTrait,
     id: Uuid,

@@ -1,17 +1,21 @@
 //! One inference: one step towards what its row wants.
 
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
-use millrace_entity::{alias, datasource, function_event, model, version};
+use millrace_entity::{datasource, function_event};
 use millrace_kafka::GroupOffset;
 use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, Role};
-use millrace_wire::{prediction, registry};
+use millrace_wire::prediction;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::inference::{Position, Step, check_positions, idle_note, next, refresh};
-use super::super::{App, Change, Cluster, Code, Error, Result, connection, project};
+use super::super::version::Selector;
+use super::super::{
+    App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
+    project, version,
+};
 use super::pool::control_of;
 use super::topics::needs;
 use super::update;
@@ -58,7 +62,7 @@ pub(super) async fn drive(app: &App, row: Model) {
 
 /// Makes sure of the topics, and of the group's offsets, before anything runs.
 async fn prepare(app: &App, row: &Model) -> Result<()> {
-    let cluster = cluster_of(app, row).await?;
+    let cluster = app.cluster(row.connection_id).await?;
     let mut settings = Settings::of(row)?;
     let mut owned = owned_topics(row)?;
     for need in needs(row, settings.partitions, settings.max_message_bytes) {
@@ -179,7 +183,8 @@ async fn stop(app: &App, row: &Model) -> Result<()> {
         saved
     } else {
         let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
-        let committed = cluster_of(app, row)
+        let committed = app
+            .cluster(row.connection_id)
             .await?
             .run(move |admin| admin.committed(&group, &topic))
             .await?;
@@ -202,7 +207,7 @@ async fn stop(app: &App, row: &Model) -> Result<()> {
 async fn delete(app: &App, row: &Model) -> Result<()> {
     let owner = Owner::Inference(row.id);
     app.platform.remove(owner).await.map_err(Error::internal)?;
-    let cluster = cluster_of(app, row).await?;
+    let cluster = app.cluster(row.connection_id).await?;
     let settings = Settings::of(row)?;
     let mut topics = owned_topics(row)?;
     for planned in &settings.planned {
@@ -285,38 +290,35 @@ async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
 /// The specifications of all replicas.
 async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
     let database = &app.database;
-    let missing = |what: &str| Error::internal(format!("the {what} of {:?} is missing", row.name));
     let project = project::get(database, row.project_id).await?;
-    let model = model::Entity::find_by_id(row.model_id)
-        .one(database)
-        .await?
-        .ok_or_else(|| missing("model"))?;
+    let model = model::get(database, row.model_id).await?;
     let datasource = datasource::Entity::find_by_id(row.datasource_id)
         .one(database)
         .await?
-        .ok_or_else(|| missing("datasource"))?;
+        .ok_or_else(|| Error::internal(format!("the datasource of {:?} is missing", row.name)))?;
     let connection = connection::get(database, row.connection_id).await?;
     let names = connection::names_of(&connection)?;
-    let version = version_of(app, row).await?;
+    let version = match (row.version_id, &row.alias) {
+        (Some(id), _) => version::get(database, id).await?,
+        (None, Some(alias)) => {
+            let selector = Selector::Alias(alias.clone());
+            version::select(database, &model, &selector).await?
+        }
+        (None, None) => version::select(database, &model, &Selector::Latest).await?,
+    };
     let settings = Settings::of(row)?;
     let control = control_of(app).await?;
-    let number = |number: i64| u32::try_from(number).map_err(Error::internal);
     let inference = InferenceSpec {
         id: row.id,
         project: project.name.clone(),
         name: row.name.clone(),
         connection: connection::properties_of(&connection)?,
         model: model.name,
-        version: registry::Version {
-            version: number(version.number.into())?,
-            digest: version.digest,
-            size: u64::try_from(version.size).map_err(Error::internal)?,
-            signature: serde_json::from_value(version.signature).map_err(Error::internal)?,
-        },
+        version: version::wire(&version)?,
         alias: row.alias.clone(),
         input_topic: row.input_topic.clone(),
         input_topic_id: row.input_topic_id.clone(),
-        input_format: serde_json::from_value(datasource.format).map_err(Error::internal)?,
+        input_format: datasources::format(&datasource)?,
         output_topic: row.output_topic.clone(),
         output_format: match row.output_format {
             OutputFormat::Json => prediction::OutputFormat::Json,
@@ -331,7 +333,7 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         transactional_id: String::new(),
         batching: settings.batching,
     };
-    let replicas = number(row.replicas.into())?;
+    let replicas = u32::try_from(row.replicas).map_err(Error::internal)?;
     let specs = (0..replicas).map(|ordinal| {
         let inference = InferenceSpec {
             transactional_id: names.transactional_id(&project.name, &row.name, ordinal),
@@ -346,35 +348,6 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         )
     });
     Ok(specs.collect())
-}
-
-/// The version that functions begin with.
-async fn version_of(app: &App, row: &Model) -> Result<version::Model> {
-    let id = match (row.version_id, &row.alias) {
-        (Some(id), _) => Some(id),
-        (None, Some(name)) => alias::Entity::find()
-            .filter(alias::Column::ModelId.eq(row.model_id))
-            .filter(alias::Column::Name.eq(name))
-            .one(&app.database)
-            .await?
-            .map(|alias| alias.version_id),
-        (None, None) => None,
-    };
-    let found = match id {
-        Some(id) => version::Entity::find_by_id(id).one(&app.database).await?,
-        None => None,
-    };
-    found.ok_or_else(|| {
-        Error::new(
-            Code::NotFound,
-            "the alias that it follows points at nothing: set it to a version, then start the inference again",
-        )
-    })
-}
-
-async fn cluster_of(app: &App, row: &Model) -> Result<Cluster> {
-    let connection = connection::get(&app.database, row.connection_id).await?;
-    app.clusters.get(&connection)
 }
 
 fn owned_topics(row: &Model) -> Result<Vec<String>> {

@@ -1,0 +1,403 @@
+//! Inferences: a version or an alias at work between two topics.
+
+mod input;
+
+use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject, Subscription};
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt as _};
+use millrace_entity::inference as rows;
+use millrace_entity::version as version_rows;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use tokio_stream::wrappers::BroadcastStream;
+use uuid::Uuid;
+
+use super::connection::KafkaConnection;
+use super::context::Find as _;
+use super::datasource::Datasource;
+use super::function::{Function, functions};
+use super::loader::{ConnectionId, DatasourceId, ModelId, VersionId};
+use super::model::Model;
+use super::version::Version;
+use super::{GlobalId, Long, report};
+use crate::app::{App, Change, Error, inference, project};
+use crate::platform::Owner;
+use input::{
+    CreateInferenceInput, CreateInferencePayload, DeleteInferenceInput, DeleteInferencePayload,
+    ScaleInferenceInput, ScaleInferencePayload, StartInferenceInput, StartInferencePayload,
+    StopInferenceInput, StopInferencePayload,
+};
+
+/// A version or an alias at work between two topics.
+pub struct Inference(pub rows::Model);
+
+/// Where an inference is.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "rows::State")]
+pub enum InferenceState {
+    /// Its topics and offsets are being made ready.
+    Pending,
+    /// Its functions start.
+    Deploying,
+    /// All its replicas work.
+    Running,
+    /// It does not work as it should; the message says why.
+    Degraded,
+    /// Its functions end.
+    Stopping,
+    /// No function runs, and its offsets are saved.
+    Stopped,
+    /// It cannot go on without a person; the message says why.
+    Failed,
+    /// What Millrace made for it is being removed.
+    Deleting,
+}
+
+/// What somebody wants an inference to be.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "rows::Desired")]
+pub enum DesiredState {
+    /// At work.
+    Running,
+    /// At rest, with its offsets saved.
+    Stopped,
+    /// Gone, with all that Millrace made for it.
+    Deleted,
+}
+
+/// What is promised about each record.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "rows::Guarantee")]
+pub enum Guarantee {
+    /// One answer a record, for readers of committed records only.
+    ExactlyOnce,
+    /// One answer a record or more; repeats name the same source.
+    AtLeastOnce,
+}
+
+/// How predictions are written.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "rows::OutputFormat")]
+pub enum OutputFormat {
+    /// Model, version, source and named outputs.
+    Json,
+    /// A list of values, as Kafka-ML's consumers expect.
+    KafkaMl,
+}
+
+/// How far an inference is behind in one partition.
+#[derive(SimpleObject)]
+pub struct PartitionLag {
+    /// The partition of the input.
+    partition: i32,
+    /// The next offset that it will answer.
+    committed: Option<Long>,
+    /// Where committed records end.
+    end: Long,
+    /// Offsets between the two; markers of transactions count.
+    lag: Option<Long>,
+}
+
+#[Object]
+impl Inference {
+    /// Its global id.
+    pub async fn id(&self) -> ID {
+        GlobalId::encode("Inference", self.0.id)
+    }
+
+    /// Unique within the project.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Where it is.
+    async fn state(&self) -> InferenceState {
+        self.0.state.into()
+    }
+
+    /// Where it is driven to.
+    async fn desired_state(&self) -> DesiredState {
+        self.0.desired.into()
+    }
+
+    /// What a person should know about its state.
+    async fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// The model.
+    async fn model(&self, context: &Context<'_>) -> Result<Model> {
+        let row = context.rows().load_one(ModelId(self.0.model_id)).await?;
+        row.map(Model).ok_or_else(|| missing("model"))
+    }
+
+    /// The version that it runs for ever, where it follows no alias.
+    async fn version(&self, context: &Context<'_>) -> Result<Option<Version>> {
+        let Some(id) = self.0.version_id else {
+            return Ok(None);
+        };
+        let row = context.rows().load_one(VersionId(id)).await?;
+        Ok(row.map(Version))
+    }
+
+    /// The alias that it follows, where it does not run one version for ever.
+    async fn alias(&self) -> Option<&str> {
+        self.0.alias.as_deref()
+    }
+
+    /// The version that a replica has reported last.
+    async fn running_version(&self, context: &Context<'_>) -> Result<Option<Version>> {
+        let Some(number) = self.0.running_version else {
+            return Ok(None);
+        };
+        let row = version_rows::Entity::find()
+            .filter(version_rows::Column::ModelId.eq(self.0.model_id))
+            .filter(version_rows::Column::Number.eq(number))
+            .one(&context.app().database)
+            .await
+            .map_err(|error| report(error.into()))?;
+        Ok(row.map(Version))
+    }
+
+    /// What describes its records.
+    async fn datasource(&self, context: &Context<'_>) -> Result<Datasource> {
+        let id = DatasourceId(self.0.datasource_id);
+        let row = context.rows().load_one(id).await?;
+        row.map(Datasource).ok_or_else(|| missing("datasource"))
+    }
+
+    /// The cluster of its topics.
+    async fn connection(&self, context: &Context<'_>) -> Result<KafkaConnection> {
+        let id = ConnectionId(self.0.connection_id);
+        let row = context.rows().load_one(id).await?;
+        row.map(KafkaConnection)
+            .ok_or_else(|| missing("connection"))
+    }
+
+    /// Where records come from.
+    async fn input_topic(&self) -> &str {
+        &self.0.input_topic
+    }
+
+    /// Where predictions go.
+    async fn output_topic(&self) -> &str {
+        &self.0.output_topic
+    }
+
+    /// Where records go that could not be decoded or predicted, with headers saying why.
+    async fn dead_letter_topic(&self) -> &str {
+        &self.0.dead_letter_topic
+    }
+
+    /// Its consumer group, whose committed offsets say what has been answered.
+    async fn consumer_group(&self) -> &str {
+        &self.0.group_id
+    }
+
+    /// What the `transactional.id` of each replica begins with; a dot and its ordinal follow.
+    async fn transactional_id_prefix(&self) -> &str {
+        &self.0.group_id
+    }
+
+    /// What is promised about each record.
+    async fn guarantee(&self) -> Guarantee {
+        self.0.guarantee.into()
+    }
+
+    /// The consumer property that readers of its output must set for the guarantee to hold, or
+    /// `any`.
+    async fn readers_must_use(&self) -> &'static str {
+        match self.0.guarantee {
+            rows::Guarantee::ExactlyOnce => "isolation.level=read_committed",
+            rows::Guarantee::AtLeastOnce => "any",
+        }
+    }
+
+    /// How predictions are written.
+    async fn output_format(&self) -> OutputFormat {
+        self.0.output_format.into()
+    }
+
+    /// Where it was made to begin.
+    async fn start(&self) -> Json<&serde_json::Value> {
+        Json(&self.0.start)
+    }
+
+    /// Where its functions run.
+    async fn platform(&self) -> &str {
+        &self.0.platform
+    }
+
+    /// How many functions share the work.
+    async fn replicas(&self) -> i32 {
+        self.0.replicas
+    }
+
+    /// How far it is behind, asked of Kafka at this moment.
+    async fn lag(&self, context: &Context<'_>) -> Result<Vec<PartitionLag>> {
+        let lags = inference::lag(context.app(), &self.0)
+            .await
+            .map_err(report)?;
+        Ok(lags
+            .into_iter()
+            .map(|lag| PartitionLag {
+                partition: lag.partition,
+                committed: lag.committed.map(Long),
+                end: Long(lag.end),
+                lag: lag.committed.map(|_| Long(lag.lag)),
+            })
+            .collect())
+    }
+
+    /// Records predicted since Millrace was started, as its functions last reported.
+    async fn predicted(&self, context: &Context<'_>) -> Long {
+        context.app().replicas.counts(self.0.id).predicted.into()
+    }
+
+    /// Dead letters since Millrace was started, as its functions last reported.
+    async fn dead_lettered(&self, context: &Context<'_>) -> Long {
+        context
+            .app()
+            .replicas
+            .counts(self.0.id)
+            .dead_lettered
+            .into()
+    }
+
+    /// What runs for it now.
+    async fn functions(&self, context: &Context<'_>) -> Vec<Function> {
+        functions(context, |owner| owner == Owner::Inference(self.0.id)).await
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime<Utc> {
+        self.0.updated_at
+    }
+}
+
+fn missing(what: &str) -> async_graphql::Error {
+    report(Error::internal(format!("an inference without its {what}")))
+}
+
+/// Mutations of inferences.
+#[derive(Default)]
+pub struct InferenceMutation;
+
+#[Object]
+impl InferenceMutation {
+    /// Makes an inference. Where it begins is fixed at this moment; its functions start afterwards.
+    async fn create_inference(
+        &self,
+        context: &Context<'_>,
+        input: CreateInferenceInput,
+    ) -> Result<CreateInferencePayload> {
+        let project = input.project.clone();
+        let new = input.into_new().map_err(report)?;
+        let row = inference::create(context.app(), &project, new)
+            .await
+            .map_err(report)?;
+        Ok(CreateInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Ends an inference's functions and saves its offsets.
+    async fn stop_inference(
+        &self,
+        context: &Context<'_>,
+        input: StopInferenceInput,
+    ) -> Result<StopInferencePayload> {
+        let row = inference::stop(context.app(), &input.project, &input.name)
+            .await
+            .map_err(report)?;
+        Ok(StopInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Starts an inference again where it was stopped.
+    async fn start_inference(
+        &self,
+        context: &Context<'_>,
+        input: StartInferenceInput,
+    ) -> Result<StartInferencePayload> {
+        let row = inference::start(context.app(), &input.project, &input.name)
+            .await
+            .map_err(report)?;
+        Ok(StartInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Gives an inference another number of functions.
+    async fn scale_inference(
+        &self,
+        context: &Context<'_>,
+        input: ScaleInferenceInput,
+    ) -> Result<ScaleInferencePayload> {
+        let row = inference::scale(context.app(), &input.project, &input.name, input.replicas)
+            .await
+            .map_err(report)?;
+        Ok(ScaleInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Deletes an inference, with the topics and the consumer group that Millrace made for it, and
+    /// nothing else.
+    async fn delete_inference(
+        &self,
+        context: &Context<'_>,
+        input: DeleteInferenceInput,
+    ) -> Result<DeleteInferencePayload> {
+        inference::delete(context.app(), &input.project, &input.name)
+            .await
+            .map_err(report)?;
+        Ok(DeleteInferencePayload { name: input.name })
+    }
+}
+
+/// Subscriptions to inferences.
+#[derive(Default)]
+pub struct InferenceSubscription;
+
+#[Subscription]
+impl InferenceSubscription {
+    /// An inference as it is now, then after each change; ends when it is gone.
+    async fn inference_changed(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        #[graphql(default = "default")] project: String,
+    ) -> Result<impl Stream<Item = Result<Inference>> + use<>> {
+        let app = context.app().clone();
+        // Listening begins before the row is read, so that no change falls between.
+        let changes = BroadcastStream::new(app.changes.subscribe());
+        let found = async {
+            let project = project::find(&app.database, &project).await?;
+            inference::find(&app.database, project.id, &name).await
+        };
+        let first = found.await.map_err(report)?;
+        let id = first.id;
+        let later = changes
+            // A listener that fell behind has missed something: the row tells what matters.
+            .filter(move |change| {
+                let concerned = matches!(change, Ok(Change::Inference(other)) if *other == id);
+                std::future::ready(concerned || change.is_err())
+            })
+            .then(move |_| read(app.clone(), id))
+            .take_while(|row| std::future::ready(!matches!(row, Ok(None))))
+            .filter_map(|row| std::future::ready(row.transpose()));
+        let first = futures::stream::once(std::future::ready(Ok(first)));
+        Ok(first.chain(later).map(|row| row.map(Inference)))
+    }
+}
+
+async fn read(app: App, id: Uuid) -> Result<Option<rows::Model>> {
+    let row = rows::Entity::find_by_id(id).one(&app.database).await;
+    row.map_err(|error| report(error.into()))
+}

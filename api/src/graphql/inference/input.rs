@@ -1,0 +1,223 @@
+//! What clients give to make and change inferences.
+
+use async_graphql::{InputObject, OneofObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use millrace_wire::function::Batching;
+
+use super::{Guarantee, Inference, OutputFormat};
+use crate::app::inference::{NewInference, Place, Position, Start};
+use crate::app::version::Selector;
+use crate::app::{Code, Error, Result};
+use crate::graphql::Long;
+
+/// What `createInference` needs.
+#[derive(InputObject)]
+pub struct CreateInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// 1 to 63 letters, digits, `-` and `_`.
+    name: String,
+    /// The datasource that describes the records.
+    datasource: String,
+    /// The model.
+    model: String,
+    /// The version to run for ever; or else `alias`.
+    version: Option<i32>,
+    /// The alias to follow: whenever it is moved, the version changes without a restart.
+    alias: Option<String>,
+    /// The connection of the topics; the datasource's without.
+    connection: Option<String>,
+    /// Where records come from; the datasource's topic without.
+    input_topic: Option<String>,
+    /// Where predictions go.
+    output_topic: String,
+    /// What is promised about each record.
+    #[graphql(default_with = "Guarantee::ExactlyOnce")]
+    guarantee: Guarantee,
+    /// How predictions are written.
+    #[graphql(default_with = "OutputFormat::Json")]
+    output_format: OutputFormat,
+    /// Where to begin; without, behind everything that is in the topic at this moment.
+    start: Option<StartInput>,
+    /// How many functions share the work. More than the input has partitions stand idle.
+    #[graphql(default = 1)]
+    replicas: i32,
+    /// Where they run.
+    #[graphql(default = "local")]
+    platform: String,
+    /// How batches form.
+    batching: Option<BatchingInput>,
+}
+
+/// Where an inference begins.
+#[derive(OneofObject)]
+pub enum StartInput {
+    /// At a place that has a name.
+    At(StartPlace),
+    /// At the first record that is not older than this.
+    Time(DateTime<Utc>),
+    /// At these offsets; partitions that are not named begin at their first record.
+    Offsets(Vec<StartOffsetInput>),
+}
+
+/// A place in a topic that has a name.
+#[derive(async_graphql::Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Place")]
+pub enum StartPlace {
+    /// Behind everything that is in the topic at this moment.
+    Now,
+    /// At the first record that Kafka keeps.
+    Earliest,
+}
+
+/// A place in one partition.
+#[derive(InputObject)]
+pub struct StartOffsetInput {
+    /// The partition.
+    partition: i32,
+    /// The offset of the first record to answer.
+    offset: Long,
+}
+
+/// How batches form.
+#[derive(InputObject)]
+pub struct BatchingInput {
+    /// Records that one run of the model takes at most.
+    #[graphql(default = 512)]
+    max_batch: u32,
+    /// Bytes of records in flight at most.
+    #[graphql(default_with = "Long(32 << 20)")]
+    max_bytes: Long,
+    /// Milliseconds between commits: readers of committed records wait so long.
+    #[graphql(default = 100)]
+    commit_interval_ms: u32,
+}
+
+/// What `createInference` made.
+#[derive(SimpleObject)]
+pub struct CreateInferencePayload {
+    /// The new inference, which begins to work by itself.
+    pub inference: Inference,
+}
+
+/// What `stopInference` needs.
+#[derive(InputObject)]
+pub struct StopInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// The inference.
+    pub name: String,
+}
+
+/// What `stopInference` changed.
+#[derive(SimpleObject)]
+pub struct StopInferencePayload {
+    /// The inference, whose functions end now.
+    pub inference: Inference,
+}
+
+/// What `startInference` needs.
+#[derive(InputObject)]
+pub struct StartInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// An inference that is stopped or has failed.
+    pub name: String,
+}
+
+/// What `startInference` changed.
+#[derive(SimpleObject)]
+pub struct StartInferencePayload {
+    /// The inference, which goes on where it was stopped.
+    pub inference: Inference,
+}
+
+/// What `scaleInference` needs.
+#[derive(InputObject)]
+pub struct ScaleInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// The inference.
+    pub name: String,
+    /// How many functions shall share the work.
+    pub replicas: i32,
+}
+
+/// What `scaleInference` changed.
+#[derive(SimpleObject)]
+pub struct ScaleInferencePayload {
+    /// The inference.
+    pub inference: Inference,
+}
+
+/// What `deleteInference` needs.
+#[derive(InputObject)]
+pub struct DeleteInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// The inference.
+    pub name: String,
+}
+
+/// What `deleteInference` removes.
+#[derive(SimpleObject)]
+pub struct DeleteInferencePayload {
+    /// The name, which is free again when the inference's functions, group and topics are gone.
+    pub name: String,
+}
+
+impl CreateInferenceInput {
+    /// The input as the application takes it.
+    pub fn into_new(self) -> Result<NewInference> {
+        let invalid = |message: &str| Err(Error::new(Code::InvalidInput, message));
+        let version = match (self.version, self.alias) {
+            (Some(number), None) => Selector::Number(number),
+            (None, Some(alias)) => Selector::Alias(alias),
+            _ => return invalid("give `version` or `alias`, one of them"),
+        };
+        let start = match self.start {
+            None => Start::At(Place::Now),
+            Some(StartInput::At(place)) => Start::At(place.into()),
+            Some(StartInput::Time(time)) => Start::Time(time),
+            Some(StartInput::Offsets(offsets)) => Start::Offsets(
+                offsets
+                    .into_iter()
+                    .map(|one| Position {
+                        partition: one.partition,
+                        offset: one.offset.0,
+                        metadata: String::new(),
+                    })
+                    .collect(),
+            ),
+        };
+        let batching = match self.batching {
+            None => Batching::default(),
+            Some(batching) => Batching {
+                max_batch: batching.max_batch,
+                // What is negative becomes 0, which is refused.
+                max_bytes: u64::try_from(batching.max_bytes.0).unwrap_or(0),
+                commit_interval_ms: batching.commit_interval_ms,
+            },
+        };
+        Ok(NewInference {
+            name: self.name,
+            datasource: self.datasource,
+            model: self.model,
+            version,
+            connection: self.connection,
+            input_topic: self.input_topic,
+            output_topic: self.output_topic,
+            guarantee: self.guarantee.into(),
+            output_format: self.output_format.into(),
+            start,
+            replicas: self.replicas,
+            platform: self.platform,
+            batching,
+        })
+    }
+}

@@ -124,6 +124,12 @@ fn derivatives<'a>(node: &'a NodeProto, facts: &Facts) -> Vec<(&'a str, Derivati
             .map(|name| (name, missing.clone()))
             .collect();
     };
+    let given = node
+        .input
+        .iter()
+        .take_while(|name| !name.is_empty())
+        .count();
+    let least = operator.least_inputs();
     let inputs: Vec<&Fact> = node.input.iter().map(|name| facts.get(name)).collect();
     let site = Site {
         node,
@@ -135,7 +141,17 @@ fn derivatives<'a>(node: &'a NodeProto, facts: &Facts) -> Vec<(&'a str, Derivati
         .enumerate()
         .filter(|(_, name)| !name.is_empty());
     named
-        .map(|(index, name)| (name.as_str(), operator.derivative(&site, index)))
+        .map(|(index, name)| {
+            let derivative = if given < least {
+                Derivative::Missing {
+                    reason: format!("has {given} inputs and needs {least}"),
+                    help: "check the model with onnx.checker".to_owned(),
+                }
+            } else {
+                operator.derivative(&site, index)
+            };
+            (name.as_str(), derivative)
+        })
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! A look at a model's file that holds its structure and never its weights.
 //!
-//! The file is read as a stream: what [`filter`] keeps of it (all but the values of tensors and the notes of programs) is
+//! The file is read as a stream: what `filter` keeps of it (all but the values of tensors and the notes of programs) is
 //! then decoded as a model without weights. A file of any size takes a few MiB, and one whose structure alone is too large
 //! is refused.
 

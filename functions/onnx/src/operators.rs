@@ -12,6 +12,7 @@ mod comparison;
 mod constant;
 mod exponential;
 mod linear;
+mod matrix;
 mod one_hot;
 mod reduce;
 mod reshape;
@@ -33,6 +34,11 @@ pub(crate) trait Operator: Sync {
 
     /// The outputs for given inputs, in float64. An error says what is wrong with the inputs.
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String>;
+
+    /// How many inputs a node needs at least for its derivative.
+    fn least_inputs(&self) -> usize {
+        1
+    }
 
     /// Whether a gradient passes from the outputs to an input.
     fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {

@@ -240,6 +240,29 @@ fn an_unknown_operator_in_front_of_all_parameters_is_no_obstacle() {
 }
 
 #[test]
+fn nodes_that_lack_inputs_are_refused() {
+    for (operator, count) in [
+        ("MatMul", 1),
+        ("Gemm", 1),
+        ("Mul", 1),
+        ("Reshape", 1),
+        ("Softmax", 0),
+        ("Tanh", 0),
+    ] {
+        let inputs = ["y"];
+        let model = linear()
+            .node(operator, &inputs[..count], "z")
+            .output("z", &[batch(), Dim::Fixed(3)])
+            .model();
+        for loss in [Loss::MeanSquaredError, Loss::CrossEntropy] {
+            let mut choice = options(loss, Optimizer::Sgd);
+            choice.prediction = Some("z".to_owned());
+            assert!(StepGraph::build(&model, &choice).is_err(), "{operator}");
+        }
+    }
+}
+
+#[test]
 fn a_prediction_through_which_nothing_trains_is_refused() {
     let to = |element: ElementType| vec![AttributeProto::from_int("to", i64::from(element.code()))];
     let model = linear()

@@ -92,6 +92,10 @@ impl Operator for Binary {
         Ok(vec![Tensor::new(dims, values)])
     }
 
+    fn least_inputs(&self) -> usize {
+        2
+    }
+
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
         Derivative::Known
     }

@@ -1,5 +1,6 @@
 //! Matrix products: `MatMul` and `Gemm`.
 
+use super::matrix::Matrix;
 use super::{Backward, Call, Derivative, Family, Operator, Site, broadcast};
 use crate::Tensor;
 use crate::extent::{Extent, Unknowns};
@@ -85,6 +86,10 @@ impl Operator for Gemm {
             }
         }
         Ok(vec![Tensor::floats(&dims, values)])
+    }
+
+    fn least_inputs(&self) -> usize {
+        2
     }
 
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
@@ -302,6 +307,10 @@ impl Operator for MatMul {
         Ok(vec![Tensor::floats(&dims, values)])
     }
 
+    fn least_inputs(&self) -> usize {
+        2
+    }
+
     fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
         let stacks = site.shape(0).zip(site.shape(1));
         let is_known = site.shape(1).and_then(plain_matrix).is_some()
@@ -338,69 +347,4 @@ fn plain_matrix(shape: &[Extent]) -> Option<[i64; 2]> {
 /// The dimensions in front of the matrices.
 fn front<T>(shape: &[T]) -> &[T] {
     &shape[..shape.len().saturating_sub(2)]
-}
-
-/// A view of a matrix, perhaps transposed.
-struct Matrix<'a> {
-    rows: usize,
-    columns: usize,
-    values: &'a [f64],
-    transposed: bool,
-}
-
-impl<'a> Matrix<'a> {
-    fn of(tensor: &Tensor, values: &'a [f64], transposed: bool) -> Result<Self, String> {
-        let &[first, second] = tensor.dims() else {
-            return Err(format!("shape {:?} is no matrix", tensor.dims()));
-        };
-        let (rows, columns) = if transposed {
-            (second, first)
-        } else {
-            (first, second)
-        };
-        Ok(Self {
-            rows,
-            columns,
-            values,
-            transposed,
-        })
-    }
-
-    /// The matrix at a place in a stack.
-    fn at(values: &'a [f64], place: usize, size: &[usize]) -> Self {
-        let count = size[0] * size[1];
-        Self {
-            rows: size[0],
-            columns: size[1],
-            values: &values[place * count..(place + 1) * count],
-            transposed: false,
-        }
-    }
-
-    fn get(&self, row: usize, column: usize) -> f64 {
-        if self.transposed {
-            self.values[column * self.rows + row]
-        } else {
-            self.values[row * self.columns + column]
-        }
-    }
-
-    fn times(&self, other: &Matrix<'_>) -> Result<Vec<f64>, String> {
-        if self.columns != other.rows {
-            let (rows, columns) = (self.rows, self.columns);
-            return Err(format!(
-                "a {rows} × {columns} matrix does not fit one of {} rows",
-                other.rows
-            ));
-        }
-        let mut product = Vec::with_capacity(self.rows * other.columns);
-        for row in 0..self.rows {
-            for column in 0..other.columns {
-                let terms =
-                    (0..self.columns).map(|inner| self.get(row, inner) * other.get(inner, column));
-                product.push(terms.sum());
-            }
-        }
-        Ok(product)
-    }
 }

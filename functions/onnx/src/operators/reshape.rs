@@ -38,9 +38,7 @@ impl Operator for Reshape {
         let known = target.map(|target| reshaped(site, target));
         let rank = match &known {
             Some(Err(rank)) => Some(*rank),
-            _ => site
-                .shape(1)
-                .and_then(|shape| Some(shape.first()?.as_fixed()? as usize)),
+            _ => site.shape(1).and_then(declared_rank),
         };
         let unknown = || Some((0..rank?).map(|_| unknowns.next()).collect());
         let shape = known.and_then(Result::ok).or_else(unknown);
@@ -81,6 +79,10 @@ impl Operator for Reshape {
         Ok(vec![tensor.with_dims(dims)])
     }
 
+    fn least_inputs(&self) -> usize {
+        2
+    }
+
     fn derivative(&self, _: &Site<'_>, input: usize) -> Derivative {
         first_only(input)
     }
@@ -88,6 +90,12 @@ impl Operator for Reshape {
     fn backward(&self, backward: &mut Backward<'_>) {
         give_in_shape_of_input(backward);
     }
+}
+
+/// The rank that a list of sizes of this shape makes; no tensor has more than a few dimensions, whatever a file declares.
+fn declared_rank(shape: &[Extent]) -> Option<usize> {
+    let count = usize::try_from(shape.first()?.as_fixed()?).ok()?;
+    (count <= 64).then_some(count)
 }
 
 /// The shape that a target means, or its rank where not all of it can be told.

@@ -63,7 +63,8 @@ fn ending_softmax(forward: &Forward) -> Option<&NodeProto> {
             axis == rank as i64 - 1
         }
     };
-    (node.op_type() == "Softmax" && is_last).then_some(node)
+    let is_softmax = node.op_type() == "Softmax" && !node.input.is_empty();
+    (is_softmax && is_last).then_some(node)
 }
 
 impl Objective for CrossEntropy {

@@ -11,9 +11,6 @@ use uuid::Uuid;
 
 use crate::control::Control;
 
-/// How many trainings that ended are remembered, to know repeated commands by.
-const REMEMBERED: usize = 256;
-
 /// What is to be done for a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
@@ -36,7 +33,6 @@ struct Entry {
 pub struct Lane {
     entries: VecDeque<Entry>,
     is_running: bool,
-    ended: VecDeque<Uuid>,
 }
 
 impl Lane {
@@ -45,8 +41,7 @@ impl Lane {
         let work = match command {
             Ok(Action::Start { training: spec }) => {
                 // A command may come twice, its training runs once.
-                let is_repeat = self.ended.contains(&training)
-                    || self.open().any(|entry| entry.training == training);
+                let is_repeat = self.open().any(|entry| entry.training == training);
                 (!is_repeat).then_some(Work::Train(spec))
             }
             Ok(Action::Cancel { id }) => {
@@ -57,6 +52,15 @@ impl Lane {
             }
             Err(reason) => Some(Work::Refuse(reason)),
         };
+        self.push(offset, training, work);
+    }
+
+    /// Takes in a record at `offset` that asks for nothing.
+    pub fn skip(&mut self, offset: i64) {
+        self.push(offset, Uuid::nil(), None);
+    }
+
+    fn push(&mut self, offset: i64, training: Uuid, work: Option<Work>) {
         self.entries.push_back(Entry {
             offset,
             training,
@@ -65,33 +69,32 @@ impl Lane {
         });
     }
 
-    /// The next work, where none is under way. It must be ended.
-    pub fn begin(&mut self) -> Option<(Uuid, Work, Control)> {
+    /// The next work, where none is under way and it `may` begin. It must be ended.
+    pub fn begin(&mut self, may: impl Fn(Uuid) -> bool) -> Option<(Uuid, Work, Control)> {
         if self.is_running {
             return None;
         }
-        let entry = self.entries.iter().find(|entry| entry.work.is_some())?;
-        let work = entry.work.clone()?;
+        let entry = self.open().next().filter(|entry| may(entry.training))?;
+        let begun = (entry.training, entry.work.clone()?, entry.control.clone());
         self.is_running = true;
-        Some((entry.training, work, entry.control.clone()))
+        Some(begun)
     }
 
-    /// The work under way has ended; all of its commands are done.
+    /// The work under way has ended.
     pub fn end(&mut self) {
         self.is_running = false;
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.work.is_some()) {
             entry.work = None;
-            self.ended.push_back(entry.training);
-            if self.ended.len() > REMEMBERED {
-                self.ended.pop_front();
-            }
         }
     }
 
-    /// Asks the work under way to let go of its training.
-    pub fn interrupt(&self) {
-        for entry in self.open() {
-            entry.control.interrupt();
+    /// A training has ended elsewhere: here it need not begin.
+    pub fn forget(&mut self, training: Uuid) {
+        let waiting = self.entries.iter_mut().filter(|entry| entry.work.is_some());
+        for entry in waiting.skip(usize::from(self.is_running)) {
+            if entry.training == training {
+                entry.work = None;
+            }
         }
     }
 
@@ -137,13 +140,13 @@ mod tests {
         let mut lane = Lane::default();
         accept(&mut lane, 5, 1, start(1));
         accept(&mut lane, 6, 2, start(2));
-        let (first, _, _) = lane.begin().unwrap();
+        let (first, _, _) = lane.begin(|_| true).unwrap();
         assert_eq!(first, Uuid::from_u128(1));
-        assert!(lane.begin().is_none());
+        assert!(lane.begin(|_| true).is_none());
         assert_eq!(lane.done(), None);
         lane.end();
         assert_eq!(lane.done(), Some(6));
-        let (second, _, _) = lane.begin().unwrap();
+        let (second, _, _) = lane.begin(|_| true).unwrap();
         assert_eq!(second, Uuid::from_u128(2));
         lane.committed(6);
         assert_eq!(lane.done(), None);
@@ -156,18 +159,18 @@ mod tests {
         let mut lane = Lane::default();
         accept(&mut lane, 5, 1, start(1));
         accept(&mut lane, 6, 2, start(2));
-        let (_, _, running) = lane.begin().unwrap();
+        let (_, _, running) = lane.begin(|_| true).unwrap();
         accept(&mut lane, 7, 1, cancel(1));
         accept(&mut lane, 8, 2, cancel(2));
         accept(&mut lane, 9, 3, cancel(3));
         assert_eq!(running.check(), Err(Stop::Cancelled));
         lane.end();
         assert_eq!(lane.done(), Some(6));
-        let (_, _, waiting) = lane.begin().unwrap();
+        let (_, _, waiting) = lane.begin(|_| true).unwrap();
         assert_eq!(waiting.check(), Err(Stop::Cancelled));
         lane.end();
         assert_eq!(lane.done(), Some(10), "cancellations are done with them");
-        assert!(lane.begin().is_none());
+        assert!(lane.begin(|_| true).is_none());
     }
 
     #[test]
@@ -175,12 +178,25 @@ mod tests {
         let mut lane = Lane::default();
         accept(&mut lane, 5, 1, start(1));
         accept(&mut lane, 6, 1, start(1));
-        lane.begin().unwrap();
+        lane.begin(|_| true).unwrap();
         lane.end();
         assert_eq!(lane.done(), Some(7));
-        lane.committed(7);
-        accept(&mut lane, 7, 1, start(1));
-        assert!(lane.begin().is_none());
+    }
+
+    #[test]
+    fn what_ends_elsewhere_does_not_begin_here() {
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, start(1));
+        accept(&mut lane, 6, 2, start(2));
+        assert!(lane.begin(|id| id != Uuid::from_u128(1)).is_none());
+        lane.forget(Uuid::from_u128(1));
+        lane.skip(7);
+        assert_eq!(lane.done(), Some(6));
+        let (id, _, _) = lane.begin(|_| true).unwrap();
+        assert_eq!(id, Uuid::from_u128(2));
+        lane.forget(id);
+        assert_eq!(lane.done(), Some(6), "what runs here ends here");
+        lane.end();
         assert_eq!(lane.done(), Some(8));
     }
 
@@ -188,10 +204,9 @@ mod tests {
     fn what_can_not_be_read_is_work_too() {
         let mut lane = Lane::default();
         lane.accept(5, Uuid::from_u128(1), Err("newer".to_owned()));
-        let (id, work, _) = lane.begin().unwrap();
+        let (id, work, _) = lane.begin(|_| true).unwrap();
         assert_eq!(id, Uuid::from_u128(1));
         assert_eq!(work, Work::Refuse("newer".to_owned()));
-        lane.interrupt();
         assert_eq!(lane.done(), None);
         lane.end();
         assert_eq!(lane.done(), Some(6));

@@ -4,7 +4,7 @@
 //! A command's offset is committed only when its training has ended and said
 //! so. Whoever reads it again goes on at the checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,11 @@ const WAIT: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_secs(8);
 /// The pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(500);
+/// For how long a member is silent before its partitions go to others. A process that starts again
+/// takes its place at once; a broker that starts again should find everybody where they were.
+const SESSION: Duration = Duration::from_secs(45);
+/// How many trainings that ended are remembered, to know repeated commands by.
+const REMEMBERED: usize = 256;
 /// The condition of readiness that the membership is.
 const CONDITION: &str = "group";
 
@@ -35,13 +40,17 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
     let connection = Connection::new(&function.spec.control.connection);
     function.readiness.kafka("kafka", &connection);
     function.readiness.unmet(CONDITION, "not joined yet");
-    let instance = format!("{}-{}", pool.group, function.spec.ordinal);
-    let options = GroupOptions::new(&pool.group, &[&pool.topic]).instance(&instance);
-    let consumer = GroupConsumer::new(&connection, options)?;
+    let mut options = GroupOptions::new(&pool.group, &[&pool.topic])
+        .instance(&format!("{}-{}", pool.group, function.spec.ordinal));
+    options.session_timeout = SESSION;
+    let mut consumer = GroupConsumer::new(&connection, options.clone())?;
     let mut lanes = Lanes {
         topic: pool.topic.clone(),
         handler,
         slots: BTreeMap::new(),
+        leaving: Vec::new(),
+        ended: VecDeque::new(),
+        was_lost: false,
     };
     let limits = BatchLimits {
         max_records: 100,
@@ -54,6 +63,15 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
                 for record in &records {
                     lanes.accept(record);
                 }
+            }
+            // A member whose session ran out is a stranger to its group, which may take its next
+            // word for another's. It joins anew; who is fenced without that ends.
+            Err(error) if error.is_fenced() && lanes.was_lost => {
+                tracing::warn!(%error, "joining the group anew");
+                lanes.lose(None);
+                lanes.was_lost = false;
+                drop(consumer);
+                consumer = GroupConsumer::new(&connection, options.clone())?;
             }
             Err(error) => {
                 lanes.recover(&consumer, error, function)?;
@@ -72,6 +90,7 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
 
 /// A training on its thread.
 struct Running {
+    training: Uuid,
     thread: JoinHandle<Outcome>,
     control: Control,
 }
@@ -87,6 +106,12 @@ struct Lanes {
     topic: String,
     handler: Handler,
     slots: BTreeMap<i32, Slot>,
+    /// Trainings of partitions that were lost, which have not let go yet.
+    leaving: Vec<Running>,
+    /// The last trainings that ended here.
+    ended: VecDeque<Uuid>,
+    /// Whether partitions were lost since the group was joined.
+    was_lost: bool,
 }
 
 impl Lanes {
@@ -102,6 +127,8 @@ impl Lanes {
         };
         let slot = self.slots.entry(partition).or_default();
         match (training, command) {
+            // A command may come twice, its training runs once.
+            (Some(training), Ok(_)) if self.ended.contains(&training) => slot.lane.skip(offset),
             (Some(training), Ok(command)) => {
                 tracing::info!(training.id = %training, kafka.partition = partition, kafka.offset = offset, "a command came");
                 slot.lane.accept(offset, training, Ok(command.action));
@@ -115,25 +142,37 @@ impl Lanes {
                     kafka.offset = offset,
                     "a record that is no command is skipped"
                 );
-                // Done at once, in its turn.
-                let nobody = millrace_wire::command::Action::Cancel { id: Uuid::nil() };
-                slot.lane.accept(offset, Uuid::nil(), Ok(nobody));
+                slot.lane.skip(offset);
             }
         }
     }
 
     /// Ends what has ended and begins what can begin.
     fn advance(&mut self) -> Result<(), Failure> {
-        for slot in self.slots.values_mut() {
-            if let Some(running) = slot.running.take_if(|running| running.thread.is_finished()) {
-                match running.thread.join() {
-                    Ok(Outcome::Ended) => slot.lane.end(),
-                    // Only where the process ends, or the partition is given up.
-                    Ok(Outcome::Interrupted) => continue,
-                    Err(_) => return Err(Failure::failed("a training's thread panicked")),
+        for running in self
+            .leaving
+            .extract_if(.., |running| running.thread.is_finished())
+        {
+            let training = running.training;
+            if outcome(running)? == Outcome::Ended {
+                remember(&mut self.ended, training);
+                for slot in self.slots.values_mut() {
+                    slot.lane.forget(training);
                 }
             }
-            let Some((training, work, control)) = slot.lane.begin() else {
+        }
+        for slot in self.slots.values_mut() {
+            if let Some(running) = slot.running.take_if(|running| running.thread.is_finished()) {
+                let training = running.training;
+                // Only where the process ends, or the partition is given up.
+                if outcome(running)? == Outcome::Interrupted {
+                    continue;
+                }
+                slot.lane.end();
+                remember(&mut self.ended, training);
+            }
+            let has_left = |training| self.leaving.iter().all(|other| other.training != training);
+            let Some((training, work, control)) = slot.lane.begin(has_left) else {
                 continue;
             };
             let handler = self.handler.clone();
@@ -147,7 +186,11 @@ impl Lanes {
                     }
                 })
                 .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
-            slot.running = Some(Running { thread, control });
+            slot.running = Some(Running {
+                training,
+                thread,
+                control,
+            });
         }
         Ok(())
     }
@@ -181,30 +224,45 @@ impl Lanes {
         };
         let mut threads = Vec::new();
         for (partition, slot) in &mut self.slots {
-            if chosen(*partition) {
-                slot.lane.interrupt();
-                if let Some(running) = slot.running.take() {
-                    running.control.interrupt();
-                    threads.push((*partition, running.thread));
-                }
+            if chosen(*partition)
+                && let Some(running) = slot.running.take()
+            {
+                running.control.interrupt();
+                threads.push((*partition, running));
             }
         }
         let deadline = Instant::now() + FAREWELL;
-        for (partition, thread) in threads {
-            while !thread.is_finished() && Instant::now() < deadline {
+        for (partition, running) in threads {
+            while !running.thread.is_finished() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if !thread.is_finished() {
+            if !running.thread.is_finished() {
                 tracing::warn!(
                     kafka.partition = partition,
                     "a training does not let go in time"
                 );
-            } else if let Ok(Outcome::Ended) = thread.join()
+                self.leaving.push(running);
+            } else if let Ok(Outcome::Ended) = running.thread.join()
                 && let Some(slot) = self.slots.get_mut(&partition)
             {
                 slot.lane.end();
+                remember(&mut self.ended, running.training);
             }
         }
+    }
+
+    /// Forgets partitions that belong to others already, or all, without waiting: the group wants
+    /// its answer, and counts the time.
+    fn lose(&mut self, partitions: Option<&[TopicPartition]>) {
+        self.slots.retain(|partition, slot| {
+            let is_lost =
+                partitions.is_none_or(|lost| lost.iter().any(|part| part.partition == *partition));
+            if is_lost && let Some(running) = slot.running.take() {
+                running.control.interrupt();
+                self.leaving.push(running);
+            }
+            !is_lost
+        });
     }
 
     /// Gets over an error of a poll, or says that the process can't.
@@ -268,13 +326,26 @@ impl RebalanceHandler for Lanes {
     }
 
     fn on_lost(&mut self, _consumer: &GroupConsumer, partitions: &[TopicPartition]) {
-        self.let_go(Some(partitions));
-        for part in partitions {
-            tracing::warn!(
-                kafka.partition = part.partition,
-                "commands were lost to others"
-            );
-            self.slots.remove(&part.partition);
-        }
+        tracing::warn!(partitions = partitions.len(), "the membership ran out");
+        self.handler
+            .readiness
+            .unmet(CONDITION, "the membership ran out");
+        self.lose(Some(partitions));
+        self.was_lost = true;
+    }
+}
+
+/// How a finished thread's work ended.
+fn outcome(running: Running) -> Result<Outcome, Failure> {
+    running
+        .thread
+        .join()
+        .map_err(|_| Failure::failed("a training's thread panicked"))
+}
+
+fn remember(ended: &mut VecDeque<Uuid>, training: Uuid) {
+    ended.push_back(training);
+    if ended.len() > REMEMBERED {
+        ended.pop_front();
     }
 }

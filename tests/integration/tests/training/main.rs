@@ -1,0 +1,156 @@
+//! The training function on a real Kafka, with commands as the API would send them.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod refusals;
+mod trouble;
+mod world;
+
+use millrace_engine::{Session, SessionOptions, Slice, View};
+use millrace_harness::onnxruntime;
+use millrace_wire::event::Body;
+
+use crate::world::{CLASSES, LIMIT, WIDTH, World, easy};
+
+#[tokio::test]
+async fn a_training_makes_a_version_that_predicts() {
+    let world = World::new().await;
+    let segment = world.easy_segment(400);
+    let _pool = world.pool(0);
+    let training = world.training(&segment, 12);
+    world.start(&training).await;
+    let digest = world.succeeded(training.id).await;
+
+    let events = world.events(training.id);
+    assert_eq!(
+        events[0].body,
+        Body::TrainingStarted {
+            train: 320,
+            validation: 40,
+            test: 40,
+            bad: 0,
+        }
+    );
+    for (number, event) in (1..).zip(&events[1..13]) {
+        let Body::TrainingEpoch(epoch) = &event.body else {
+            panic!("{event:?}");
+        };
+        assert_eq!((epoch.epoch, epoch.epochs), (number, 12));
+        assert_eq!(epoch.step, u64::from(number) * 10);
+        assert!(epoch.records_per_second > 0.0);
+        let names: Vec<_> = epoch.metrics.keys().collect();
+        assert_eq!(
+            names,
+            ["accuracy", "loss", "validation_accuracy", "validation_loss"]
+        );
+    }
+    let Body::TrainingSucceeded { size, metrics, .. } = &events[13].body else {
+        panic!("{:?}", events[13]);
+    };
+    assert_eq!(events.len(), 14);
+    assert!(metrics["test_accuracy"] >= 0.95, "{metrics:?}");
+    assert!(metrics["validation_accuracy"] >= 0.95, "{metrics:?}");
+    assert!(metrics["test_loss"] < 0.7, "{metrics:?}");
+
+    let file = world.store.get_bytes(&digest).await.unwrap();
+    assert_eq!(file.len() as u64, *size);
+    predicts(&file);
+    world.all_commands_are_done().await;
+    world.has_no_checkpoint(training.id).await;
+}
+
+/// The file runs on a bare ONNX Runtime and answers records that no training saw.
+fn predicts(file: &[u8]) {
+    millrace_engine::load(&onnxruntime()).unwrap();
+    let mut session = Session::from_bytes(file, &SessionOptions::default()).unwrap();
+    let (rows, labels): (Vec<_>, Vec<_>) = (10_000..10_100).map(easy).unzip();
+    let rows: Vec<f32> = rows.concat().into_iter().map(f32::from).collect();
+    let view = View::new([100, usize::from(WIDTH)], Slice::F32(&rows));
+    let outputs = session.run(&[("input", view)]).unwrap();
+    let probabilities = outputs.get("probabilities").unwrap();
+    let right = probabilities
+        .as_f32()
+        .unwrap()
+        .chunks_exact(usize::from(CLASSES))
+        .zip(labels)
+        .filter(|(row, label)| {
+            let best = row.iter().copied().fold(f32::MIN, f32::max);
+            row[usize::from(*label)].to_bits() == best.to_bits()
+        })
+        .count();
+    assert!(right >= 95, "{right} of 100");
+}
+
+#[tokio::test]
+async fn the_same_seed_makes_the_same_bytes_and_another_does_not() {
+    let world = World::new().await;
+    let segment = world.easy_segment(200);
+    let _pool = world.pool(0);
+    let mut digests = Vec::new();
+    for seed in [5, 5, 6] {
+        let mut training = world.training(&segment, 3);
+        training.seed = seed;
+        world.start(&training).await;
+        digests.push(world.succeeded(training.id).await);
+    }
+    assert_eq!(digests[0], digests[1]);
+    assert_ne!(digests[0], digests[2]);
+}
+
+#[tokio::test]
+async fn a_cancelled_training_ends_at_once_and_the_next_one_runs() {
+    let world = World::new().await;
+    let segment = world.easy_segment(400);
+    let _pool = world.pool(0);
+    let endless = world.training(&segment, 1_000_000);
+    let waiting = world.training(&segment, 1_000_000);
+    let next = world.training(&segment, 2);
+    world.start(&endless).await;
+    world.start(&waiting).await;
+    world
+        .wait_for(endless.id, "it trains", |body| match body {
+            Body::TrainingEpoch(epoch) if epoch.epoch >= 3 => Some(()),
+            _ => None,
+        })
+        .await;
+    world.has_checkpoint(endless.id).await;
+    world.cancel(waiting.id).await;
+    world.cancel(endless.id).await;
+    world.start(&next).await;
+    for cancelled in [endless.id, waiting.id] {
+        world
+            .wait_for(cancelled, "it is cancelled", |body| {
+                matches!(body, Body::TrainingCancelled).then_some(())
+            })
+            .await;
+        world.has_no_checkpoint(cancelled).await;
+    }
+    world.succeeded(next.id).await;
+    assert!(world.events(waiting.id).len() == 1, "it never began");
+    world.all_commands_are_done().await;
+}
+
+#[tokio::test]
+async fn a_member_ends_in_order_and_its_training_goes_on() {
+    let world = World::new().await;
+    let segment = world.easy_segment(200);
+    let mut pool = world.pool(0);
+    let training = world.training(&segment, 1_000_000);
+    world.start(&training).await;
+    world
+        .wait_for(training.id, "it trains", |body| {
+            matches!(body, Body::TrainingEpoch(_)).then_some(())
+        })
+        .await;
+    pool.terminate();
+    assert!(pool.wait(LIMIT).success());
+    world.has_checkpoint(training.id).await;
+
+    let mut pool = world.pool(0);
+    pool.wait_for("the training goes on from its checkpoint", LIMIT);
+    world.cancel(training.id).await;
+    world
+        .wait_for(training.id, "it is cancelled", |body| {
+            matches!(body, Body::TrainingCancelled).then_some(())
+        })
+        .await;
+}

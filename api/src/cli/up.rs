@@ -66,6 +66,10 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         "scheduler",
         until(shutdown.clone(), app::training::schedule::run(app.clone())).boxed(),
     );
+    background(
+        "reconciler",
+        functions(app.clone(), shutdown.clone()).boxed(),
+    );
     let server = Server::new(app, guard, shutdown)?;
     tasks.spawn(async move { ("server", server.serve(listener).await) });
     announce(address, arguments);
@@ -93,6 +97,13 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         }
         Some(error) => Err(error),
     }
+}
+
+/// Keeps functions as they are wanted, and ends them in order at the end. Their rows still say what
+/// is wanted, so the next start puts them back.
+async fn functions(app: App, shutdown: Shutdown) {
+    app::reconciler::run(app.clone(), shutdown).await;
+    app.platform.shutdown().await;
 }
 
 /// Drops work that may be dropped at any point when the end is ordered.

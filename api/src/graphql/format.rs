@@ -30,15 +30,25 @@ pub struct RawArrayInput {
 #[allow(missing_docs, reason = "numpy's names say it")]
 pub enum Dtype {
     Bool,
+    #[graphql(name = "INT8")]
     Int8,
+    #[graphql(name = "INT16")]
     Int16,
+    #[graphql(name = "INT32")]
     Int32,
+    #[graphql(name = "INT64")]
     Int64,
+    #[graphql(name = "UINT8")]
     Uint8,
+    #[graphql(name = "UINT16")]
     Uint16,
+    #[graphql(name = "UINT32")]
     Uint32,
+    #[graphql(name = "UINT64")]
     Uint64,
+    #[graphql(name = "FLOAT32")]
     Float32,
+    #[graphql(name = "FLOAT64")]
     Float64,
 }
 

@@ -51,7 +51,7 @@ pub struct Parts {
     pub database: DatabaseConnection,
     /// Where ONNX files are.
     pub artifacts: millrace_artifacts::Store,
-    /// Written by whoever removes artifacts, read by whoever takes one in.
+    /// Taken to write by whoever removes artifacts, to read by whoever relies on one.
     pub artifact_guard: tokio::sync::RwLock<()>,
     /// Tells subscribers that a row has changed.
     pub changes: Changes,

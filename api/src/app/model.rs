@@ -83,6 +83,7 @@ pub enum Activation {
 /// `INVALID_INPUT`, `NOT_FOUND` for the project and the artifact, `ALREADY_EXISTS`.
 pub async fn create(app: &App, new: NewModel) -> Result<(model::Model, version::Model)> {
     name::check(&new.name)?;
+    let _guard = app.artifact_guard.read().await;
     let (artifact, lineage) = match new.source {
         Source::Artifact(digest) => (versions::look(app, &digest).await?, Lineage::default()),
         Source::Layers {
@@ -155,6 +156,8 @@ pub async fn get(database: &impl ConnectionTrait, id: Uuid) -> Result<model::Mod
 /// # Errors
 /// `NOT_FOUND`; `IN_USE` while an inference or a training that has not ended uses it.
 pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
+    // A file must not go while somebody makes a version of it.
+    let _guard = app.artifact_guard.write().await;
     let transaction = app.begin().await?;
     let project = projects::find(&transaction, project).await?;
     let row = find(&transaction, project.id, name).await?;

@@ -65,6 +65,7 @@ pub struct Trainability {
 /// # Errors
 /// `NOT_FOUND` for the model and for the file, `INVALID_INPUT` for what is not a model.
 pub async fn create(app: &App, project: &str, model: &str, digest: &str) -> Result<version::Model> {
+    let _guard = app.artifact_guard.read().await;
     let artifact = look(app, digest).await?;
     let transaction = app.begin().await?;
     let project = projects::find(&transaction, project).await?;

@@ -75,6 +75,7 @@ pub struct ConnectionHealth {
     message: Option<String>,
 }
 
+/// A Kafka cluster, how to reach it, and its rules for topics.
 #[Object]
 impl KafkaConnection {
     /// Its global id.

@@ -23,6 +23,7 @@ use crate::platform::Owner;
 /// A namespace: the names of models, datasources and so on are unique within it.
 pub struct Project(pub project::Model);
 
+/// A namespace: the names of models, datasources and so on are unique within it.
 #[Object]
 impl Project {
     /// Its global id.

@@ -77,3 +77,15 @@ pub fn sdl() -> String {
     .finish()
     .sdl()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_schema_is_the_one_that_the_code_has() {
+        let committed = include_str!("../../../schema/schema.graphql");
+        assert!(
+            super::sdl() == committed,
+            "schema/schema.graphql is not what the code says: run `make sdl` and commit it"
+        );
+    }
+}

@@ -3,13 +3,16 @@
 //! Mutations come by POST with `application/json` only, which no page of another site can send
 //! without being allowed to. One operation a request.
 
+use std::collections::BTreeMap;
+
 use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{PathSegment, Request, Value as GraphQlValue, Variables};
+use async_graphql::{PathSegment, Request, ServerError, Value as GraphQlValue, Variables};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Server;
@@ -108,17 +111,23 @@ async fn run(server: Server, actor: Actor, media: Media, request: Request) -> Re
         Media::Response if !was_run => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let mut body = Map::new();
-    if was_run {
-        body.insert("data".to_owned(), json!(response.data));
-    }
-    if !response.errors.is_empty() {
-        body.insert("errors".to_owned(), json!(response.errors));
-    }
-    if !response.extensions.is_empty() {
-        body.insert("extensions".to_owned(), json!(response.extensions));
-    }
-    answer(status, media, &Value::Object(body))
+    let body = Answer {
+        data: was_run.then_some(&response.data),
+        errors: &response.errors,
+        extensions: &response.extensions,
+    };
+    answer(status, media, &body)
+}
+
+/// An answer, with the fields of `data` in the order in which they were asked for.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a GraphQlValue>,
+    #[serde(skip_serializing_if = "<[ServerError]>::is_empty")]
+    errors: &'a [ServerError],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: &'a BTreeMap<String, GraphQlValue>,
 }
 
 /// Reads the members of a request, as strictly as the audits want.
@@ -196,11 +205,7 @@ fn bad_request(media: Media, message: &str) -> Response {
     answer(StatusCode::BAD_REQUEST, media, &json!({"errors": [error]}))
 }
 
-fn answer(status: StatusCode, media: Media, body: &Value) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, media.content_type())],
-        body.to_string(),
-    )
-        .into_response()
+fn answer(status: StatusCode, media: Media, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("an answer has text for keys and finite numbers");
+    (status, [(header::CONTENT_TYPE, media.content_type())], body).into_response()
 }

@@ -14,6 +14,7 @@
 
 mod certificates;
 mod kafka;
+mod millrace;
 mod paths;
 mod port;
 mod postgres;
@@ -23,6 +24,7 @@ mod unique;
 mod wait;
 
 pub use kafka::{Kafka, KafkaOptions, USER};
+pub use millrace::Millrace;
 pub use paths::{binary, cache, onnxruntime, root};
 pub use port::free_port;
 pub use postgres::Postgres;

@@ -1,0 +1,137 @@
+//! What wrong input gets: a code, a sentence that says what to do, and nothing half done.
+
+use millrace_harness::{Kafka, Millrace, unique};
+use serde_json::json;
+
+use crate::{CREATE_DATASOURCE, CREATE_MODEL, prepare};
+
+const CREATE_SEGMENT: &str = r#"mutation Segment($offsets: [OffsetRangeInput!], $split: SplitInput!) {
+  createSegment(input: {datasource: "points", offsets: $offsets, split: $split}) { segment { id } }
+}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_cannot_be_met_are_refused_in_words() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let topic = unique("training");
+    let segment = prepare(&millrace, &topic, 1, 40).await;
+
+    // Two things with one name, and names that are none.
+    let (code, message) = millrace
+        .refuse(CREATE_MODEL, json!({"name": "points"}))
+        .await;
+    assert_eq!(code, "ALREADY_EXISTS", "{message}");
+    let (code, message) = millrace.refuse(CREATE_MODEL, json!({"name": "a/b"})).await;
+    assert_eq!(code, "INVALID_INPUT");
+    assert!(message.contains("letters, digits"), "{message}");
+    let source = json!({"name": "points", "topic": topic, "partitions": 2});
+    let (code, _) = millrace.refuse(CREATE_DATASOURCE, source).await;
+    assert_eq!(code, "ALREADY_EXISTS");
+
+    // Segments that do not exist yet, are empty, or cannot be split.
+    let whole = json!({"seed": 1});
+    let future = json!([{"partition": 0, "start": 0, "end": 1_000_000}]);
+    let (code, message) = millrace
+        .refuse(CREATE_SEGMENT, json!({"offsets": future, "split": whole}))
+        .await;
+    assert_eq!(code, "SEGMENT_IN_FUTURE", "{message}");
+    let empty = json!([{"partition": 0, "start": 1, "end": 1}]);
+    let (code, message) = millrace
+        .refuse(CREATE_SEGMENT, json!({"offsets": empty, "split": whole}))
+        .await;
+    assert_eq!(code, "SEGMENT_EMPTY", "{message}");
+    let two = json!([{"partition": 0, "start": 0, "end": 2}]);
+    let sliver = json!({"validation": 0.1});
+    let (code, message) = millrace
+        .refuse(CREATE_SEGMENT, json!({"offsets": two, "split": sliver}))
+        .await;
+    assert_eq!(code, "INVALID_INPUT");
+    assert!(
+        message.contains("validation part of 2 records empty"),
+        "{message}"
+    );
+
+    // A model that does not fit the records, named with both shapes.
+    let narrow = r#"mutation Narrow { createModel(input: {
+      name: "narrow", inputShape: [3], layers: [{dense: {units: 2, activation: SOFTMAX}}]
+    }) { model { id } } }"#;
+    millrace.execute(narrow, json!({})).await;
+    let misfit = r#"mutation Misfit($segment: ID!) { startTraining(input: {
+      model: "narrow", segment: $segment, hyperparameters: {epochs: 1}
+    }) { training { id } } }"#;
+    let (code, message) = millrace.refuse(misfit, json!({"segment": segment})).await;
+    assert_eq!(code, "INCOMPATIBLE");
+    assert!(
+        message.contains("[batch, 3]") && message.contains("[2]"),
+        "{message}"
+    );
+    let misfit = r#"mutation Misfit($topic: String!, $output: String!) { createInference(input: {
+      name: "misfit", datasource: "points", model: "narrow", version: 1,
+      inputTopic: $topic, outputTopic: $output
+    }) { inference { id } } }"#;
+    let topics = json!({"topic": topic, "output": unique("output")});
+    let (code, message) = millrace.refuse(misfit, topics).await;
+    assert_eq!(code, "INCOMPATIBLE", "{message}");
+
+    // Deleting what something else uses.
+    let delete = r#"mutation Delete { deleteDatasource(input: {name: "points"}) { name } }"#;
+    let (code, message) = millrace.refuse(delete, json!({})).await;
+    assert_eq!(code, "IN_USE", "{message}");
+
+    // Nothing of all this has left anything behind.
+    let counts = r"query Counts { project {
+      models { totalCount } datasources { totalCount } segments { totalCount }
+      trainings { totalCount } inferences { totalCount }
+    } }";
+    let left = millrace.execute(counts, json!({})).await;
+    let count = |noun: &str| left["project"][noun]["totalCount"].as_i64().unwrap();
+    let found = [
+        "models",
+        "datasources",
+        "segments",
+        "trainings",
+        "inferences",
+    ]
+    .map(count);
+    assert_eq!(found, [2, 1, 1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_kafka_has_removed_are_told_from_those_to_come() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let topic = unique("training");
+    let segment = prepare(&millrace, &topic, 1, 40).await;
+    delete_records_before(kafka, &topic, 0, 5).await;
+
+    let expired = json!([{"partition": 0, "start": 0, "end": 8}]);
+    let (code, message) = millrace
+        .refuse(
+            CREATE_SEGMENT,
+            json!({"offsets": expired, "split": {"seed": 1}}),
+        )
+        .await;
+    assert_eq!(code, "SEGMENT_EXPIRED", "{message}");
+    let start = json!({"segment": segment, "epochs": 1});
+    let (code, message) = millrace.refuse(crate::START_TRAINING, start).await;
+    assert_eq!(code, "SEGMENT_EXPIRED");
+    assert!(message.contains("make a new segment"), "{message}");
+}
+
+/// Does at once what retention does in time.
+async fn delete_records_before(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
+    let mut offsets = rdkafka::TopicPartitionList::new();
+    let before = rdkafka::Offset::Offset(offset);
+    offsets
+        .add_partition_offset(topic, partition, before)
+        .unwrap();
+    let options = rdkafka::admin::AdminOptions::new();
+    let done = kafka
+        .admin()
+        .delete_records(&offsets, &options)
+        .await
+        .unwrap();
+    for element in done.elements() {
+        element.error().unwrap();
+    }
+}

@@ -15,6 +15,7 @@ mod show;
 mod stack;
 
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -28,8 +29,17 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
     let mut stack = stack::Stack::start(arguments.no_job).await?;
     let place = stack.place().clone();
     let interrupted = stack::interrupted();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a server may take to answer.
@@ -24,11 +24,17 @@ const BOOTSTRAP: &str = "MILLRACE_KAFKA__BOOTSTRAP_SERVERS";
 /// Everything that the demo needs, running.
 pub struct Stack {
     millrace: Child,
-    kafka: Option<Child>,
+    kafka: Option<Kafka>,
     place: Place,
     folder: PathBuf,
     // Removed with all data at the end; none where the data stay.
     temporary: Option<TempDir>,
+}
+
+/// A broker of our own. It ends when its standard input does, so that none is left behind.
+struct Kafka {
+    child: Child,
+    _stdin: ChildStdin,
 }
 
 /// Where everything is.
@@ -90,7 +96,7 @@ impl Stack {
     pub async fn ended(&mut self) -> anyhow::Error {
         let kafka = async {
             match &mut self.kafka {
-                Some(kafka) => kafka.wait().await,
+                Some(kafka) => kafka.child.wait().await,
                 None => std::future::pending().await,
             }
         };
@@ -109,7 +115,7 @@ impl Stack {
     pub async fn stop(mut self) -> Result<()> {
         end("Millrace", &mut self.millrace).await?;
         if let Some(kafka) = &mut self.kafka {
-            end("Kafka", kafka).await?;
+            end("Kafka", &mut kafka.child).await?;
         }
         if let Some(temporary) = self.temporary.take() {
             temporary.close()?;
@@ -132,7 +138,7 @@ pub async fn interrupted() {
     }
 }
 
-async fn start_kafka(folder: &Path) -> Result<(Child, String)> {
+async fn start_kafka(folder: &Path) -> Result<(Kafka, String)> {
     let port = free_port()?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/kafka/broker");
     let mut child = Command::new(script)
@@ -158,7 +164,13 @@ async fn start_kafka(folder: &Path) -> Result<(Child, String)> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok((child, format!("127.0.0.1:{port}")))
+    // Taken out, because waiting for a child closes the input that it still holds.
+    let stdin = child.stdin.take().context("the broker's input is a pipe")?;
+    let kafka = Kafka {
+        child,
+        _stdin: stdin,
+    };
+    Ok((kafka, format!("127.0.0.1:{port}")))
 }
 
 async fn start_millrace(folder: &Path, bootstrap: &str) -> Result<(Child, String)> {

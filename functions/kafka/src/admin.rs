@@ -30,6 +30,7 @@ const CHANGE_POLL: Duration = Duration::from_millis(20);
 
 /// A client for questions and changes; it may be shared between threads.
 pub struct Admin {
+    connection: Connection,
     client: Arc<AdminClient<Observer>>,
     stop: Arc<AtomicBool>,
     observing: Option<JoinHandle<()>>,
@@ -61,6 +62,7 @@ impl Admin {
                 reason: format!("no thread can be started: {error}"),
             })?;
         Ok(Self {
+            connection: connection.clone(),
             client,
             stop,
             observing: Some(observing),

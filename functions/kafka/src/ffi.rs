@@ -210,54 +210,6 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// What a group has committed for these partitions; −1001 where nothing.
-    pub(crate) fn list_group_offsets(
-        self,
-        group: &str,
-        partitions: &TopicPartitionList,
-        timeout: Duration,
-    ) -> Result<Vec<PartitionAnswer>, Failure> {
-        let group = c_string(group)?;
-        let event = self.admin_call(
-            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-            timeout,
-            |options| {
-                // Offsets in an open transaction are about to change.
-                // SAFETY: the options are alive; a returned error is ours to destroy.
-                unsafe {
-                    take_failure(sys::rd_kafka_AdminOptions_set_require_stable_offsets(
-                        options, 1,
-                    ))
-                }
-            },
-            |options, queue| {
-                // SAFETY: the request copies group and list, and is destroyed once.
-                unsafe {
-                    let mut request = sys::rd_kafka_ListConsumerGroupOffsets_new(
-                        group.as_ptr(),
-                        partitions.ptr(),
-                    );
-                    sys::rd_kafka_ListConsumerGroupOffsets(
-                        self.client,
-                        &raw mut request,
-                        1,
-                        options,
-                        queue,
-                    );
-                    sys::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-                }
-            },
-        )?;
-        // SAFETY: all that is read here lives as long as the event.
-        unsafe {
-            let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.pointer);
-            let mut count = 0;
-            let groups =
-                sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
-            group_answer(groups, count)
-        }
-    }
-
     /// Commits offsets for a group without members.
     pub(crate) fn alter_group_offsets(
         self,

@@ -156,6 +156,10 @@ fn note_health(connection: &Connection, status: &Status) {
         status.recovered(UNREACHABLE);
         return;
     }
+    // Said once: while a cluster is away, librdkafka's reason is another one every moment.
+    if status.knows(UNREACHABLE) {
+        return;
+    }
     let reason = health
         .status()
         .last_error

@@ -101,6 +101,12 @@ impl Status {
         self.send(&mut state, body);
     }
 
+    /// Whether this problem is known.
+    #[must_use]
+    pub fn knows(&self, code: &'static str) -> bool {
+        self.lock().problems.contains_key(code)
+    }
+
     /// The problem `code` is over, if there was one.
     pub fn recovered(&self, code: &'static str) {
         let mut state = self.lock();

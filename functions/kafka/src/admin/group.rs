@@ -4,11 +4,15 @@
 
 use futures::executor::block_on;
 use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::{Admin, REQUEST_TIMEOUT, check_answer, options, settle, to_i32};
 use crate::error::{Step, code_text};
+use crate::ffi::list_entries;
 use crate::group::{check_topic, native_list, native_offsets};
+use crate::observer::Observer;
+use crate::reader::CONSUMER_FIXED;
 use crate::{Error, GroupOffset, GroupState, PartitionLag};
 
 impl Admin {
@@ -28,11 +32,19 @@ impl Admin {
             (0..to_i32(description.partitions))
                 .map(|partition| (topic, partition, Offset::Invalid)),
         )?;
+        // Asked as a consumer of the group that never joins it: librdkafka's admin
+        // request for the same (2.12.1) takes the process down when the answer is
+        // that the coordinator has moved, as after a broker's restart.
+        let mut fixed = CONSUMER_FIXED.to_vec();
+        fixed.push(("group.id", group));
+        let health = self.connection.health().clone();
+        let consumer: BaseConsumer<Observer> =
+            self.connection.client(&[], &fixed, Observer::new(health))?;
         let answers = settle(|| {
-            let answers = self
-                .native()
-                .list_group_offsets(group, &list, REQUEST_TIMEOUT)
-                .map_err(|failure| step.failure(&failure))?;
+            let answers = consumer
+                .committed_offsets(list.clone(), REQUEST_TIMEOUT)
+                .map_err(|error| step.kafka(&error))?;
+            let answers = list_entries(&answers);
             for answer in &answers {
                 check_answer(step, topic, answer)?;
             }

@@ -1,0 +1,17 @@
+//! The inference function as a process, against a real Kafka: what it promises about each record,
+//! whatever happens to it, to its group, to its model and to the broker.
+//!
+//! Each test makes topics of its own, commits the start offsets as the API would, and reads the
+//! answers with a `read_committed` consumer that knows nothing of Millrace.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod answers;
+mod exactly_once;
+mod faults;
+mod fixture;
+mod models;
+mod process;
+mod records;
+mod replicas;
+mod swap;

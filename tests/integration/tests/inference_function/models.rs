@@ -1,0 +1,91 @@
+//! Models for tests.
+
+use millrace_onnx::layers::{Activation, Layer, build};
+use millrace_onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    ValueInfoProto,
+};
+use millrace_onnx::{Dim, ElementType, Model, TensorInfo};
+
+/// A model that takes four numbers and gives two; other seeds give other weights.
+pub fn dense(seed: u64) -> Vec<u8> {
+    let layer = Layer::Dense {
+        units: 2,
+        activation: Activation::None,
+        bias: true,
+    };
+    build(&[4], &[layer], seed).unwrap().encode()
+}
+
+/// A model that takes five numbers, which no record of these tests has.
+pub fn wider() -> Vec<u8> {
+    let layer = Layer::Dense {
+        units: 2,
+        activation: Activation::None,
+        bias: true,
+    };
+    build(&[5], &[layer], 1).unwrap().encode()
+}
+
+/// A model that divides 1 by each of its four numbers, and so is infinite at zero.
+pub fn reciprocal() -> Vec<u8> {
+    let nodes = vec![node("Reciprocal", &["input"], "output", Vec::new())];
+    model(nodes, Vec::new(), &[Dim::Fixed(4)])
+}
+
+/// A model that looks each of its numbers up in a table of `size` entries, and fails, for its whole
+/// batch, where one lies behind the table's end.
+pub fn table(size: usize) -> Vec<u8> {
+    let entries: Vec<f32> = (0_u8..).map(f32::from).take(size).collect();
+    let table = TensorProto::from_f32("table", &[size], &entries);
+    // 7 is INT64 among the format's element types.
+    let to_integer = vec![AttributeProto::from_int("to", 7)];
+    let nodes = vec![
+        node("Cast", &["input"], "index", to_integer),
+        node("Gather", &["table", "index"], "output", Vec::new()),
+    ];
+    model(nodes, vec![table], &[Dim::Fixed(4)])
+}
+
+fn node(
+    operator: &str,
+    inputs: &[&str],
+    output: &str,
+    attribute: Vec<AttributeProto>,
+) -> NodeProto {
+    NodeProto {
+        input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        name: Some(output.to_owned()),
+        op_type: Some(operator.to_owned()),
+        attribute,
+        ..NodeProto::default()
+    }
+}
+
+fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>, row: &[Dim]) -> Vec<u8> {
+    let described = |name: &str| {
+        let batch = Dim::Symbolic("batch".to_owned());
+        let dims = std::iter::once(batch).chain(row.iter().cloned()).collect();
+        ValueInfoProto::from_info(&TensorInfo::new(name, ElementType::Float32, dims))
+    };
+    let graph = GraphProto {
+        node,
+        name: Some("test".to_owned()),
+        initializer,
+        input: vec![described("input")],
+        output: vec![described("output")],
+        ..GraphProto::default()
+    };
+    Model::from_proto(ModelProto {
+        ir_version: Some(10),
+        opset_import: vec![OperatorSetIdProto {
+            domain: Some(String::new()),
+            version: Some(21),
+        }],
+        graph: Some(graph),
+        ..ModelProto::default()
+    })
+    .unwrap()
+    .encode()
+}

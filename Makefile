@@ -31,8 +31,8 @@ test: ## Check everything: format, lints, documentation, tests on a real Kafka
 	@infra/setup/run test
 	@tests/run
 
-bench: setup build ## Measure, beside the limits of the same run
-	@cargo build --locked --release --workspace
+bench: setup ## Measure, beside the limits of the same run
+	@cargo build --locked --release -p millrace-bench -p millrace-inference
 	@$(CARGO_TARGET_DIR)/release/millrace-bench
 
 setup: ## Bring what is needed into the cache folder

@@ -1,2 +1,78 @@
-//! millrace-bench.
-fn main() {}
+//! What `make bench` runs: training steps and inference, each measured beside its limits in the same run.
+//!
+//! Invariant: a value and its floor are measured in turns, round by round, and told as medians over the
+//! rounds: whatever else the machine does meets both. The ratio is what counts; the figures themselves
+//! belong to the machine that is named with them.
+
+#![allow(clippy::print_stdout, reason = "a program for people at a terminal")]
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "counts of records and steps are far below 2^52"
+)]
+
+mod bare;
+mod cluster;
+mod copy;
+mod cpu;
+mod effort;
+mod inference;
+mod numbers;
+mod products;
+mod report;
+mod subject;
+mod training;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+use crate::effort::Effort;
+use crate::report::Report;
+
+/// Measures training steps and inference beside their limits, prints a table and writes it as JSON.
+#[derive(Parser)]
+struct Arguments {
+    /// One round over few records: shows that the bench works, not how fast anything is.
+    #[arg(long)]
+    quick: bool,
+    /// The file that gets the results [default: tests/bench/results/latest.json].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Copies a topic to another one, as the floor of an inference; started by the bench itself.
+    #[command(hide = true)]
+    Copy(copy::Arguments),
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Role::Copy(arguments)) = &arguments.role {
+        return copy::run(arguments);
+    }
+    let effort = if arguments.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    let output = arguments
+        .output
+        .unwrap_or_else(|| millrace_harness::root().join("tests/bench/results/latest.json"));
+
+    millrace_engine::load(&millrace_harness::onnxruntime())?;
+    let mut report = Report::new();
+    report.rows.extend(training::rows(&effort)?);
+    report.rows.extend(inference::rows(&effort)?);
+
+    print!("{report}");
+    report
+        .write(&output)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    println!("written to {}", output.display());
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! How much is measured.
+
+use std::time::Duration;
+
+/// How much one run of the bench measures.
+pub(crate) struct Effort {
+    /// Rounds, in each of which everything has its turn.
+    pub(crate) rounds: usize,
+    /// How long one turn of a loop without Kafka takes.
+    pub(crate) turn: Duration,
+    /// Records of 32 bytes in one turn through Kafka.
+    pub(crate) small_records: usize,
+    /// Records of 3,136 bytes in one turn through Kafka.
+    pub(crate) large_records: usize,
+}
+
+impl Effort {
+    /// About three minutes on two quiet cores.
+    pub(crate) const FULL: Self = Self {
+        rounds: 5,
+        turn: Duration::from_secs(1),
+        small_records: 600_000,
+        large_records: 120_000,
+    };
+    /// So many records that their CPU time shows in hundredths of a second, and no more.
+    pub(crate) const QUICK: Self = Self {
+        rounds: 1,
+        turn: Duration::from_millis(100),
+        small_records: 60_000,
+        large_records: 12_000,
+    };
+}

@@ -28,8 +28,9 @@ const FAREWELL: Duration = Duration::from_secs(8);
 /// The pause after a failed look.
 const PAUSE: Duration = Duration::from_millis(500);
 /// For how long a member is silent before its partitions go to others. A process that starts again
-/// takes its place at once; a broker that starts again should find everybody where they were.
-const SESSION: Duration = Duration::from_secs(45);
+/// takes its place at once, and a broker that starts again finds everybody where they were; longer,
+/// and a member that joins would wait for the others' next heartbeats.
+const SESSION: Duration = Duration::from_secs(20);
 /// How many trainings that ended are remembered, to know repeated commands by.
 const REMEMBERED: usize = 256;
 /// The condition of readiness that the membership is.

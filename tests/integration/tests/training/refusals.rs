@@ -6,7 +6,7 @@ use millrace_wire::training::{Loss, TrainingSpec};
 use crate::world::{World, easy, read_all};
 
 /// Runs a training that must fail, with a sentence that contains `words`.
-async fn fails(world: &World, training: &TrainingSpec, code: &str, words: &str) {
+async fn fails(world: &World<'_>, training: &TrainingSpec, code: &str, words: &str) {
     world.start(training).await;
     let (found, message) = world.failed(training.id).await;
     assert_eq!(found, code, "{message}");

@@ -12,12 +12,12 @@ use crate::world::{LIMIT, World};
 const RECORDS: u32 = 4_000;
 const EPOCHS: u32 = 200;
 
-fn long(world: &World, segment: &Manifest) -> TrainingSpec {
+fn long(world: &World<'_>, segment: &Manifest) -> TrainingSpec {
     world.training(segment, EPOCHS)
 }
 
 /// Waits for a checkpoint that is not the first one, which is written before the first step.
-async fn has_advanced(world: &World, training: Uuid) {
+async fn has_advanced(world: &World<'_>, training: Uuid) {
     world.has_checkpoint(training).await;
     let name = format!("checkpoints/{training}");
     let first = world.store.get_object(&name).await.unwrap();
@@ -31,7 +31,7 @@ async fn has_advanced(world: &World, training: Uuid) {
     .await;
 }
 
-async fn trains(world: &World, training: Uuid) {
+async fn trains(world: &World<'_>, training: Uuid) {
     world
         .wait_for(training, "it trains", |body| match body {
             Body::TrainingEpoch(epoch) if epoch.epoch >= 2 => Some(()),
@@ -41,7 +41,7 @@ async fn trains(world: &World, training: Uuid) {
 }
 
 /// Every epoch was reported under its own id, whatever was reported twice.
-fn epochs_are_whole(world: &World, training: Uuid) {
+fn epochs_are_whole(world: &World<'_>, training: Uuid) {
     let mut epochs: Vec<(u32, Uuid)> = world
         .events(training)
         .iter()
@@ -107,8 +107,8 @@ async fn a_training_moves_to_a_member_that_joins() {
 
 #[tokio::test]
 async fn a_training_outlives_its_broker() {
-    let kafka: &'static Kafka = Box::leak(Box::new(Kafka::start(&KafkaOptions::default())));
-    let world = World::on(kafka).await;
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let world = World::apart(&kafka, &kafka).await;
     let segment = world.easy_segment(RECORDS);
     let mut pool = world.pool(0);
     let undisturbed = long(&world, &segment);
@@ -124,10 +124,31 @@ async fn a_training_outlives_its_broker() {
     assert_eq!(world.succeeded(training.id).await, expected);
     epochs_are_whole(&world, training.id);
 
-    // A training whose segment is read while Kafka is away waits for it.
-    let late = world.training(&segment, 2);
-    world.start(&late).await;
-    world.succeeded(late.id).await;
+    let next = world.training(&segment, 2);
+    world.start(&next).await;
+    world.succeeded(next.id).await;
     assert!(pool.running());
-    kafka.stop();
+    kafka.kill();
+}
+
+#[tokio::test]
+async fn a_training_waits_for_the_broker_of_its_segment() {
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let world = World::apart(Kafka::shared(), &kafka).await;
+    let segment = world.easy_segment(100);
+    let pool = world.pool(0);
+    kafka.kill();
+    let training = world.training(&segment, 2);
+    world.start(&training).await;
+    let message = world
+        .wait_for(training.id, "it waits", |body| match body {
+            Body::TrainingWaiting { message } => Some(message.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(message.contains("no broker can be reached"), "{message}");
+    kafka.start_again();
+    world.succeeded(training.id).await;
+    kafka.kill();
+    drop(pool);
 }

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// Long enough for a machine that compiles at the same time.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(2);
 /// Numbers of a record.
 pub const WIDTH: u8 = 16;
 /// Classes of the labels.
@@ -37,8 +37,11 @@ pub const CLASSES: u8 = 4;
 const LANES: i32 = 2;
 
 /// Where a pool works.
-pub struct World {
-    pub kafka: &'static Kafka,
+pub struct World<'a> {
+    /// The cluster of commands and events.
+    control: &'a Kafka,
+    /// The cluster of records and dead letters.
+    pub kafka: &'a Kafka,
     pub connection: Connection,
     pub store: Store,
     pub data: String,
@@ -48,18 +51,19 @@ pub struct World {
     events: String,
     listener: Listener,
     group: String,
+    commander: Producer,
     producer: Producer,
     model: Version,
 }
 
-impl World {
+impl<'a> World<'a> {
     /// A world on the shared broker.
     pub async fn new() -> Self {
-        Self::on(Kafka::shared()).await
+        Self::apart(Kafka::shared(), Kafka::shared()).await
     }
 
-    /// A world on a broker of its own.
-    pub async fn on(kafka: &'static Kafka) -> Self {
+    /// A world with its commands and events on one broker, and the rest on another.
+    pub async fn apart(control: &'a Kafka, kafka: &'a Kafka) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("file://{}", folder.path().display()))
             .await
@@ -79,18 +83,19 @@ impl World {
         ];
         let model = layers::build(&[usize::from(WIDTH)], &layers, 1).unwrap();
         let stored = store.put_bytes(model.encode().into()).await.unwrap();
-        let events = kafka.topic("events", 1).await;
+        let events = control.topic("events", 1).await;
         let listener = Listener {
-            consumer: reader(kafka, &events),
+            consumer: reader(control, &events),
             heard: Mutex::default(),
         };
         Self {
             data: kafka.topic("digits", 3).await,
             dead_letters: kafka.topic("dlq", 1).await,
-            commands: kafka.topic("training", LANES).await,
+            commands: control.topic("training", LANES).await,
             events,
             listener,
             group: unique("pool"),
+            commander: Producer::new(&Connection::new(control.client_properties())).unwrap(),
             producer: Producer::new(&connection).unwrap(),
             model: Version {
                 version: 1,
@@ -101,6 +106,7 @@ impl World {
                     outputs: Vec::new(),
                 },
             },
+            control,
             kafka,
             connection,
             store,
@@ -111,7 +117,7 @@ impl World {
     /// Starts a member of the pool.
     pub fn pool(&self, ordinal: u32) -> Process {
         let control = Control {
-            connection: self.kafka.client_properties().clone(),
+            connection: self.control.client_properties().clone(),
             events_topic: self.events.clone(),
             registry_topic: "unused".to_owned(),
         };
@@ -272,7 +278,11 @@ impl World {
             .partition(partition)
             .key(key.as_bytes())
             .value(&value);
-        self.producer.send_and_wait(&record).unwrap().await.unwrap();
+        self.commander
+            .send_and_wait(&record)
+            .unwrap()
+            .await
+            .unwrap();
     }
 
     /// Everything that was reported of a training so far.
@@ -348,7 +358,8 @@ impl World {
 
     /// Waits until the pool has committed every command of the first partition.
     pub async fn all_commands_are_done(&self) {
-        let admin = Admin::new(&self.connection).unwrap();
+        let connection = Connection::new(self.control.client_properties());
+        let admin = Admin::new(&connection).unwrap();
         wait_until("all commands are committed", LIMIT, async || {
             let lag = admin.lag(&self.group, &self.commands).unwrap();
             match lag.iter().find(|lag| lag.partition == 0) {

@@ -1,6 +1,6 @@
 //! The HTTP server: its routes and how it ends.
 //!
-//! Everything that can change or tell something passes [`guard`]; open to all are the playground's
+//! Everything that can change or tell something passes `guard`; open to all are the playground's
 //! static page and the probes.
 
 mod artifact;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_entity::{alias, artifact, model, training, version};
-use millrace_onnx::{Dim, Model as OnnxModel, inspect};
+use millrace_onnx::{Dim, Inspection};
 use millrace_wire::registry;
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use sea_orm::{
@@ -220,36 +220,33 @@ pub fn wire(row: &version::Model) -> Result<registry::Version> {
     })
 }
 
-/// What can be trained of a version. Reads the whole file.
+/// What can be trained of a version.
 ///
 /// # Errors
 /// Those of the artifact store, and `INVALID_INPUT` for a file that is not a model after all.
 pub async fn trainability(app: &App, row: &version::Model) -> Result<Trainability> {
-    let bytes = app.artifacts.get_bytes(&row.digest).await?;
-    tokio::task::spawn_blocking(move || {
-        let model = OnnxModel::decode(bytes)?;
-        let check = millrace_onnx::check(&model, None)?;
-        let elements = |dims: &[usize]| dims.iter().product::<usize>() as u64;
-        let mut reasons: Vec<String> = check.obstacles.iter().map(ToString::to_string).collect();
-        if reasons.is_empty() && !check.trainable() {
-            reasons.push("the model has no parameter that could be trained".to_owned());
+    let check = inspect(app, &row.digest).await?.check(None);
+    let check = match check {
+        Ok(check) => check,
+        Err(error) => {
+            return Ok(Trainability {
+                parameters: 0,
+                reasons: vec![error.to_string()],
+            });
         }
-        Ok(Trainability {
-            parameters: check
-                .parameters
-                .iter()
-                .map(|(_, dims)| elements(dims))
-                .sum(),
-            reasons,
-        })
-    })
-    .await
-    .map_err(Error::internal)?
-    .or_else(|error: millrace_onnx::Error| {
-        Ok(Trainability {
-            parameters: 0,
-            reasons: vec![error.to_string()],
-        })
+    };
+    let elements = |dims: &[usize]| dims.iter().product::<usize>() as u64;
+    let mut reasons: Vec<String> = check.obstacles.iter().map(ToString::to_string).collect();
+    if reasons.is_empty() && !check.trainable() {
+        reasons.push("the model has no parameter that could be trained".to_owned());
+    }
+    Ok(Trainability {
+        parameters: check
+            .parameters
+            .iter()
+            .map(|(_, dims)| elements(dims))
+            .sum(),
+        reasons,
     })
 }
 
@@ -262,18 +259,23 @@ pub(super) async fn look(app: &App, digest: &str) -> Result<Artifact> {
         ));
     }
     let size = app.artifacts.size(digest).await?;
-    let file = app.artifacts.local_file(digest).await?;
-    let inspection = tokio::task::spawn_blocking(move || {
-        let file = std::fs::File::open(file).map_err(Error::internal)?;
-        inspect(std::io::BufReader::new(file)).map_err(Error::from)
-    })
-    .await
-    .map_err(Error::internal)??;
+    let inspection = inspect(app, digest).await?;
     Ok(Artifact {
         digest: digest.to_owned(),
         size: size.cast_signed(),
         signature: wire_signature(&inspection.signature),
     })
+}
+
+/// The structure of a file in the artifact store; its weights are passed over.
+async fn inspect(app: &App, digest: &str) -> Result<Inspection> {
+    let file = app.artifacts.local_file(digest).await?;
+    tokio::task::spawn_blocking(move || {
+        let file = std::fs::File::open(file).map_err(Error::internal)?;
+        millrace_onnx::inspect(std::io::BufReader::new(file)).map_err(Error::from)
+    })
+    .await
+    .map_err(Error::internal)?
 }
 
 /// A signature as it travels. What is not a tensor keeps its name.

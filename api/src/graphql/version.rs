@@ -161,7 +161,7 @@ impl Version {
         Ok(rows.into_iter().map(|row| row.name).collect())
     }
 
-    /// What can be trained of it. Reads the whole file.
+    /// What can be trained of it.
     async fn trainable(&self, context: &Context<'_>) -> Result<Trainability> {
         let found = version::trainability(context.app(), &self.0).await;
         let found = found.map_err(report)?;

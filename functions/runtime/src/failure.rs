@@ -6,8 +6,7 @@
 //! | 1 | failed | starts it again, with a growing pause |
 //! | 2 | the specification or the settings are malformed | starting it again cannot help |
 //! | 3 | fenced: a newer process has the same identity | never starts it again at once: the newer one works |
-//! | 4 | the parent is gone | there is none |
-//! | 101 | a panic: a fault of Millrace | starts it again, with a growing pause |
+//! | SIGKILL, by itself | the parent is gone, or a panic: a fault of Millrace | starts it again, with a growing pause |
 
 use std::process::ExitCode;
 
@@ -24,12 +23,6 @@ pub enum Failure {
     #[error("{0}")]
     Fenced(String),
 }
-
-/// The exit code of a function whose parent is gone.
-pub const PARENT_GONE: u8 = 4;
-
-/// The exit code after a panic, as Rust itself has it.
-pub const PANICKED: u8 = 101;
 
 impl Failure {
     /// A failure after which a new start may help.

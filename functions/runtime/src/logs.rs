@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::failure::{Failure, PANICKED};
+use crate::failure::Failure;
 use crate::parent;
 
 /// The variable that sets the level (`debug`) or levels (`info,millrace_runtime=trace`).
@@ -48,7 +48,7 @@ pub(crate) fn start() -> Result<(), Failure> {
     // function ends, and its supervisor starts a whole one.
     std::panic::set_hook(Box::new(|panic| {
         tracing::error!("{panic}: this is a fault of Millrace, please report it");
-        parent::end_at_once(PANICKED);
+        parent::end_at_once();
     }));
     result
 }

@@ -11,12 +11,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::process;
 use std::thread;
-use std::time::Duration;
 
-use crate::failure::{Failure, PARENT_GONE};
+use rustix::process::Signal;
 
-/// How long the libraries' exit handlers may take before the process ends without them.
-const EXIT_LIMIT: Duration = Duration::from_secs(2);
+use crate::failure::Failure;
 
 /// Ends the process as soon as its standard input, where it is a pipe, comes to its end.
 pub(crate) fn watch() -> Result<(), Failure> {
@@ -47,21 +45,19 @@ pub(crate) fn watch() -> Result<(), Failure> {
                 }
             }
             tracing::error!("the parent process is gone: the function ends at once");
-            end_at_once(PARENT_GONE);
+            end_at_once();
         })
         .map(|_| ())
         .map_err(|error| Failure::failed(format!("cannot start the parent watch: {error}")))
 }
 
-/// Ends the process from any thread. Exit handlers of the libraries inside may wait for threads
-/// that are in the middle of something: they get a moment, not the last word.
-pub(crate) fn end_at_once(code: u8) -> ! {
-    let started = thread::Builder::new().spawn(|| {
-        thread::sleep(EXIT_LIMIT);
-        process::abort();
-    });
-    if started.is_err() {
-        process::abort();
-    }
-    process::exit(i32::from(code))
+/// Ends the process from any thread, before any other thread takes one more step.
+///
+/// It is a SIGKILL to itself, since an exit would run the libraries' exit handlers while other
+/// threads go on: ONNX Runtime, torn down under a training, made that training fail, and the
+/// failure was reported before the process had ended.
+pub(crate) fn end_at_once() -> ! {
+    // It cannot fail: a process may always signal itself.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    process::abort()
 }

@@ -23,8 +23,16 @@ pub struct Millrace {
 }
 
 impl Millrace {
-    /// Starts it on a cluster, with `environment` on top of what every test needs.
+    /// Starts it on a cluster, with `environment` on top of what every test needs, and waits until
+    /// it is ready.
     pub async fn start(kafka: &Kafka, environment: &[(&'static str, String)]) -> Self {
+        let mut millrace = Self::launch(kafka, environment);
+        millrace.ready().await;
+        millrace
+    }
+
+    /// [`Millrace::start`] without the wait.
+    pub fn launch(kafka: &Kafka, environment: &[(&'static str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let address = format!("127.0.0.1:{}", free_port());
         let prefix = unique("test");
@@ -42,16 +50,14 @@ impl Millrace {
             ),
         ];
         all.extend_from_slice(environment);
-        let mut millrace = Self {
+        Self {
             process: Process::start("millrace", ["up"], all.clone()),
             environment: all,
             url: format!("http://{address}"),
             prefix,
             folder,
             http: reqwest::Client::new(),
-        };
-        millrace.ready().await;
-        millrace
+        }
     }
 
     /// The API's address.
@@ -145,7 +151,8 @@ impl Millrace {
         answer.json().await.expect("the API answers JSON")
     }
 
-    async fn ready(&mut self) {
+    /// Waits until it says that it is ready.
+    pub async fn ready(&mut self) {
         let url = format!("{}/readyz", self.url);
         let address = self.url.trim_start_matches("http://").to_owned();
         let http = self.http.clone();

@@ -46,8 +46,8 @@ pub struct HyperparametersInput {
     #[graphql(default = 32)]
     batch_size: u32,
     /// The optimizer's learning rate.
-    #[graphql(default_with = "0.001_f32")]
-    learning_rate: f32,
+    #[graphql(default = 0.001)]
+    learning_rate: f64,
     /// The optimizer; Adam with its usual constants if left out.
     optimizer: Option<OptimizerInput>,
     /// What is minimised.
@@ -83,22 +83,22 @@ pub enum OptimizerInput {
 #[derive(InputObject)]
 pub struct MomentumInput {
     /// Decay of the velocity.
-    #[graphql(default_with = "0.9_f32")]
-    momentum: f32,
+    #[graphql(default = 0.9)]
+    momentum: f64,
 }
 
 /// Constants of Adam.
 #[derive(InputObject)]
 pub struct AdamInput {
     /// Decay of the first moment.
-    #[graphql(default_with = "0.9_f32")]
-    beta1: f32,
+    #[graphql(default = 0.9)]
+    beta1: f64,
     /// Decay of the second moment.
-    #[graphql(default_with = "0.999_f32")]
-    beta2: f32,
+    #[graphql(default = 0.999)]
+    beta2: f64,
     /// Added to the denominator.
-    #[graphql(default_with = "1e-7_f32")]
-    epsilon: f32,
+    #[graphql(default = 0.000_000_1)]
+    epsilon: f64,
 }
 
 /// The new training.
@@ -174,12 +174,14 @@ impl StartTrainingInput {
                 ));
             }
             Some(OptimizerInput::Momentum(MomentumInput { momentum })) => {
-                wire::Optimizer::Momentum { momentum }
+                wire::Optimizer::Momentum {
+                    momentum: single(momentum),
+                }
             }
             Some(OptimizerInput::Adam(adam)) => wire::Optimizer::Adam {
-                beta1: adam.beta1,
-                beta2: adam.beta2,
-                epsilon: adam.epsilon,
+                beta1: single(adam.beta1),
+                beta2: single(adam.beta2),
+                epsilon: single(adam.epsilon),
             },
         };
         Ok(NewTraining {
@@ -191,7 +193,7 @@ impl StartTrainingInput {
                 epochs: self.hyperparameters.epochs,
                 batch_size: self.hyperparameters.batch_size,
                 optimizer,
-                learning_rate: self.hyperparameters.learning_rate,
+                learning_rate: single(self.hyperparameters.learning_rate),
                 loss: self.hyperparameters.loss.into(),
                 max_bad_records: self.hyperparameters.max_bad_records,
             },
@@ -199,6 +201,15 @@ impl StartTrainingInput {
             promote_to: self.promote_to,
         })
     }
+}
+
+/// GraphQL's numbers have double precision, training's have single: the nearest one is meant.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "rounding is what is wanted"
+)]
+fn single(number: f64) -> f32 {
+    number as f32
 }
 
 fn invalid(message: &str) -> Error {

@@ -5,7 +5,9 @@
 
 mod faults;
 mod job;
+mod outage;
 mod restart;
+mod segments;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

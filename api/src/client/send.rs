@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use millrace_kafka::{Connection, Delivery, OutRecord, Producer};
 use millrace_wire::record::{Label, LabelSource, RecordFormat};
 use serde_json::{Value, json};
@@ -212,9 +212,16 @@ fn settle(delivery: Option<Delivery>, ranges: &mut Ranges) -> Result<()> {
 fn progress(records: u64) -> Result<ProgressBar> {
     let target = ProgressDrawTarget::stderr_with_hz(DRAWS);
     let bar = ProgressBar::with_draw_target(Some(records), target);
-    bar.set_style(ProgressStyle::with_template(
-        "  {wide_bar} {human_pos}/{human_len} records, {per_sec}, {eta} left",
-    )?);
+    let style = ProgressStyle::with_template(
+        "  {wide_bar} {human_pos}/{human_len} records, {rate}/s, {eta} left",
+    )?;
+    bar.set_style(style.with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // What cannot be written to the bar's own text is not worth an error.
+            let _ = write!(text, "{:.0}", state.per_sec());
+        },
+    ));
     bar.enable_steady_tick(Duration::from_millis(100));
     Ok(bar)
 }

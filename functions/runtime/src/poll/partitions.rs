@@ -36,6 +36,8 @@ struct Partition {
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
     held: BTreeMap<i32, Partition>,
+    /// Whether positions stand beyond records whose answers were taken back.
+    is_ahead: bool,
 }
 
 impl Partitions {
@@ -129,6 +131,21 @@ impl Partitions {
                 None => position,
             })
             .collect()
+    }
+
+    /// Answers are taken back: until positions are sought again they lie, and none may be committed.
+    pub(super) fn taken_back(&mut self) {
+        self.is_ahead = true;
+    }
+
+    /// Every partition reads on at its committed offset.
+    pub(super) fn sought(&mut self) {
+        self.is_ahead = false;
+    }
+
+    /// Whether positions stand beyond records whose answers were taken back.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 
     /// Notes what has been committed.

@@ -250,6 +250,10 @@ impl<'s> Work<'s> {
 
     /// Commits what was sent and the positions behind it. What cannot be committed is taken back.
     pub(super) fn commit(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
+        // The end was asked for while something was taken back: a successor reads that again.
+        if self.partitions.is_ahead() {
+            return Ok(());
+        }
         self.next_look = Instant::now() + self.interval();
         let offsets = self.partitions.due(consumer.positions()?, self.current);
         if offsets.is_empty() && self.output.begun().is_none() {
@@ -288,6 +292,7 @@ impl<'s> Work<'s> {
         consumer: &GroupConsumer,
         cause: Option<Error>,
     ) -> Result<(), Failure> {
+        self.partitions.taken_back();
         self.since_commit = Counts::default();
         metrics::counter!("millrace_aborts_total").increment(1);
         if let Some(error) = cause {
@@ -317,6 +322,7 @@ impl<'s> Work<'s> {
             Err(_) if self.shutdown.is_requested() => return Ok(()),
             Err(error) => return Err(self.output.failure(error)),
         }
+        self.partitions.sought();
         let _ = self.shutdown.wait(pause_after(self.failures));
         Ok(())
     }

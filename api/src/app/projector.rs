@@ -64,7 +64,7 @@ fn read(
     positions: &BTreeMap<i32, i64>,
     sender: &mpsc::Sender<kafka::Record>,
 ) -> std::result::Result<(), kafka::Error> {
-    let mut tail = kafka::Tail::open(connection, topic, positions)?;
+    let mut tail = open(connection, topic, positions.clone())?;
     while !sender.is_closed() {
         if let kafka::TailEvent::Record(record) = tail.poll(WAIT)?
             && sender.blocking_send(record).is_err()
@@ -73,6 +73,29 @@ fn read(
         }
     }
     Ok(())
+}
+
+/// Opens the topic at these positions. A partition whose position Kafka no longer has (retention
+/// took it, or the topic was made anew) goes on at its first record: what is read twice counts once.
+fn open(
+    connection: &kafka::Connection,
+    topic: &str,
+    mut positions: BTreeMap<i32, i64>,
+) -> std::result::Result<kafka::Tail, kafka::Error> {
+    loop {
+        let error = match kafka::Tail::open(connection, topic, &positions) {
+            Ok(tail) => return Ok(tail),
+            Err(error) => error,
+        };
+        match error {
+            kafka::Error::OffsetExpired { partition, .. }
+            | kafka::Error::OffsetInFuture { partition, .. } => {
+                tracing::error!(%error, "events may be lost; going on at the first that Kafka keeps");
+                positions.remove(&partition);
+            }
+            error => return Err(error),
+        }
+    }
 }
 
 /// Applies one record and moves the position behind it, all or nothing.

@@ -6,7 +6,7 @@ use millrace_onnx::layers;
 use millrace_wire::name;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -146,6 +146,15 @@ pub async fn find(
 pub async fn get(database: &impl ConnectionTrait, id: Uuid) -> Result<model::Model> {
     model::Entity::find_by_id(id)
         .one(database)
+        .await?
+        .ok_or_else(|| Error::internal(format!("the model {id} is missing")))
+}
+
+/// The same, kept from other writers until the end of the transaction.
+pub(super) async fn locked(transaction: &impl ConnectionTrait, id: Uuid) -> Result<model::Model> {
+    model::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(transaction)
         .await?
         .ok_or_else(|| Error::internal(format!("the model {id} is missing")))
 }

@@ -120,9 +120,9 @@ pub(super) async fn insert(
         .on_conflict_do_nothing_on([artifact::Column::Digest])
         .exec(transaction)
         .await?;
-    // Read again within the transaction: another version may have taken the number that the
-    // caller's row names.
-    let number = models::get(transaction, model.id).await?.next_version;
+    // Read again, and locked: another version may have taken the number that the caller's row
+    // names, or be about to take the same one.
+    let number = models::locked(transaction, model.id).await?.next_version;
     let mut counter = model.clone().into_active_model();
     counter.next_version = Set(number + 1);
     counter.update(transaction).await?;

@@ -10,11 +10,14 @@ mod specification;
 pub mod state;
 
 use millrace_entity::training::{self, State};
-use millrace_entity::{project, version};
+use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
 use millrace_wire::training::{Hyperparameters, Optimizer};
-use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _};
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
+    QuerySelect as _,
+};
 use uuid::Uuid;
 
 use super::{
@@ -109,7 +112,9 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
 /// `NOT_FOUND`; `ILLEGAL_STATE` where it has ended.
 pub async fn cancel(app: &App, id: Uuid) -> Result<training::Model> {
     let transaction = app.begin().await?;
+    // Kept from the scheduler and the projector, who move it on.
     let row = training::Entity::find_by_id(id)
+        .lock_exclusive()
         .one(&transaction)
         .await?
         .ok_or_else(|| Error::new(Code::NotFound, "there is no such training"))?;
@@ -142,17 +147,6 @@ pub async fn cancel(app: &App, id: Uuid) -> Result<training::Model> {
     app.changes.send(Change::Training(id));
     app.outbox.wake();
     Ok(row)
-}
-
-/// The project of a training's row.
-///
-/// # Errors
-/// Those of the database.
-pub async fn project_of(app: &App, row: &training::Model) -> Result<project::Model> {
-    project::Entity::find_by_id(row.project_id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::internal("a training without its project"))
 }
 
 async fn check_trainable(app: &App, version: &version::Model) -> Result<()> {

@@ -9,7 +9,7 @@ use millrace_entity::training_epoch;
 use millrace_wire::event::{Body, Epoch};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -28,7 +28,11 @@ pub(in crate::app) async fn apply(
     time: DateTime<Utc>,
     body: &Body,
 ) -> Result<Vec<Change>> {
-    let Some(row) = training::Entity::find_by_id(id).one(database).await? else {
+    let found = training::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(database)
+        .await?;
+    let Some(row) = found else {
         tracing::warn!(training.id = %id, "a report about a training that does not exist");
         return Ok(Vec::new());
     };

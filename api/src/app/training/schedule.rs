@@ -11,7 +11,7 @@ use millrace_entity::training::{self, State};
 use millrace_wire::command::{Action, Command};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -61,6 +61,8 @@ async fn schedule(app: &App) -> Result<()> {
         let waiting = training::Entity::find()
             .filter(training::Column::State.eq(State::Pending))
             .order_by_asc(training::Column::Id)
+            // A cancellation of it comes before or after, never between.
+            .lock_exclusive()
             .one(&transaction)
             .await?;
         let Some(row) = waiting else {

@@ -88,7 +88,17 @@ impl Handler {
     pub fn refuse(&self, training: Uuid, reason: String) -> Outcome {
         let report = Report::new(self.reporter.clone(), training, self.now);
         let failure = Failure::new("command", reason);
-        if report.ended(report::failed(failure), &self.shutdown) {
+        self.end(&report, report::failed(failure))
+    }
+
+    /// Nothing is known here of a training that shall end: it has ended, then.
+    pub fn cancel(&self, training: Uuid) -> Outcome {
+        let report = Report::new(self.reporter.clone(), training, self.now);
+        self.end(&report, Body::TrainingCancelled)
+    }
+
+    fn end(&self, report: &Report, body: Body) -> Outcome {
+        if report.ended(body, &self.shutdown) {
             Outcome::Ended
         } else {
             Outcome::Interrupted

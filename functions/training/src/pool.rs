@@ -184,6 +184,7 @@ impl Lanes {
                     move || match work {
                         Work::Train(spec) => handler.run(&spec, &control),
                         Work::Refuse(reason) => handler.refuse(training, reason),
+                        Work::Cancel => handler.cancel(training),
                     }
                 })
                 .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
@@ -274,8 +275,8 @@ impl Lanes {
         function: &Function,
     ) -> Result<(), Failure> {
         match error {
-            // Commands that Kafka no longer keeps can't be read by anybody: the API sees that
-            // their trainings never began.
+            // Commands that Kafka no longer keeps can't be read by anybody: whoever waits for
+            // their trainings has to cancel them.
             Error::OffsetExpired { partition, low, .. }
             | Error::OffsetInFuture { partition, low, .. } => {
                 tracing::error!(%error, "commands are lost, going on at offset {low}");

@@ -267,12 +267,13 @@ async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
     } else {
         error.to_string()
     };
-    if waits && row.message.as_ref() == Some(&message) {
+    let stays = waits || row.desired == Desired::Deleted;
+    if stays && row.message.as_ref() == Some(&message) {
         return Ok(());
     }
     tracing::warn!(inference.name = %row.name, "an inference waits: {message}");
     update(app, row, |row| {
-        let state = if waits || row.desired == Desired::Deleted {
+        let state = if stays {
             row.state
         } else {
             next(row.state, Step::Fail)?

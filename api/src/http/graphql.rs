@@ -21,7 +21,7 @@ use crate::app::Code;
 use crate::graphql::Actor;
 
 /// The largest request; files come by `PUT /artifacts/…`.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// Runs the query of the address.
 pub(super) async fn get(

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::Server;
+use super::graphql::LARGEST;
 use super::media::refusal;
 use crate::app::Code;
 
@@ -40,6 +41,8 @@ pub(super) async fn open(
     } = server;
     upgrade
         .protocols([PROTOCOL])
+        // Anybody can open one: the token comes later.
+        .max_message_size(LARGEST)
         .on_upgrade(move |socket| async move {
             let serving = GraphQLWebSocket::new(socket, schema, protocol)
                 .on_connection_init(move |payload: Value| async move {

@@ -76,6 +76,12 @@ impl Connection {
             config.set(*property, *value);
         }
         for (property, value) in &self.properties {
+            if RUNS_CODE.contains(&property.as_str()) {
+                return Err(Error::Property {
+                    property: property.clone(),
+                    reason: "it would run code of another file in this process".to_owned(),
+                });
+            }
             config.set(property, secret::resolve(property, value)?);
         }
         for (property, value) in FIXED.iter().chain(fixed) {
@@ -94,6 +100,13 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "millrace"),
     // Ten seconds, librdkafka's own limit, is long after a broker's restart.
     ("reconnect.backoff.max.ms", "1000"),
+];
+
+/// What no connection may set: whoever may describe a cluster may not therefore run programs here.
+const RUNS_CODE: &[&str] = &[
+    "plugin.library.paths",
+    "sasl.kerberos.kinit.cmd",
+    "ssl.engine.location",
 ];
 
 /// What no connection may change.
@@ -181,6 +194,17 @@ mod tests {
         assert!(matches!(
             made.err().unwrap(),
             Error::MissingSecret { reference, .. } if reference == "${env:MILLRACE_NOT_THERE}"
+        ));
+    }
+
+    #[test]
+    fn a_property_that_runs_code_is_refused() {
+        let connection = connection(&[("plugin.library.paths", "/tmp/any.so")]);
+        let made: Result<BaseProducer<_>, Error> =
+            connection.client(&[], &[], rdkafka::producer::DefaultProducerContext);
+        assert!(matches!(
+            made.err().unwrap(),
+            Error::Property { property, .. } if property == "plugin.library.paths"
         ));
     }
 

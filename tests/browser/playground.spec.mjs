@@ -106,7 +106,7 @@ async function open() {
     if (value !== '') sessionStorage.setItem('millrace.token', value);
   }, token);
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const foreign = [];
   const failures = [];
   const host = new URL(base).host;

@@ -277,13 +277,8 @@ fn check(new: &NewConnection) -> Result<()> {
     if all.len() < 6 {
         return invalid("two topics have one template: give each its own".to_owned());
     }
-    // The mask covers exactly what may not be kept as it stands.
-    let masked = millrace_kafka::Connection::new(&new.properties).masked();
-    if let Some((property, _)) = new
-        .properties
-        .iter()
-        .find(|(property, value)| masked.get(*property) != Some(value))
-    {
+    let connection = millrace_kafka::Connection::new(&new.properties);
+    if let Some(property) = connection.literal_secret() {
         return invalid(format!(
             "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file"
         ));

@@ -32,7 +32,11 @@ pub async fn open(url: &str) -> Result<DatabaseConnection, DbErr> {
                 .foreign_keys(true)
         });
     let database = Database::connect(options).await?;
+    let pending = Migrator::get_pending_migrations(&database).await?.len();
     Migrator::up(&database, None).await?;
+    if pending > 0 {
+        tracing::info!(database.migrations = pending, "migrations applied");
+    }
     Ok(database)
 }
 

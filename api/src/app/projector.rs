@@ -25,15 +25,34 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the events topic until the future is dropped.
 pub async fn run(app: App) {
+    let mut said = None;
     loop {
-        if let Err(error) = follow(&app).await {
-            tracing::error!(error = %error, "events cannot be followed; trying again");
+        let outcome = follow(&app).await.map_err(|error| error.to_string());
+        // What keeps failing is said once, not each time.
+        if said.as_ref() != Some(&outcome) {
+            match &outcome {
+                Ok(Ended::NoTopic) => {
+                    tracing::info!("the topic of events is not there yet; waiting for it");
+                }
+                Ok(Ended::Reader) => {}
+                Err(error) => tracing::error!(error, "events cannot be followed; trying again"),
+            }
         }
+        said = Some(outcome);
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn follow(app: &App) -> Result<()> {
+/// Why events are no longer followed, where nothing failed.
+#[derive(PartialEq)]
+enum Ended {
+    /// At the very first start the reconciler has yet to make the topic.
+    NoTopic,
+    /// The reader was told to end.
+    Reader,
+}
+
+async fn follow(app: &App) -> Result<Ended> {
     let cluster = app.control_cluster().await?;
     let topic = cluster.names().events();
     let positions: BTreeMap<i32, i64> = event_position::Entity::find()
@@ -53,8 +72,11 @@ async fn follow(app: &App) -> Result<()> {
     while let Some(record) = receiver.recv().await {
         project(app, &record).await?;
     }
-    reading.await.map_err(Error::internal)??;
-    Ok(())
+    match reading.await.map_err(Error::internal)? {
+        Ok(()) => Ok(Ended::Reader),
+        Err(kafka::Error::TopicNotFound { .. }) => Ok(Ended::NoTopic),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads records into the channel until its receiver is gone. Blocks.

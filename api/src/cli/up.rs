@@ -36,7 +36,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()> {
     let config = Config::load(file)?;
-    logging::start(arguments.log);
+    config.onnxruntime.check()?;
+    logging::start(arguments.log)?;
     let address = config.http.listen;
     // Before anything is written: a second Millrace must not touch what the first one has.
     let listener = TcpListener::bind(address).await.with_context(|| {

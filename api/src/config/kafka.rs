@@ -72,6 +72,16 @@ impl Kafka {
                 "a topic has at least 1 replica; -1 is the cluster's default",
             ));
         }
+        // Before anybody can print the tree.
+        let connection = millrace_kafka::Connection::new(&self.properties);
+        if let Some(property) = connection.literal_secret() {
+            return Err(Error::invalid(
+                "kafka.properties",
+                format!(
+                    "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file"
+                ),
+            ));
+        }
         Ok(())
     }
 

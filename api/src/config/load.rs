@@ -243,6 +243,18 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_of_kafka_is_taken_by_reference_only() {
+        let property = "MILLRACE_KAFKA__PROPERTIES__SASL_PASSWORD";
+        with(&[(property, "${env:KAFKA_PASSWORD}")]).unwrap();
+        let text = with(&[(property, "hunter2")]).unwrap_err().to_string();
+        assert!(
+            text.contains("sasl.password") && text.contains("${env:NAME}"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
     fn printing_hides_the_password_and_reads_back() {
         let config = with(&[(
             "MILLRACE_DATABASE__URL",

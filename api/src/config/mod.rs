@@ -14,6 +14,8 @@ mod limits;
 mod load;
 mod onnxruntime;
 mod platform;
+#[cfg(test)]
+mod reference;
 
 use std::path::Path;
 

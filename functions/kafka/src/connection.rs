@@ -59,6 +59,16 @@ impl Connection {
             .collect()
     }
 
+    /// The first property that holds a secret as itself and not by reference.
+    #[must_use]
+    pub fn literal_secret(&self) -> Option<&str> {
+        // The mask covers exactly what may not be kept as it stands.
+        self.properties
+            .iter()
+            .find(|(property, value)| secret::masked(property, value) != **value)
+            .map(|(property, _)| property.as_str())
+    }
+
     /// Makes a client. `defaults` give way to the connection's properties,
     /// `fixed` stand above them, because the crate's promises rest on them.
     pub(crate) fn client<C, T>(
@@ -184,6 +194,17 @@ mod tests {
             assert!(text.contains("broker:9092"), "{text}");
             assert!(text.contains("${env:KEY_PASSWORD}"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_no_reference_is_named() {
+        let by_reference = connection(&[
+            ("sasl.username", "me"),
+            ("sasl.password", "${file:/run/password}"),
+        ]);
+        assert_eq!(by_reference.literal_secret(), None);
+        let literal = by_reference.with("sasl.password", "hunter2");
+        assert_eq!(literal.literal_secret(), Some("sasl.password"));
     }
 
     #[test]

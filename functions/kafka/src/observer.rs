@@ -48,6 +48,11 @@ impl ClientContext for Observer {
         // librdkafka logs each failed attempt to connect as an error and goes
         // on: for us it is a warning, errors are what callers get.
         match level {
+            // While brokers are away these come many times a second, and say nothing that
+            // `error` is not told and that the failed attempts do not say.
+            _ if facility == "ERROR" => {
+                tracing::debug!(kafka.facility = facility, "{message}");
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical

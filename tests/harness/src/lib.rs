@@ -15,6 +15,7 @@
 mod certificates;
 mod kafka;
 mod millrace;
+mod node;
 mod paths;
 mod port;
 mod postgres;
@@ -25,6 +26,7 @@ mod wait;
 
 pub use kafka::{Kafka, KafkaOptions, USER};
 pub use millrace::Millrace;
+pub use node::node;
 pub use paths::{binary, cache, onnxruntime, root};
 pub use port::free_port;
 pub use postgres::Postgres;

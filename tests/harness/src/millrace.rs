@@ -122,10 +122,12 @@ impl Millrace {
         .await
     }
 
-    /// Runs the `millrace` command against this API and returns what it printed; panics where it fails.
+    /// Runs the `millrace` command against this API, in the environment that the API has, and returns
+    /// what it printed; panics where it fails.
     pub fn command(&self, arguments: &[&str]) -> String {
         let output = std::process::Command::new(binary("millrace"))
             .args(arguments)
+            .envs(self.environment.iter().cloned())
             .env("MILLRACE_URL", &self.url)
             .output()
             .expect("the command can be run");

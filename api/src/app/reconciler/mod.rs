@@ -9,7 +9,6 @@ pub(in crate::app) mod topics;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use millrace_entity::inference::{Column, Desired, Entity, Model, State};
@@ -35,7 +34,7 @@ pub async fn run(app: App, shutdown: Shutdown) {
     let mut functions = app.platform.changes();
     let mut busy = HashSet::new();
     let mut tasks = JoinSet::new();
-    let topics_stand = Arc::new(AtomicBool::new(false));
+    let pool = Arc::new(pool::Progress::default());
     while let Err(error) = put_back(&app).await {
         tracing::warn!(%error, "the reconciler waits");
         tokio::select! {
@@ -61,9 +60,9 @@ pub async fn run(app: App, shutdown: Shutdown) {
         }
         if busy.insert(Owner::TrainingPool) {
             let app = app.clone();
-            let topics_stand = Arc::clone(&topics_stand);
+            let pool = Arc::clone(&pool);
             tasks.spawn(async move {
-                pool::drive(&app, &topics_stand).await;
+                pool::drive(&app, &pool).await;
                 Owner::TrainingPool
             });
         }

@@ -1,6 +1,7 @@
 //! The training pool: one process for each training that may run at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
 
@@ -9,13 +10,30 @@ use super::super::{App, Result};
 use super::topics::ensure_own;
 use crate::platform::Owner;
 
+/// How far the pool has come.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Whether Millrace's own topics stand: they are asked for once in the API's life.
+    topics_stand: AtomicBool,
+    /// What it waited for when it was driven last.
+    waits_for: Mutex<Option<String>>,
+}
+
 /// Makes sure of Millrace's own topics and of the pool's processes.
-///
-/// `stands` says whether the topics do: they are asked for once in the API's life.
-pub(super) async fn drive(app: &App, stands: &AtomicBool) {
-    if let Err(error) = deploy(app, stands).await {
-        tracing::warn!(%error, "the training pool waits");
+pub(super) async fn drive(app: &App, progress: &Progress) {
+    let error = deploy(app, &progress.topics_stand).await.err();
+    let waits_for = error.map(|error| error.to_string());
+    let mut said = progress
+        .waits_for
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    // The cluster's owner may take days: it is said once.
+    if let Some(reason) = &waits_for
+        && *said != waits_for
+    {
+        tracing::warn!(reason, "the training pool waits");
     }
+    *said = waits_for;
 }
 
 async fn deploy(app: &App, stands: &AtomicBool) -> Result<()> {

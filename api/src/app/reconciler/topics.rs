@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference;
 
-use super::super::{Cluster, Need, Result};
+use super::super::{Cluster, Code, Error, Need, Result};
 
 /// Room for the headers that are added to a record, and for what JSON adds to numbers.
 const ROOM: i64 = 64 * 1024;
@@ -46,36 +46,45 @@ pub(super) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
         purpose: purpose.to_owned(),
     };
     let compacted = [("cleanup.policy", "compact")];
-    cluster
-        .ensure_topic(need(
+    let needs = [
+        need(
             names.registry(),
             // Readers note one offset for all that they have applied.
             Some(1),
             &compacted,
             "which version each alias points at",
-        ))
-        .await?;
-    cluster
-        .ensure_topic(need(names.events(), None, &[], "what functions report"))
-        .await?;
-    cluster
-        .ensure_topic(need(
+        ),
+        need(names.events(), None, &[], "what functions report"),
+        need(
             names.training_dead_letter(),
             None,
             &[],
             "records that trainings could not use",
-        ))
-        .await?;
-    let training = need(
-        names.training(),
-        Some(slots),
-        &[],
-        "the commands to trainings, each in a partition of its own",
-    );
-    let found = cluster.ensure_topic(training).await?.description;
-    if found.partitions < slots && cluster.row().topic_policy == TopicPolicy::Create {
+        ),
+        need(
+            names.training(),
+            Some(slots),
+            &[],
+            "the commands to trainings, each in a partition of its own",
+        ),
+    ];
+    let mut partitions = 0;
+    let mut missing = Vec::new();
+    for need in needs {
+        match cluster.ensure_topic(need).await {
+            Ok(found) => partitions = found.description.partitions,
+            // The cluster's owner is asked for all of them at once.
+            Err(error) if error.code() == Code::TopicNotFound => missing.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(Error::new(Code::TopicNotFound, missing.join("; ")));
+    }
+    if partitions < slots && cluster.row().topic_policy == TopicPolicy::Create {
+        let topic = names.training();
         cluster
-            .run(move |admin| admin.create_partitions(&found.name, slots))
+            .run(move |admin| admin.create_partitions(&topic, slots))
             .await?;
     }
     Ok(())

@@ -57,7 +57,7 @@ async fn the_whole_job(environment: &[(&'static str, String)]) {
     let file = millrace.folder().join("points.csv");
     let file = file.to_str().unwrap();
     millrace.command(&["send", "points", file, "--topic", &input, "--no-segment"]);
-    let made = predictions(kafka.bootstrap_servers(), &output, 400).await;
+    let made = predictions(kafka, &output, 400).await;
     let sources = by_source(&made);
     assert_eq!((made.len(), sources.len()), (400, 400));
     let right = made.iter().filter(|record| {
@@ -86,7 +86,7 @@ async fn the_whole_job(environment: &[(&'static str, String)]) {
             |data| data["project"]["inference"].is_null(),
         )
         .await;
-    let connection = crate::connection(kafka.bootstrap_servers());
+    let connection = crate::connection(kafka);
     let topics = millrace_kafka::Admin::new(&connection)
         .unwrap()
         .topics()
@@ -100,7 +100,7 @@ async fn the_whole_job(environment: &[(&'static str, String)]) {
         topics.contains(&input) && topics.contains(&training),
         "{topics:?}"
     );
-    assert_eq!(read_committed(kafka.bootstrap_servers(), &input).len(), 400);
+    assert_eq!(read_committed(&connection, &input).len(), 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

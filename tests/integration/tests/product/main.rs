@@ -3,17 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod browser;
 mod faults;
 mod job;
 mod outage;
 mod restart;
+mod secured;
 mod segments;
+mod start;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use millrace_harness::Millrace;
+use millrace_harness::{Kafka, Millrace};
 use millrace_kafka::{Admin, Connection, Range, RangeReader, Record, RecordView};
 use serde_json::{Value, json};
 
@@ -136,15 +139,14 @@ async fn runs(millrace: &Millrace) {
         .await;
 }
 
-fn connection(bootstrap_servers: &str) -> Connection {
-    let servers = bootstrap_servers.to_owned();
-    Connection::new(&BTreeMap::from([("bootstrap.servers".to_owned(), servers)]))
+/// A connection with the rights to do everything.
+fn connection(kafka: &Kafka) -> Connection {
+    Connection::new(kafka.admin_properties())
 }
 
 /// All committed records of a topic.
-fn read_committed(bootstrap_servers: &str, topic: &str) -> Vec<Record> {
-    let connection = connection(bootstrap_servers);
-    let marks = Admin::new(&connection).unwrap().watermarks(topic).unwrap();
+fn read_committed(connection: &Connection, topic: &str) -> Vec<Record> {
+    let marks = Admin::new(connection).unwrap().watermarks(topic).unwrap();
     let ranges: Vec<Range> = marks
         .iter()
         .map(|mark| Range {
@@ -153,7 +155,7 @@ fn read_committed(bootstrap_servers: &str, topic: &str) -> Vec<Record> {
             end: mark.stable,
         })
         .collect();
-    let mut reader = RangeReader::open(&connection, topic, &ranges).unwrap();
+    let mut reader = RangeReader::open(connection, topic, &ranges).unwrap();
     let mut records = Vec::new();
     while !reader.is_done() {
         let batch = reader
@@ -177,11 +179,11 @@ fn by_source(predictions: &[Record]) -> BTreeMap<String, usize> {
 }
 
 /// Waits until the output topic has so many committed records.
-async fn predictions(bootstrap_servers: &str, topic: &str, count: usize) -> Vec<Record> {
-    let (servers, topic) = (bootstrap_servers.to_owned(), topic.to_owned());
+async fn predictions(kafka: &Kafka, topic: &str, count: usize) -> Vec<Record> {
+    let (connection, topic) = (connection(kafka), topic.to_owned());
     tokio::task::spawn_blocking(move || {
         millrace_harness::block_until("all predictions", LIMIT, || {
-            let records = read_committed(&servers, &topic);
+            let records = read_committed(&connection, &topic);
             if records.len() >= count {
                 Ok(records)
             } else {

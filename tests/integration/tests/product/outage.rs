@@ -72,7 +72,7 @@ async fn kafka_may_go_away_and_come_back() {
     kafka.start_again();
 
     millrace.command(&load);
-    let made = predictions(kafka.bootstrap_servers(), &output, 4_000).await;
+    let made = predictions(&kafka, &output, 4_000).await;
     assert_eq!((made.len(), by_source(&made).len()), (4_000, 4_000));
     crate::runs(&millrace).await;
     let ended = crate::end_of_training(&millrace, &long).await;

@@ -36,7 +36,7 @@ async fn a_killed_api_puts_its_functions_back() {
     millrace.start_again().await;
     crate::runs(&millrace).await;
     millrace.command(&load);
-    let made = predictions(kafka.bootstrap_servers(), &output, 10_000).await;
+    let made = predictions(kafka, &output, 10_000).await;
     assert_eq!((made.len(), by_source(&made).len()), (10_000, 10_000));
     let ended = crate::end_of_training(&millrace, &long).await;
     assert_eq!(ended["state"], "SUCCEEDED", "{ended}");

@@ -14,7 +14,7 @@ const CREATE_SEGMENT: &str = "mutation Segment($input: CreateSegmentInput!) {
 /// Three committed records, two aborted ones, one more committed: with a marker behind each
 /// transaction, offsets 0 to 9.
 fn write_transactions(kafka: &Kafka, topic: &str) {
-    let connection = crate::connection(kafka.bootstrap_servers());
+    let connection = crate::connection(kafka);
     let limit = Duration::from_secs(30);
     let producer = TransactionalProducer::new(&connection, &unique("writer"), limit).unwrap();
     producer.init(limit).unwrap();
@@ -54,7 +54,7 @@ async fn counts_what_a_read_committed_reader_sees() {
     let made = millrace.execute(CREATE_SEGMENT, input).await;
     let by_offsets = &made["createSegment"]["segment"];
     assert_eq!(by_offsets["count"], 4, "{by_offsets}");
-    let admin = Admin::new(&crate::connection(kafka.bootstrap_servers())).unwrap();
+    let admin = Admin::new(&crate::connection(kafka)).unwrap();
     assert_eq!(
         by_offsets["topicId"],
         admin.describe_topic(&topic).unwrap().id

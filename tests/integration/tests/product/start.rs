@@ -1,0 +1,72 @@
+//! The first start of `millrace up`: what it checks before anything runs, and that its log is quiet
+//! where nothing is wrong.
+
+use millrace_harness::{Kafka, Millrace, Process, free_port, unique};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_onnx_runtime_nothing_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (library, expected) in [
+        (None, "MILLRACE_ONNXRUNTIME__LIBRARY"),
+        (Some("/no/such/library.so"), "/no/such/library.so"),
+    ] {
+        let mut environment = vec![
+            ("MILLRACE_DATA__FOLDER", data.display().to_string()),
+            (
+                "MILLRACE_HTTP__LISTEN",
+                format!("127.0.0.1:{}", free_port()),
+            ),
+        ];
+        let library = library.map(|path| ("MILLRACE_ONNXRUNTIME__LIBRARY", path.to_owned()));
+        environment.extend(library);
+        let mut process = Process::start("millrace", ["up"], environment);
+        let said = process.wait_for("onnxruntime.library is wrong", crate::LIMIT);
+        assert!(said.contains(expected), "{said}");
+        assert!(!process.wait(crate::LIMIT).success());
+        assert!(!data.exists(), "nothing is made before the check");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_is_quiet() {
+    let kafka = Kafka::shared();
+    let mut millrace = Millrace::start(kafka, &[]).await;
+    // A training's end arrives by the topic of events, so that is followed by now.
+    let segment = crate::prepare(&millrace, &unique("training"), 1, 40).await;
+    let ended = crate::train(&millrace, &segment, 1, None).await;
+    assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+
+    let lines = millrace.process().lines();
+    let of = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(of("ERROR") + of("WARN"), 0, "{lines:#?}");
+    assert_eq!(of("migration"), 1, "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn required_topics_that_are_missing_are_asked_for() {
+    let kafka = Kafka::shared();
+    let policy = ("MILLRACE_KAFKA__TOPICS", "require".to_owned());
+    let mut millrace = Millrace::start(kafka, &[policy]).await;
+    let prefix = millrace.prefix().to_owned();
+    let said = millrace
+        .process()
+        .wait_for("the training pool waits", crate::LIMIT);
+    for line in [
+        format!("--topic {prefix}.registry --partitions 1 --config cleanup.policy=compact"),
+        format!("--topic {prefix}.events --partitions 4"),
+        format!("--topic {prefix}.dlq.training --partitions 4"),
+        format!("--topic {prefix}.training --partitions 1"),
+    ] {
+        let asked = format!("`kafka-topics.sh --create {line}`");
+        assert!(said.contains(&asked), "{said}\nlacks {asked}");
+    }
+
+    let topic = unique("training");
+    let source = json!({"name": "points", "topic": topic, "partitions": 3});
+    let (code, message) = millrace.refuse(crate::CREATE_DATASOURCE, source).await;
+    assert_eq!(code, "TOPIC_NOT_FOUND");
+    let asked = format!("`kafka-topics.sh --create --topic {topic} --partitions 3`");
+    assert!(message.contains(&asked), "{message}");
+}

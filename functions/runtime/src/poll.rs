@@ -26,6 +26,11 @@ use crate::status::Status;
 
 /// The longest pause after commits that failed one after another.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// For how long a member is silent before its partitions go to others: longer than a broker takes
+/// to start again, and not longer than partitions of a replica that is gone may wait.
+const SESSION: Duration = Duration::from_secs(20);
+/// For how long the absence of the brokers explains that a member is a stranger to its group.
+const AFTERMATH: Duration = Duration::from_mins(1);
 /// How long the last events may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -61,34 +66,54 @@ pub fn run(
     }
     // What librdkafka fetches ahead is bounded by the same number of bytes as what is worked on.
     let fetch_kib = (spec.batching.max_bytes / 1024).max(1024).to_string();
-    let options =
+    let mut options =
         GroupOptions::new(&spec.group, &[&spec.input_topic]).instance(&spec.transactional_id);
+    options.session_timeout = SESSION;
     let reading = connection.with("queued.max.messages.kbytes", &fetch_kib);
-    let consumer = GroupConsumer::new(&reading, options)?;
-    tracing::info!(
-        kafka.topic = spec.input_topic,
-        kafka.group = spec.group,
-        "reading records"
-    );
-    let result = poll(&consumer, &mut work, handler);
-    drop(consumer);
+    let result = poll_for_ever(&reading, &options, &mut work, handler);
     status.finish(LAST_WORDS);
     result
+}
+
+/// Reads as a member of the group, and joins it anew where the membership ran out.
+fn poll_for_ever(
+    connection: &Connection,
+    options: &GroupOptions,
+    work: &mut Work<'_>,
+    handler: &mut dyn Handler,
+) -> Result<(), Failure> {
+    loop {
+        let consumer = GroupConsumer::new(connection, options.clone())?;
+        tracing::info!(kafka.group = options.group, "reading records");
+        match poll(&consumer, work, handler)? {
+            End::Shutdown => return Ok(()),
+            End::Membership => work.leave()?,
+        }
+    }
+}
+
+/// Why reading ended.
+enum End {
+    /// It shall.
+    Shutdown,
+    /// The membership ran out.
+    Membership,
 }
 
 fn poll(
     consumer: &GroupConsumer,
     work: &mut Work<'_>,
     handler: &mut dyn Handler,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     loop {
         if work.shutdown.is_requested() {
-            return work.commit(consumer);
+            work.commit(consumer)?;
+            return Ok(End::Shutdown);
         }
         if work.topics.is_recreated() {
             work.roll_back(consumer, None)?;
             stand_still(work);
-            return Ok(());
+            return Ok(End::Shutdown);
         }
         work.adopt(consumer, handler.refresh())?;
         let batch = consumer.poll_batch(work.limits(), work);
@@ -103,6 +128,10 @@ fn poll(
                     work.roll_back(consumer, Some(error))?;
                     continue;
                 }
+            }
+            Err(error) if error.is_fenced() && was_away(&work.connection) => {
+                tracing::warn!(%error, "joining the group anew");
+                return Ok(End::Membership);
             }
             Err(error) => complain(work, error)?,
         }
@@ -147,6 +176,15 @@ fn complain(work: &Work<'_>, error: Error) -> Result<(), Failure> {
 /// Does nothing until the function shall end: what is wrong can only be repaired from outside.
 fn stand_still(work: &Work<'_>) {
     while !work.shutdown.wait(Duration::from_mins(1)) {}
+}
+
+/// Whether the brokers were away a short time ago. A member whose session ran out meanwhile is a
+/// stranger to its group, which takes its next word for another's and fences it, as it fences one
+/// in whose place another process works. Who is fenced without such a reason ends.
+fn was_away(connection: &Connection) -> bool {
+    let status = connection.health().status();
+    let lasts = status.since.elapsed().unwrap_or_default();
+    !status.connected || lasts < AFTERMATH
 }
 
 /// Reports that the brokers are gone, or that they are back.

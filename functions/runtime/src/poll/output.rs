@@ -10,8 +10,6 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{Guarantee, InferenceSpec};
 
-use crate::failure::Failure;
-
 /// The broker ends a transaction that its producer left open after this time; until then readers
 /// of committed records wait. A replica that starts again ends its own at once.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -124,21 +122,6 @@ impl Output {
         }
         self.begun = None;
         Ok(())
-    }
-
-    /// Why the function must end after this error of the producer.
-    pub(super) fn failure(&self, error: Error) -> Failure {
-        let is_late = self
-            .begun
-            .is_some_and(|begun| begun.elapsed() >= TRANSACTION_TIMEOUT);
-        if error.is_fenced() && is_late {
-            // The broker fences the producer of a transaction that it had to end by itself, too.
-            return Failure::Failed(format!(
-                "{error}; the transaction was open for more than {} s, so the broker has ended it: start again",
-                TRANSACTION_TIMEOUT.as_secs()
-            ));
-        }
-        error.into()
     }
 
     fn begin(&mut self) -> Result<(), Error> {

@@ -75,6 +75,11 @@ impl Partitions {
         }
     }
 
+    /// Whether none is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Lets the partitions go on whose registry entry is applied now, and returns them.
     pub(super) fn catch_up(&mut self, current: Current) -> Vec<i32> {
         let applied = current.registry.unwrap_or(i64::MAX);

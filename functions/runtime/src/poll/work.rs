@@ -15,10 +15,10 @@ use millrace_wire::function::InferenceSpec;
 use millrace_wire::prediction::Source;
 
 use super::letter::Letters;
-use super::output::Output;
+use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
-use super::{note_health, pause_after, wait_for};
+use super::{note_health, pause_after, wait_for, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answers, Current, Handler, Input};
 use crate::shutdown::Shutdown;
@@ -300,8 +300,8 @@ impl<'s> Work<'s> {
                 // The function ends; the broker, or a successor, ends the transaction.
                 return Ok(());
             }
-            if !is_undoable(&error) {
-                return Err(self.output.failure(error));
+            if !self.can_undo(&error) {
+                return Err(error.into());
             }
             self.failures += 1;
             tracing::info!(%error, failures = self.failures, "the records since the last commit are read again");
@@ -312,19 +312,73 @@ impl<'s> Work<'s> {
                 );
             }
         }
-        let mut patience = patience(&self.connection, &self.status, &self.shutdown);
-        let undone = self
-            .output
-            .abort(&mut patience)
-            .and_then(|()| super::output::persist(&mut patience, || consumer.seek_to_committed()));
-        match undone {
+        self.abort()?;
+        let sought = output::persist(
+            &mut patience(&self.connection, &self.status, &self.shutdown),
+            || {
+                if self.partitions.is_empty() {
+                    return Ok(());
+                }
+                consumer.seek_to_committed()
+            },
+        );
+        match sought {
             Ok(()) => {}
             Err(_) if self.shutdown.is_requested() => return Ok(()),
-            Err(error) => return Err(self.output.failure(error)),
+            // The consumer tells it again when it is polled, where it is judged.
+            Err(error) if error.is_fenced() => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
         self.partitions.sought();
         let _ = self.shutdown.wait(pause_after(self.failures));
         Ok(())
+    }
+
+    /// Forgets the membership that ran out, and what was done under it.
+    pub(super) fn leave(&mut self) -> Result<(), Failure> {
+        self.partitions = Partitions::default();
+        self.since_commit = Counts::default();
+        self.abort()
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        let aborted = self.output.abort(&mut patience(
+            &self.connection,
+            &self.status,
+            &self.shutdown,
+        ));
+        match aborted {
+            // The broker, or a successor, ends the transaction of a function that ends.
+            Err(_) if self.shutdown.is_requested() => Ok(()),
+            Err(error) if error.is_fenced() && was_away(&self.connection) => self.renew(&error),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Takes another producer. The broker ends by itself what is open for too long, as when it was
+    /// away in the middle of a transaction, and takes the producer for a fenced one from then on.
+    fn renew(&mut self, error: &Error) -> Result<(), Failure> {
+        tracing::warn!(%error, "taking over the transactional id anew");
+        self.output = Output::new(&self.connection, self.spec)?;
+        self.take_over().map(|_| ())
+    }
+
+    /// Whether the work since the last commit can be done again by this process.
+    fn can_undo(&self, error: &Error) -> bool {
+        if error.is_fenced() {
+            // The group may have fenced the member, and not the producer: its abort will tell.
+            return was_away(&self.connection);
+        }
+        error.is_abortable()
+            || error.is_retriable()
+            || matches!(
+                error,
+                Error::TopicNotFound { .. }
+                    | Error::UnknownPartition { .. }
+                    | Error::MessageTooLarge { .. }
+                    | Error::NotAuthorized { .. }
+            )
     }
 
     /// Keeps a failure for the loop, since librdkafka's side of a rebalance must be answered first.
@@ -363,22 +417,6 @@ impl RebalanceHandler for Work<'_> {
         let undone = self.roll_back(consumer, None);
         self.keep(undone);
     }
-}
-
-/// Whether the work since the last commit can be done again by this process.
-fn is_undoable(error: &Error) -> bool {
-    if error.is_fenced() {
-        return false;
-    }
-    error.is_abortable()
-        || error.is_retriable()
-        || matches!(
-            error,
-            Error::TopicNotFound { .. }
-                | Error::UnknownPartition { .. }
-                | Error::MessageTooLarge { .. }
-                | Error::NotAuthorized { .. }
-        )
 }
 
 /// Tries again until the function shall end, and meanwhile says that Kafka is away.

@@ -1,6 +1,7 @@
 //! One inference: its topics, its artifacts, its specification, and the processes that run it.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use millrace_artifacts::Store;
@@ -142,12 +143,12 @@ impl<'k> Fixture<'k> {
     }
 
     /// Starts a replica as a process.
-    pub fn start(&self, ordinal: u32, spec: &InferenceSpec) -> Process {
+    pub fn start(&self, ordinal: u32, spec: &InferenceSpec) -> Replica {
         self.start_at(ordinal, spec, "127.0.0.1:0")
     }
 
     /// Starts a replica whose HTTP server listens at this address.
-    pub fn start_at(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> Process {
+    pub fn start_at(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> Replica {
         let control = Control {
             connection: self.kafka.client_properties().clone(),
             events_topic: self.events.clone(),
@@ -161,14 +162,14 @@ impl<'k> Fixture<'k> {
             Role::Inference(Box::new(spec.clone())),
         );
         let library = onnxruntime().display().to_string();
-        Process::start(
+        Replica(Process::start(
             "millrace-inference",
             std::iter::empty::<&str>(),
             [
                 ("MILLRACE_FUNCTION", spec.to_json()),
                 ("MILLRACE_ONNXRUNTIME__LIBRARY", library),
             ],
-        )
+        ))
     }
 
     /// Moves the alias `champion`.
@@ -259,9 +260,38 @@ impl<'k> Fixture<'k> {
     }
 }
 
+/// A replica's process. In a test that fails, it tells what it had to say.
+pub struct Replica(Process);
+
+impl Deref for Replica {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl DerefMut for Replica {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.0
+    }
+}
+
+impl Drop for Replica {
+    #[allow(
+        clippy::print_stderr,
+        reason = "the harness of a failed test shows it beside the failure"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a replica said:\n{}", self.0.lines().join("\n"));
+        }
+    }
+}
+
 /// Ends a replica in order, and fails unless it says that it did.
-pub fn end(mut process: Process) {
-    process.terminate();
-    let status = process.wait(LIMIT);
-    assert!(status.success(), "{status}: {}", process.lines().join("\n"));
+pub fn end(mut replica: Replica) {
+    replica.terminate();
+    let status = replica.wait(LIMIT);
+    assert!(status.success(), "{status}");
 }

@@ -11,6 +11,7 @@ mod exactly_once;
 mod faults;
 mod fixture;
 mod models;
+mod outage;
 mod process;
 mod records;
 mod replicas;

@@ -1,0 +1,88 @@
+//! A broker that goes away and comes back.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use millrace_harness::{Kafka, KafkaOptions, block_until, free_port};
+use millrace_wire::event::Body;
+
+use crate::answers::assert_each_once;
+use crate::fixture::{Fixture, LIMIT, end};
+use crate::models;
+
+/// The status line and the body of a GET.
+fn get(address: &str, path: &str) -> Result<(String, String), String> {
+    let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.lines().next().unwrap();
+    Ok((status.to_owned(), body.to_owned()))
+}
+
+fn wait_for_readiness(address: &str, status: &str) -> String {
+    block_until(&format!("/readyz answers {status}"), LIMIT, || {
+        let (found, body) = get(address, "/readyz")?;
+        if found.contains(status) {
+            Ok(body)
+        } else {
+            Err(format!("{found}: {body}"))
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_broker_that_restarts_under_load_costs_no_record() {
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let fixture = Fixture::new(&kafka, 2, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut process = fixture.start_at(0, &fixture.spec(0, &version), &address);
+    fixture.send(0..10_000);
+    let mut outputs = fixture.outputs();
+    outputs.count(1_000, LIMIT);
+    wait_for_readiness(&address, "200");
+    kafka.stop();
+    let lacking = wait_for_readiness(&address, "503");
+    assert!(lacking.contains("Kafka is unreachable"), "{lacking}");
+    process.wait_for("no broker of the cluster answers", LIMIT);
+    assert!(get(&address, "/livez").unwrap().0.contains("200"));
+    kafka.start_again();
+    fixture.send(10_000..12_000);
+    wait_for_readiness(&address, "200");
+    fixture.wait_until_done();
+    fixture.wait_for_problem("kafka-unreachable");
+    let (_, metrics) = get(&address, "/metrics").unwrap();
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("millrace_records_predicted_total"))
+        .unwrap();
+    assert_eq!(line, "millrace_records_predicted_total 12000");
+    end(process);
+    assert_each_once(&outputs.drain(), &fixture.ends());
+}
+
+#[tokio::test]
+async fn a_killed_broker_and_one_that_is_away_at_the_start_are_waited_for() {
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let fixture = Fixture::new(&kafka, 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let spec = fixture.spec(0, &version);
+    fixture.send(0..40_000);
+    kafka.kill();
+    let mut process = fixture.start(0, &spec);
+    process.wait_for("no broker of the cluster answers", LIMIT);
+    kafka.start_again();
+    let mut outputs = fixture.outputs();
+    outputs.count(100, LIMIT);
+    kafka.kill();
+    kafka.start_again();
+    fixture.wait_until_done();
+    fixture.wait_for_event("running", |body| {
+        matches!(body, Body::InferenceRunning { version: 1, .. })
+    });
+    end(process);
+    assert_each_once(&outputs.drain(), &fixture.ends());
+}

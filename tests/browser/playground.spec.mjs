@@ -15,6 +15,7 @@ let browser;
 before(async () => {
   browser = await chromium.launch({
     executablePath: process.env.MILLRACE_CHROMIUM ?? '/usr/bin/chromium',
+    timeout: 180_000,
     args: [
       '--headless',
       '--no-sandbox',
@@ -37,6 +38,8 @@ test('the page loads from the API alone', async () => {
   await page.locator('[aria-label="Show Documentation Explorer"]').click();
   await page.locator('.graphiql-doc-explorer-content').getByText('Root Types').waitFor();
 
+  // The editor starts them one by one, each when it first needs it.
+  while (page.workers().length < 3) await page.waitForEvent('worker');
   const workers = page.workers().map((worker) => worker.url().match(/(\w+)\.worker/)?.[1]);
   assert.deepEqual(workers.sort(), ['editor', 'graphql', 'json'], 'workers of the editor');
   assert.deepEqual(foreign, [], 'requests to other hosts');
@@ -106,7 +109,8 @@ async function open() {
     if (value !== '') sessionStorage.setItem('millrace.token', value);
   }, token);
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  // Two cores may carry brokers, trainings and this browser at once.
+  page.setDefaultTimeout(180_000);
   const foreign = [];
   const failures = [];
   const host = new URL(base).host;

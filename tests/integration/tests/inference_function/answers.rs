@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use millrace_harness::{Kafka, block_until};
+use millrace_kafka::{Admin, Connection};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _};
@@ -52,6 +53,8 @@ impl Answer {
 
 /// Reads a topic from its beginning, and keeps all that it has read.
 pub struct Answers {
+    topic: String,
+    admin: Admin,
     consumer: BaseConsumer,
     partitions: usize,
     pub all: Vec<Answer>,
@@ -77,6 +80,8 @@ impl Answers {
         }
         consumer.assign(&list).unwrap();
         Self {
+            topic: topic.to_owned(),
+            admin: Admin::new(&Connection::new(kafka.admin_properties())).unwrap(),
             consumer,
             partitions: list.count(),
             all: Vec::new(),
@@ -110,6 +115,18 @@ impl Answers {
 
     /// Reads on to the end of every partition: what stands there now, and not more.
     pub fn drain(mut self) -> Vec<Answer> {
+        // A transaction's markers follow its commit: until they are there, its records do not count.
+        block_until("no open transaction", Duration::from_mins(1), || {
+            let marks = self
+                .admin
+                .watermarks(&self.topic)
+                .map_err(|error| error.to_string())?;
+            if marks.iter().all(|mark| mark.stable == mark.high) {
+                Ok(())
+            } else {
+                Err(format!("{marks:?}"))
+            }
+        });
         let mut seen_end = BTreeSet::new();
         // Ends that were seen before the last record came say nothing: begin anew.
         let mut list = self.consumer.assignment().unwrap();

@@ -32,7 +32,10 @@ async fn it_ends_at_once_when_its_parent_is_gone() {
     let mut process = fixture.start(0, &fixture.spec(0, &version));
     process.wait_for("partitions assigned", LIMIT);
     process.close_stdin();
-    assert_eq!(process.wait(LIMIT).code(), Some(4));
+    // Its libraries' exit handlers may not survive the end in the middle of everything: that it
+    // ends counts, since nobody is left to read a code.
+    assert!(!process.wait(LIMIT).success());
+    process.wait_for("the parent process is gone", LIMIT);
 }
 
 #[tokio::test]

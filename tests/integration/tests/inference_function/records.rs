@@ -1,6 +1,9 @@
 //! What becomes of one record: its partition, key, timestamp and headers, its value, and what
 //! happens to records that cannot be answered.
 
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use millrace_harness::Kafka;
 use millrace_kafka::{OutRecord, partition_by_key};
 use millrace_wire::prediction::OutputFormat;
@@ -10,7 +13,11 @@ use crate::answers::assert_each_once;
 use crate::fixture::{Fixture, LIMIT, end};
 use crate::models;
 
-const TIME_MS: i64 = 1_700_000_000_123;
+/// A minute ago: older than any moment of the test, and too young for the topic's retention.
+static TIME_MS: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap() - 60_000
+});
 
 fn send_one(fixture: &Fixture<'_>, record: &OutRecord<'_>) {
     let delivery = fixture.producer.send_and_wait(record).unwrap();
@@ -23,7 +30,7 @@ async fn an_output_keeps_what_belongs_to_its_record() {
     let version = fixture.version(7, models::table(10)).await;
     let record = OutRecord::to(&fixture.input)
         .partition(2)
-        .timestamp_ms(TIME_MS)
+        .timestamp_ms(*TIME_MS)
         .key(b"foobar")
         .value(&[1, 2, 3, 9])
         .header("trace-id", b"abc".as_slice())
@@ -37,7 +44,7 @@ async fn an_output_keeps_what_belongs_to_its_record() {
     outputs.count(1, LIMIT);
     let output = &outputs.all[0];
     assert_eq!(output.partition, 2);
-    assert_eq!(output.timestamp_ms, Some(TIME_MS));
+    assert_eq!(output.timestamp_ms, Some(*TIME_MS));
     assert_eq!(output.key.as_deref(), Some(b"foobar".as_slice()));
     let source = format!("{}/2/0", fixture.input);
     assert_eq!(
@@ -105,7 +112,7 @@ async fn records_that_cannot_be_answered_go_to_the_dead_letters_alone() {
             _ => good(number),
         };
         let record = OutRecord::to(&fixture.input)
-            .timestamp_ms(TIME_MS)
+            .timestamp_ms(*TIME_MS)
             .key(b"key")
             .header("content-type", b"text/plain".as_slice())
             .header("millrace-error", b"old".as_slice());
@@ -134,7 +141,7 @@ async fn records_that_cannot_be_answered_go_to_the_dead_letters_alone() {
     let letter = &dead[0];
     assert_eq!(letter.key.as_deref(), Some(b"key".as_slice()));
     assert_eq!(letter.value.as_deref(), Some([1, 2, 3].as_slice()));
-    assert_eq!(letter.timestamp_ms, Some(TIME_MS));
+    assert_eq!(letter.timestamp_ms, Some(*TIME_MS));
     assert_eq!(letter.header("content-type"), Some("text/plain"));
     assert_eq!(letter.header("millrace-model"), Some("numbers"));
     assert_eq!(letter.version(), 3);

@@ -6,7 +6,7 @@ use millrace_wire::name;
 use millrace_wire::registry::{self, Pointer};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
@@ -77,7 +77,13 @@ pub(super) async fn point(
         }
     };
     keep_move(app, transaction, &row, before, Some(version.id), by).await?;
-    let pointer = Pointer::new(&project.name, &model.name, name, versions::wire(version)?);
+    let moves = alias_move::Entity::find()
+        .filter(alias_move::Column::ModelId.eq(model.id))
+        .filter(alias_move::Column::Name.eq(name))
+        .count(transaction)
+        .await?;
+    let wire = versions::wire(version)?;
+    let pointer = Pointer::new(&project.name, &model.name, name, moves, wire);
     announce(app, transaction, pointer.key(), Some(pointer.to_json())).await?;
     Ok(row)
 }

@@ -169,7 +169,11 @@ impl Reader {
                     if record.key.as_deref() != Some(self.key.as_bytes()) {
                         continue;
                     }
-                    latest = entry(&record);
+                    let entry = entry(&record);
+                    if is_repeat(&latest, &entry) {
+                        continue;
+                    }
+                    latest = entry;
                     if is_caught_up {
                         self.registry.publish(latest.clone());
                     }
@@ -182,6 +186,14 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a record was written again after a crash of the writer, behind later ones.
+fn is_repeat(latest: &Entry, entry: &Entry) -> bool {
+    match (&latest.target, &entry.target) {
+        (Target::Version(latest), Target::Version(entry)) => entry.moves < latest.moves,
+        _ => false,
     }
 }
 

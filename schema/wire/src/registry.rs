@@ -17,6 +17,9 @@ pub struct Pointer {
     pub model: String,
     /// The alias.
     pub alias: String,
+    /// How often the alias has been moved, this move included. Records may be written twice after
+    /// a crash, in their order: one with a smaller number than another before it is such a repeat.
+    pub moves: u64,
     /// The version.
     #[serde(flatten)]
     pub version: Version,
@@ -44,12 +47,13 @@ pub fn key(project: &str, model: &str, alias: &str) -> String {
 impl Pointer {
     /// A pointer in today's format.
     #[must_use]
-    pub fn new(project: &str, model: &str, alias: &str, version: Version) -> Self {
+    pub fn new(project: &str, model: &str, alias: &str, moves: u64, version: Version) -> Self {
         Self {
             format: FORMAT,
             project: project.to_owned(),
             model: model.to_owned(),
             alias: alias.to_owned(),
+            moves,
             version,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use millrace_artifacts::Store;
@@ -30,6 +31,7 @@ pub struct Fixture<'k> {
     pub dead: String,
     pub events: String,
     pub registry: String,
+    pub moves: AtomicU64,
     pub group: String,
     pub admin: Admin,
     pub producer: Producer,
@@ -68,6 +70,7 @@ impl<'k> Fixture<'k> {
             registry: kafka
                 .topic_with("registry", 1, &[("cleanup.policy", "compact")])
                 .await,
+            moves: AtomicU64::new(0),
             group: unique("group"),
             admin: Admin::new(&connection).unwrap(),
             producer: Producer::new(&connection).unwrap(),
@@ -174,7 +177,8 @@ impl<'k> Fixture<'k> {
 
     /// Moves the alias `champion`.
     pub fn point(&self, version: &Version) {
-        let pointer = Pointer::new("default", "numbers", "champion", version.clone());
+        let moves = self.moves.fetch_add(1, Ordering::Relaxed) + 1;
+        let pointer = Pointer::new("default", "numbers", "champion", moves, version.clone());
         let (key, value) = (pointer.key(), pointer.to_json());
         let record = OutRecord::to(&self.registry)
             .key(key.as_bytes())

@@ -12,7 +12,7 @@ use millrace_kafka as kafka;
 use millrace_wire::event::{Body, Event};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, sea_query::OnConflict,
+    IntoActiveModel as _, QueryFilter as _, TransactionTrait as _, sea_query::OnConflict,
 };
 use tokio::sync::mpsc;
 
@@ -125,7 +125,22 @@ async fn project(app: &App, record: &kafka::Record) -> Result<()> {
     let transaction = app.begin().await?;
     let event = Event::from_json(record.value.as_deref().unwrap_or_default());
     let changes = match &event {
-        Ok(event) => apply(app, &transaction, event).await?,
+        Ok(event) => {
+            // A part of its own: what an event that cannot be applied has done so far is undone.
+            let effect = transaction.begin().await?;
+            match apply(app, &effect, event).await {
+                Ok(changes) => {
+                    effect.commit().await?;
+                    changes
+                }
+                Err(error @ Error::Domain { .. }) => {
+                    effect.rollback().await?;
+                    tracing::error!(%error, event.id = %event.id, "an event cannot be applied");
+                    refuse(app, &transaction, event, &error).await?
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Err(error) => {
             tracing::error!(
                 kafka.topic = record.topic,
@@ -159,6 +174,24 @@ async fn project(app: &App, record: &kafka::Record) -> Result<()> {
     }
     app.outbox.wake();
     Ok(())
+}
+
+/// What becomes of an event that contradicts what is known: a training fails of it, since nobody
+/// would hear of that training again. Retrying would hold back every event behind it.
+async fn refuse(
+    app: &App,
+    transaction: &sea_orm::DatabaseTransaction,
+    event: &Event,
+    error: &Error,
+) -> Result<Vec<Change>> {
+    if describe(&event.body).0 != "training" {
+        return Ok(Vec::new());
+    }
+    let failed = Body::TrainingFailed {
+        code: "report".to_owned(),
+        message: format!("what its function reported cannot be applied: {error}"),
+    };
+    training::report::apply(app, transaction, event.subject, event.time, &failed).await
 }
 
 async fn apply(

@@ -11,7 +11,7 @@ use millrace_entity::training::{self, State};
 use millrace_wire::command::{Action, Command};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -45,6 +45,11 @@ pub async fn run(app: App) {
 
 /// Gives as many waiting trainings, oldest first, as there are free partitions their command.
 async fn schedule(app: &App) -> Result<()> {
+    let waiting = training::Entity::find().filter(training::Column::State.eq(State::Pending));
+    if waiting.count(&app.database).await? == 0 {
+        return Ok(());
+    }
+    let slots = slots(app).await?;
     loop {
         let transaction = app.begin().await?;
         let taken: BTreeSet<i32> = training::Entity::find()
@@ -54,8 +59,7 @@ async fn schedule(app: &App) -> Result<()> {
             .iter()
             .filter_map(|row| row.slot)
             .collect();
-        let slots = 0..i32::try_from(app.config.platform.local.training_slots).unwrap_or(i32::MAX);
-        let Some(slot) = slots.into_iter().find(|slot| !taken.contains(slot)) else {
+        let Some(slot) = (0..slots).find(|slot| !taken.contains(slot)) else {
             return Ok(());
         };
         let waiting = training::Entity::find()
@@ -84,6 +88,26 @@ async fn schedule(app: &App) -> Result<()> {
         app.changes.send(Change::Training(id));
         tracing::info!(training.id = %id, kafka.partition = slot, "training scheduled");
     }
+}
+
+/// How many trainings may run at once: as many as are configured, and as the command topic has
+/// partitions, which on a cluster of somebody else's may be fewer.
+async fn slots(app: &App) -> Result<i32> {
+    let configured = app.config.platform.local.training_slots;
+    let configured = i32::try_from(configured).unwrap_or(i32::MAX);
+    let cluster = app.control_cluster().await?;
+    let topic = cluster.names().training();
+    let found = cluster
+        .run(move |admin| admin.describe_topic(&topic))
+        .await?;
+    if found.partitions < configured {
+        tracing::warn!(
+            kafka.topic = found.name,
+            kafka.partitions = found.partitions,
+            "the command topic has fewer partitions than there are training slots ({configured}): so many trainings run at once"
+        );
+    }
+    Ok(configured.min(found.partitions))
 }
 
 /// A command as a row of the outbox.

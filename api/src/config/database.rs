@@ -12,8 +12,9 @@ pub struct Database {
     pub url: Option<SecretString>,
 }
 
-/// Replaces the password in `scheme://user:password@host`.
+/// Replaces the password in `scheme://user:password@host` and in `?password=…`.
 fn mask(url: &str) -> String {
+    let url = &mask_parameter(url);
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -25,6 +26,20 @@ fn mask(url: &str) -> String {
         Some((user, _)) => format!("{scheme}://{user}:***{}", &rest[at..]),
         None => url.to_owned(),
     }
+}
+
+fn mask_parameter(url: &str) -> String {
+    let Some((address, parameters)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let parameters: Vec<String> = parameters
+        .split('&')
+        .map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if name.contains("password") => format!("{name}=***"),
+            _ => parameter.to_owned(),
+        })
+        .collect();
+    format!("{address}?{}", parameters.join("&"))
 }
 
 /// Whoever prints the tree prints it masked.
@@ -48,6 +63,10 @@ mod tests {
         assert_eq!(
             mask("postgres://me:hunter2@db:5432/millrace?sslmode=require"),
             "postgres://me:***@db:5432/millrace?sslmode=require"
+        );
+        assert_eq!(
+            mask("postgres://me@db/millrace?sslmode=require&password=hunter2"),
+            "postgres://me@db/millrace?sslmode=require&password=***"
         );
         assert_eq!(
             mask("postgres://me@db/millrace"),

@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::Error;
 use crate::error::Step;
@@ -125,18 +126,18 @@ const FIXED: &[(&str, &str)] = &[
     ("statistics.interval.ms", "0"),
 ];
 
-/// rdkafka puts the refused value into its message: a secret must not get out.
+/// librdkafka puts the refused value into its message, which may be a secret, or whatever a
+/// reference led to: only the property is named.
 fn refused(error: &KafkaError) -> Error {
     match error {
-        KafkaError::ClientConfig(_, reason, property, value) => {
-            let reason = if secret::is_secret(property) {
-                reason.replace(value.as_str(), secret::MASK)
-            } else {
-                reason.clone()
+        KafkaError::ClientConfig(result, _, property, _) => {
+            let reason = match result {
+                RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN => "librdkafka knows no such property",
+                _ => "its value is not one that it can have",
             };
             Error::Property {
                 property: property.clone(),
-                reason,
+                reason: reason.to_owned(),
             }
         }
         other => Step::new("make a Kafka client").kafka(other),

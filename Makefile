@@ -55,7 +55,7 @@ lint: ## Look for faults that a compiler lets pass
 
 clean: ## Remove what was built; what was downloaded stays
 	@cargo clean --quiet
-	@rm -rf api/web/node_modules api/web/dist tests/bench/results .millrace
+	@rm -rf api/web/node_modules api/web/dist tests/bench/results
 
-distclean: clean ## Remove the cache folder as well
-	rm -rf "$(MILLRACE_CACHE)"
+distclean: clean ## Remove the cache folder and the data of `make up` as well
+	rm -rf "$(MILLRACE_CACHE)" .millrace

@@ -74,7 +74,7 @@ async fn a_connection_keeps_references_and_never_a_secret() {
                 "training": "millrace.training",
                 "events": "millrace.events",
                 "registry": "millrace.registry",
-                "trainingDeadLetter": "millrace.dlq.training",
+                "trainingDeadLetter": "millrace.training.dlq",
             },
         })
     );

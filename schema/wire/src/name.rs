@@ -60,7 +60,7 @@ impl Default for TopicTemplates {
             registry: "{prefix}.registry".to_owned(),
             dead_letter: "{prefix}.dlq.{inference}".to_owned(),
             redrive: "{prefix}.redrive.{inference}".to_owned(),
-            training_dead_letter: "{prefix}.dlq.training".to_owned(),
+            training_dead_letter: "{prefix}.training.dlq".to_owned(),
         }
     }
 }
@@ -80,6 +80,13 @@ impl Names {
             prefix: prefix.to_owned(),
             templates,
         }
+    }
+
+    /// Whether a topic of this name is Millrace's own: nobody else writes to it.
+    #[must_use]
+    pub fn owns(&self, topic: &str) -> bool {
+        let rest = topic.strip_prefix(&self.prefix);
+        rest.is_some_and(|rest| rest.starts_with('.'))
     }
 
     /// The command topic of trainings.
@@ -177,6 +184,7 @@ mod tests {
     fn owned_names_begin_with_the_prefix_and_keep_projects_apart() {
         let names = Names::new("acme", TopicTemplates::default());
         assert_eq!(names.training(), "acme.training");
+        assert!(names.owns("acme.dlq.any") && !names.owns("acmes.own") && !names.owns("acme"));
         assert_eq!(names.dead_letter("default", "digits"), "acme.dlq.digits");
         assert_eq!(names.redrive("blue", "digits"), "acme.redrive.blue.digits");
         assert_eq!(

@@ -117,6 +117,15 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         name: new.name.clone(),
     };
     refuse_loop(&row)?;
+    if cluster.names().owns(&row.output_topic) {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the topic {:?} is one of Millrace's own; choose an output topic whose name does not begin with the connection's prefix",
+                row.output_topic
+            ),
+        ));
+    }
     settle(&cluster, &mut row, &new, accepted).await?;
 
     let transaction = app.begin().await?;

@@ -56,7 +56,7 @@ async fn required_topics_that_are_missing_are_asked_for() {
     for line in [
         format!("--topic {prefix}.registry --partitions 1 --config cleanup.policy=compact"),
         format!("--topic {prefix}.events --partitions 4"),
-        format!("--topic {prefix}.dlq.training --partitions 4"),
+        format!("--topic {prefix}.training.dlq --partitions 4"),
         format!("--topic {prefix}.training --partitions 1"),
     ] {
         let asked = format!("`kafka-topics.sh --create {line}`");

@@ -1,5 +1,6 @@
 //! `millrace up`: everything on one machine, started in order and ended in order.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -44,6 +45,8 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         format!("cannot listen on {address}; if another program is there, choose an address with MILLRACE_HTTP__LISTEN")
     })?;
     let address = listener.local_addr()?;
+    // Held until the end of the process, however it ends.
+    let _lock = lock(&config.data.folder)?;
     let app = App::open(config).await?;
     let guard = guard(&app, arguments).await?;
     let (ending, shutdown) = app::shutdown();
@@ -98,6 +101,22 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         }
         Some(error) => Err(error),
     }
+}
+
+/// Takes the data folder for this process: two that write one database would undo each other's work.
+fn lock(folder: &Path) -> Result<File> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("the data folder {} cannot be made", folder.display()))?;
+    let path = folder.join("millrace.lock");
+    let file =
+        File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    file.try_lock().with_context(|| {
+        format!(
+            "another Millrace works in the data folder {}; end it, or name another folder with MILLRACE_DATA__FOLDER",
+            folder.display()
+        )
+    })?;
+    Ok(file)
 }
 
 /// Keeps functions as they are wanted, and ends them in order at the end. Their rows still say what

@@ -1,7 +1,7 @@
 //! The first start of `millrace up`: what it checks before anything runs, and that its log is quiet
 //! where nothing is wrong.
 
-use millrace_harness::{Kafka, Millrace, Process, free_port, unique};
+use millrace_harness::{Kafka, Millrace, Process, free_port, onnxruntime, unique};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +27,34 @@ async fn without_onnx_runtime_nothing_is_started() {
         assert!(!process.wait(crate::LIMIT).success());
         assert!(!data.exists(), "nothing is made before the check");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_millrace_has_is_left_alone() {
+    let millrace = Millrace::start(Kafka::shared(), &[]).await;
+    let free = format!("127.0.0.1:{}", free_port());
+    let taken = millrace.url().trim_start_matches("http://").to_owned();
+    for (address, expected) in [
+        (taken, "choose an address with MILLRACE_HTTP__LISTEN"),
+        (free, "name another folder with MILLRACE_DATA__FOLDER"),
+    ] {
+        let environment = [
+            ("MILLRACE_HTTP__LISTEN", address),
+            (
+                "MILLRACE_DATA__FOLDER",
+                millrace.folder().display().to_string(),
+            ),
+            (
+                "MILLRACE_ONNXRUNTIME__LIBRARY",
+                onnxruntime().display().to_string(),
+            ),
+        ];
+        let mut second = Process::start("millrace", ["up"], environment);
+        second.wait_for(expected, crate::LIMIT);
+        assert!(!second.wait(crate::LIMIT).success());
+    }
+    let projects = "query Projects { projects { totalCount } }";
+    millrace.execute(projects, json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

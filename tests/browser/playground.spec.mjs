@@ -123,14 +123,25 @@ async function open() {
     if (message.type() === 'error') failures.push(message.text());
   });
   await page.goto(new URL('/playground', base).href);
+  // What is typed before the first tab has its own content would be written over.
+  await page
+    .locator('.graphiql-query-editor .view-line')
+    .filter({ hasText: 'mutation CreateModel' })
+    .first()
+    .waitFor();
   return { page, foreign, failures };
 }
 
-/** Replaces what the current tab holds. */
+/**
+ * Replaces what the current tab holds, and waits until GraphiQL has read it: the tab is named after
+ * the operation then. Run earlier, it would still ask for the operation of before by its name.
+ */
 async function write(page, operation) {
+  const name = operation.match(/^\s*\w+ (\w+)/)[1];
   await page.locator('.graphiql-query-editor .view-lines').click();
   await page.keyboard.press('Control+A');
   await page.keyboard.insertText(operation);
+  await page.getByRole('tab', { name }).waitFor();
 }
 
 /** Runs an operation in the current tab until the answer has come. */

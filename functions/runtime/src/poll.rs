@@ -21,6 +21,7 @@ use self::topics::Topics;
 use self::work::Work;
 use crate::failure::Failure;
 use crate::handler::Handler;
+use crate::shutdown::Shutdown;
 use crate::start::Function;
 use crate::status::Status;
 
@@ -110,6 +111,9 @@ fn poll(
             work.commit(consumer)?;
             return Ok(End::Shutdown);
         }
+        if let Some(error) = work.fenced.take() {
+            return stranger(work, error);
+        }
         if work.topics.is_recreated() {
             work.roll_back(consumer, None)?;
             stand_still(work);
@@ -129,10 +133,7 @@ fn poll(
                     continue;
                 }
             }
-            Err(error) if error.is_fenced() && was_away(&work.connection) => {
-                tracing::warn!(%error, "joining the group anew");
-                return Ok(End::Membership);
-            }
+            Err(error) if error.is_fenced() => return stranger(work, error),
             Err(error) => complain(work, error)?,
         }
         note_health(&work.connection, &work.status);
@@ -178,6 +179,15 @@ fn stand_still(work: &Work<'_>) {
     while !work.shutdown.wait(Duration::from_mins(1)) {}
 }
 
+/// What a member does that its group takes for a stranger.
+fn stranger(work: &Work<'_>, error: Error) -> Result<End, Failure> {
+    if !was_away(&work.connection) {
+        return Err(error.into());
+    }
+    tracing::warn!(%error, "joining the group anew");
+    Ok(End::Membership)
+}
+
 /// Whether the brokers were away a short time ago. A member whose session ran out meanwhile is a
 /// stranger to its group, which takes its next word for another's and fences it, as it fences one
 /// in whose place another process works. Who is fenced without such a reason ends.
@@ -208,6 +218,19 @@ fn note_health(connection: &Connection, status: &Status) {
             "no broker of the cluster answers ({reason}); the inference waits and goes on by itself"
         ),
     );
+}
+
+/// Tries again until the function shall end, and meanwhile says that Kafka is away.
+fn patience<'a>(
+    connection: &'a Connection,
+    status: &'a Status,
+    shutdown: &'a Shutdown,
+) -> impl FnMut(&Error) -> bool + 'a {
+    move |error| {
+        tracing::debug!(%error, "trying again");
+        note_health(connection, status);
+        !shutdown.wait(Duration::from_millis(100))
+    }
 }
 
 /// The pause after this many failures in a row.

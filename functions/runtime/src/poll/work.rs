@@ -1,15 +1,15 @@
-//! The work between two commits: answering batches, committing, taking back, and what a rebalance
-//! asks for.
+//! The work between two commits: answering batches, committing, taking back.
 //!
 //! Invariant: a partition is given up only after what was done for it is committed or taken back;
 //! after something was taken back, every partition reads on at its committed offset.
+
+mod rebalance;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_kafka::{
-    Admin, Assigned, BatchLimits, Connection, Error, GroupConsumer, RebalanceHandler, RecordView,
-    TopicPartition,
+    Admin, BatchLimits, Connection, Error, GroupConsumer, RecordView, TopicPartition,
 };
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::prediction::Source;
@@ -18,7 +18,7 @@ use super::letter::Letters;
 use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
-use super::{note_health, pause_after, wait_for, was_away};
+use super::{patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answers, Current, Handler, Input};
 use crate::shutdown::Shutdown;
@@ -40,6 +40,8 @@ pub(super) struct Work<'s> {
     pub(super) shutdown: Shutdown,
     /// Why the function must end, where a rebalance found that out.
     pub(super) failure: Option<Failure>,
+    /// That the group takes this member for a stranger, where taking back found that out.
+    pub(super) fenced: Option<Error>,
     output: Output,
     partitions: Partitions,
     current: Current,
@@ -75,6 +77,7 @@ impl<'s> Work<'s> {
             status,
             shutdown,
             failure: None,
+            fenced: None,
             partitions: Partitions::default(),
             current,
             answers: Answers::default(),
@@ -325,8 +328,10 @@ impl<'s> Work<'s> {
         match sought {
             Ok(()) => {}
             Err(_) if self.shutdown.is_requested() => return Ok(()),
-            // The consumer tells it again when it is polled, where it is judged.
-            Err(error) if error.is_fenced() => return Ok(()),
+            Err(error) if error.is_fenced() => {
+                self.fenced = Some(error);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
         self.partitions.sought();
@@ -387,53 +392,6 @@ impl<'s> Work<'s> {
             self.failure = Some(failure);
         }
     }
-}
-
-impl RebalanceHandler for Work<'_> {
-    fn on_assigned(
-        &mut self,
-        _consumer: &GroupConsumer,
-        partitions: &[Assigned],
-    ) -> Result<Vec<TopicPartition>, Error> {
-        tracing::info!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions assigned");
-        Ok(self.partitions.assign(partitions, self.current))
-    }
-
-    fn on_revoking(
-        &mut self,
-        consumer: &GroupConsumer,
-        partitions: &[TopicPartition],
-    ) -> Result<(), Error> {
-        tracing::info!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions revoked");
-        let committed = self.commit(consumer);
-        self.keep(committed);
-        self.partitions.remove(partitions);
-        Ok(())
-    }
-
-    fn on_lost(&mut self, consumer: &GroupConsumer, partitions: &[TopicPartition]) {
-        tracing::warn!(partitions = ?numbers(partitions.iter().map(|part| part.partition)), "partitions lost");
-        self.partitions.remove(partitions);
-        let undone = self.roll_back(consumer, None);
-        self.keep(undone);
-    }
-}
-
-/// Tries again until the function shall end, and meanwhile says that Kafka is away.
-fn patience<'a>(
-    connection: &'a Connection,
-    status: &'a Status,
-    shutdown: &'a Shutdown,
-) -> impl FnMut(&Error) -> bool + 'a {
-    move |error| {
-        tracing::debug!(%error, "trying again");
-        note_health(connection, status);
-        !shutdown.wait(Duration::from_millis(100))
-    }
-}
-
-fn numbers(partitions: impl Iterator<Item = i32>) -> Vec<i32> {
-    partitions.collect()
 }
 
 #[allow(

@@ -4,21 +4,13 @@
 //! crate is tested.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::path::{Path, PathBuf};
+mod library;
+
+use std::path::Path;
 
 use millrace_engine::{
     Carried, Data, Element, Error, Session, SessionOptions, Slice, StepSession, Tensor, View, load,
 };
-
-/// Where `make` puts the library, or where the environment says it is.
-fn library() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    variable("MILLRACE_ONNXRUNTIME__LIBRARY").unwrap_or_else(|| {
-        variable("MILLRACE_CACHE")
-            .unwrap_or_else(|| variable("HOME").unwrap().join(".cache/millrace"))
-            .join("onnxruntime/libonnxruntime.so.1.31.1")
-    })
-}
 
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let mut message = vec![number << 3 | 2];
@@ -165,15 +157,15 @@ fn bits(tensors: &[(String, Tensor)]) -> Vec<u32> {
 
 #[test]
 fn a_file_that_is_no_library_is_an_error() {
-    load(&library()).unwrap();
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
+    load(&library::path()).unwrap();
     let error = load(Path::new("/elsewhere/libonnxruntime.so")).unwrap_err();
     assert!(matches!(error, Error::LoadedElsewhere { .. }), "{error}");
 }
 
 #[test]
 fn a_session_reads_slices_and_gives_slices() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let nodes = [
         node("Add", &["a", "b"], "sum"),
         node("Greater", &["a", "b"], "more"),
@@ -226,7 +218,7 @@ fn a_session_reads_slices_and_gives_slices() {
 
 #[test]
 fn what_is_no_model_or_can_not_be_read_is_refused_in_words() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let options = SessionOptions::default();
     let error = Session::from_bytes(b"not a model", &options)
         .map(|_| ())
@@ -253,7 +245,7 @@ fn what_is_no_model_or_can_not_be_read_is_refused_in_words() {
 
 #[test]
 fn a_file_runs_as_its_bytes_do() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     let bytes = model(
@@ -271,7 +263,7 @@ fn a_file_runs_as_its_bytes_do() {
 
 #[test]
 fn steps_lower_the_loss_and_do_not_depend_on_threads() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let mut results = Vec::new();
     for threads in [1, 2] {
         let mut session = StepSession::from_bytes(&step_graph(), threads, &[carried()]).unwrap();
@@ -285,7 +277,7 @@ fn steps_lower_the_loss_and_do_not_depend_on_threads() {
 
 #[test]
 fn a_session_goes_on_from_what_another_exported() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let graph = step_graph();
     let mut undisturbed = StepSession::from_bytes(&graph, 1, &[carried()]).unwrap();
     train(&mut undisturbed, 0..20);
@@ -309,7 +301,7 @@ fn a_session_goes_on_from_what_another_exported() {
 
 #[test]
 fn another_graph_sees_what_is_carried() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let forward = model(
         &[node("MatMul", &["x", "w"], "prediction")],
         &[("x", FLOAT, &[0, 96]), ("w", FLOAT, &[96, 64])],
@@ -331,7 +323,7 @@ fn another_graph_sees_what_is_carried() {
 
 #[test]
 fn a_step_that_fails_changes_nothing() {
-    load(&library()).unwrap();
+    load(&library::path()).unwrap();
     let mut session = StepSession::from_bytes(&step_graph(), 1, &[carried()]).unwrap();
     let before = session.export().unwrap();
     let error = session.step(&[]).map(|_| ()).unwrap_err();

@@ -1,6 +1,7 @@
 //! Every derivative against finite differences of the reference evaluator.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod cases;
 mod support;
 
 use millrace_onnx::layers::{self, Activation, Layer};
@@ -9,6 +10,17 @@ use millrace_onnx::{Dim, ElementType, Loss, Model, Tensor};
 use support::{Draft, Tensors, assert_gradients, batch, noise};
 
 const BATCH: usize = 3;
+
+#[test]
+fn every_operator_in_every_form() {
+    for case in cases::all() {
+        let holds = || assert_gradients(&case.model, Loss::MeanSquaredError, &case.batch);
+        if let Err(panic) = std::panic::catch_unwind(holds) {
+            eprintln!("the case {}", case.name);
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
 
 /// A batch with an input `x` of the given features and noise for labels.
 fn regression(features: &[usize], outputs: &[usize]) -> Tensors {

@@ -42,12 +42,14 @@ impl<'a> Backward<'a> {
         self.found
     }
 
+    /// The gradient of an output; nothing where the loss does not depend on it.
+    pub(super) fn gradient_of(&self, output: usize) -> Option<String> {
+        self.outputs.get(output).cloned().flatten()
+    }
+
     /// The gradient of the first output. A node is only visited when the loss depends on one of its outputs.
     pub(super) fn gradient(&self) -> String {
-        self.outputs
-            .first()
-            .cloned()
-            .flatten()
+        self.gradient_of(0)
             .expect("an operator with one output is visited only with its gradient")
     }
 

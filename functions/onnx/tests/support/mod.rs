@@ -40,6 +40,16 @@ impl Draft {
         self
     }
 
+    /// An output of whatever shape comes out.
+    pub fn result(mut self, name: &str) -> Self {
+        let info = TensorInfo {
+            dims: None,
+            ..TensorInfo::new(name, ElementType::Float32, Vec::new())
+        };
+        self.graph.output.push(ValueInfoProto::from_info(&info));
+        self
+    }
+
     pub fn weights(mut self, name: &str, dims: &[usize], values: &[f32]) -> Self {
         self.graph
             .initializer

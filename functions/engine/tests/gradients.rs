@@ -1,0 +1,133 @@
+//! The step graphs of all gradient cases on ONNX Runtime in float32, against the float64 reference.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../../onnx/tests/cases/mod.rs"]
+mod cases;
+mod library;
+#[path = "../../onnx/tests/support/mod.rs"]
+mod support;
+
+use millrace_engine::{Session, SessionOptions, Slice, View, load};
+use millrace_onnx::{Loss, Optimizer, StepGraph, Tensor, Values, evaluate};
+use support::Tensors;
+
+/// The largest relative error of a gradient in the Euclidean norm.
+const LARGEST_ERROR: f64 = 1e-5;
+/// A large step loses least of the gradient (p − p.new) / lr to the rounding of p.
+const LEARNING_RATE: f64 = 1024.0;
+
+#[test]
+fn onnx_runtime_agrees_with_the_reference() {
+    load(&library::path()).unwrap();
+    let wrong: Vec<String> = cases::all().iter().filter_map(disagreement).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What differs between the two on a case.
+fn disagreement(case: &cases::Case) -> Option<String> {
+    let options = support::options(Loss::MeanSquaredError, Optimizer::Sgd);
+    let step = match StepGraph::build(&case.model, &options) {
+        Ok(step) => step,
+        Err(error) => return Some(format!("{}: {error}", case.name)),
+    };
+    let inputs = step_inputs(&step, &case.batch);
+    let expected = evaluate(&step.step, &inputs).unwrap();
+    let found = match run(&step.step.encode(), &inputs, expected.keys()) {
+        Ok(found) => found,
+        Err(error) => return Some(format!("{}: {error}", case.name)),
+    };
+    let too_far = |name: &String| {
+        let (found, expected) = (&found[name], &expected[name]);
+        // What is compared is the gradient where there is one.
+        let before = name
+            .strip_suffix(".new")
+            .and_then(|parameter| inputs.get(parameter)?.as_floats());
+        let scaled = |tensor: &Tensor| -> Vec<f64> {
+            let values = tensor.as_floats().unwrap_or_default();
+            match before {
+                Some(before) => before
+                    .iter()
+                    .zip(values)
+                    .map(|(before, after)| (before - after) / LEARNING_RATE)
+                    .collect(),
+                None => values.to_vec(),
+            }
+        };
+        let error = relative_error(&scaled(found), &scaled(expected));
+        (found.dims() != expected.dims() || error > LARGEST_ERROR)
+            .then(|| format!("{}: {name} is off by {error:e}", case.name))
+    };
+    expected.keys().find_map(too_far)
+}
+
+/// The first step from the initial parameters.
+fn step_inputs(step: &StepGraph, batch: &Tensors) -> Tensors {
+    let mut inputs = support::initial_state(step);
+    inputs.extend(batch.clone());
+    inputs.insert("lr".to_owned(), Tensor::scalar(LEARNING_RATE));
+    inputs.insert("step".to_owned(), Tensor::integers(&[], vec![1]));
+    inputs
+}
+
+fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| {
+        values.map(|value| value * value).sum::<f64>().sqrt()
+    };
+    let differences = &mut found.iter().zip(expected).map(|(f, e)| f - e);
+    norm(differences) / norm(&mut expected.iter().copied()).max(1e-3)
+}
+
+fn run<'a>(
+    model: &[u8],
+    inputs: &Tensors,
+    outputs: impl Iterator<Item = &'a String>,
+) -> Result<Tensors, millrace_engine::Error> {
+    let mut session = Session::from_bytes(model, &SessionOptions::default())?;
+    let feeds: Vec<(&String, &Tensor, Feed)> = inputs
+        .iter()
+        .map(|(name, tensor)| (name, tensor, Feed::of(tensor)))
+        .collect();
+    let views: Vec<(&str, View<'_>)> = feeds
+        .iter()
+        .map(|(name, tensor, feed)| (name.as_str(), View::new(tensor.dims(), feed.slice())))
+        .collect();
+    let results = session.run(&views)?;
+    outputs
+        .map(|name| {
+            let view = results.get(name)?;
+            let values = match view.data {
+                Slice::F32(values) => values.iter().copied().map(f64::from).collect(),
+                other => panic!("{name} is {:?}", other.element()),
+            };
+            Ok((name.clone(), Tensor::floats(&view.shape, values)))
+        })
+        .collect()
+}
+
+/// A tensor of the reference in the type that the model takes.
+enum Feed {
+    Floats(Vec<f32>),
+    Integers(Vec<i64>),
+    Booleans(Vec<bool>),
+}
+
+impl Feed {
+    fn of(tensor: &Tensor) -> Self {
+        match tensor.values() {
+            #[expect(clippy::cast_possible_truncation, reason = "the model takes float32")]
+            Values::Float(values) => {
+                Self::Floats(values.iter().map(|&value| value as f32).collect())
+            }
+            Values::Integer(values) => Self::Integers(values.clone()),
+            Values::Boolean(values) => Self::Booleans(values.clone()),
+        }
+    }
+
+    fn slice(&self) -> Slice<'_> {
+        match self {
+            Self::Floats(values) => Slice::F32(values),
+            Self::Integers(values) => Slice::I64(values),
+            Self::Booleans(values) => Slice::Bool(values),
+        }
+    }
+}

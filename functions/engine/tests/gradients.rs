@@ -54,7 +54,9 @@ fn disagreement(case: &cases::Case) -> Option<String> {
             }
         };
         let error = relative_error(&scaled(found), &scaled(expected));
-        (found.dims() != expected.dims() || error > LARGEST_ERROR)
+        // Written so that a NaN is an error as well.
+        let is_close = error <= LARGEST_ERROR;
+        (found.dims() != expected.dims() || !is_close)
             .then(|| format!("{}: {name} is off by {error:e}", case.name))
     };
     expected.keys().find_map(too_far)

@@ -178,23 +178,27 @@ pub fn loss_of(step: &StepGraph, batch: &Tensors, parameters: &Tensors) -> f64 {
         .unwrap()[0]
 }
 
-/// Holds every gradient of a model against central differences of the loss, in float64.
+/// Holds every gradient of a model against central differences of the loss, in float64, and says where they differ.
 ///
 /// The relative error in the Euclidean norm is at most 1e-6; a gradient that is truly zero is compared absolutely.
-pub fn assert_gradients(model: &Model, loss: Loss, batch: &Tensors) {
-    let step = StepGraph::build(model, &options(loss, Optimizer::Sgd)).unwrap();
-    assert!(!step.parameters.is_empty());
+pub fn check_gradients(model: &Model, loss: Loss, batch: &Tensors) -> Result<(), String> {
+    let step = StepGraph::build(model, &options(loss, Optimizer::Sgd))
+        .map_err(|error| error.to_string())?;
+    if step.parameters.is_empty() {
+        return Err("nothing trains".to_owned());
+    }
     let state = initial_state(&step);
     let outputs = run_step(&step, batch, &state, 1.0, 1);
     for parameter in &step.parameters {
         let before = state[&parameter.name].as_floats().unwrap();
         let after = &outputs[&parameter.output()];
-        assert_eq!(
-            after.dims(),
-            parameter.dims,
-            "shape of the gradient of {}",
-            parameter.name
-        );
+        if after.dims() != parameter.dims {
+            return Err(format!(
+                "the gradient of {} has the shape {:?}",
+                parameter.name,
+                after.dims()
+            ));
+        }
         let gradient: Vec<f64> = before
             .iter()
             .zip(after.as_floats().unwrap())
@@ -213,11 +217,22 @@ pub fn assert_gradients(model: &Model, loss: Loss, batch: &Tensors) {
                 .map(|(found, expected)| found - expected),
         );
         let size = norm(&mut expected.iter().copied());
-        assert!(
-            error <= 1e-6 * size.max(1e-3),
-            "gradient of {}: {gradient:?} where differences give {expected:?}",
-            parameter.name
-        );
+        // Written so that a NaN is an error as well.
+        let is_close = error <= 1e-6 * size.max(1e-3);
+        if !is_close {
+            return Err(format!(
+                "gradient of {}: {gradient:?} where differences give {expected:?}",
+                parameter.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Fails the test where [`check_gradients`] finds a difference.
+pub fn assert_gradients(model: &Model, loss: Loss, batch: &Tensors) {
+    if let Err(difference) = check_gradients(model, loss, batch) {
+        panic!("{difference}");
     }
 }
 

@@ -11,17 +11,20 @@ pub(crate) struct Emitter {
     pub(crate) nodes: Vec<NodeProto>,
     pub(crate) initializers: Vec<TensorProto>,
     taken: HashSet<String>,
+    /// The version of the standard operator set in which the nodes are written.
+    pub(crate) opset: i64,
     scope: String,
     constants: BTreeMap<String, String>,
 }
 
 impl Emitter {
-    /// Begins a graph in which the given names stand already.
-    pub(crate) fn new(taken: impl IntoIterator<Item = String>) -> Self {
+    /// Begins a graph of an operator set, in which the given names stand already.
+    pub(crate) fn new(taken: impl IntoIterator<Item = String>, opset: i64) -> Self {
         Self {
             nodes: Vec::new(),
             initializers: Vec::new(),
             taken: taken.into_iter().collect(),
+            opset,
             scope: String::new(),
             constants: BTreeMap::new(),
         }
@@ -47,6 +50,25 @@ impl Emitter {
         let name = self.free_name(&format!("{}/{operator}", self.scope));
         self.push(&name, operator, inputs, attribute);
         name
+    }
+
+    /// A reduction such as `ReduceSum` over the given axes, not none of them.
+    ///
+    /// `ReduceSum` takes its axes as an input from operator set 13 on, all others from 18 on, and as an attribute before.
+    pub(crate) fn reduce(
+        &mut self,
+        operator: &str,
+        tensor: &str,
+        axes: &[i64],
+        keeps: bool,
+    ) -> String {
+        let keep = AttributeProto::from_int("keepdims", i64::from(keeps));
+        if self.opset < 18 && operator != "ReduceSum" {
+            let axes = AttributeProto::from_ints("axes", axes);
+            return self.node_with(operator, &[tensor], vec![axes, keep]);
+        }
+        let axes = self.integers(axes);
+        self.node_with(operator, &[tensor, &axes], vec![keep])
     }
 
     /// A node whose output has a name of the contract.

@@ -17,6 +17,8 @@ pub(crate) struct Graph {
     pub(crate) outputs: Vec<TensorInfo>,
     /// What the model says of outputs and inner tensors.
     pub(crate) declared: HashMap<String, TensorInfo>,
+    /// The version of the standard operator set; 0 where the model imports none.
+    pub(crate) opset: i64,
 }
 
 impl Graph {
@@ -40,6 +42,7 @@ impl Graph {
             inputs: signature.inputs,
             outputs: signature.outputs,
             declared,
+            opset: model.opset().unwrap_or_default(),
         };
         taken_apart.check_order(&graph.input)?;
         Ok(taken_apart)

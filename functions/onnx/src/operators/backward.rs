@@ -124,10 +124,8 @@ impl<'a> Backward<'a> {
         if all.is_empty() {
             return gradient.to_owned();
         }
-        let over = self.emit.integers(&all);
-        let keep = i64::from(!axes.stretched.is_empty());
-        let keep = vec![AttributeProto::from_int("keepdims", keep)];
-        let sum = self.emit.node_with("ReduceSum", &[gradient, &over], keep);
+        let keeps = !axes.stretched.is_empty();
+        let sum = self.emit.reduce("ReduceSum", gradient, &all, keeps);
         if leading.is_empty() || axes.stretched.is_empty() {
             return sum;
         }

@@ -211,9 +211,7 @@ impl MatMul {
         let full: Vec<i64> = (0..(stacked - own.max(2)) as i64).collect();
         let mut found = product.to_owned();
         if !full.is_empty() {
-            let axes = backward.emit.integers(&full);
-            let keep = vec![AttributeProto::from_int("keepdims", 0)];
-            found = backward.emit.node_with("ReduceSum", &[&found, &axes], keep);
+            found = backward.emit.reduce("ReduceSum", &found, &full, false);
         }
         let own_shape = backward
             .input_fact(input)
@@ -227,9 +225,7 @@ impl MatMul {
             .unwrap_or_default();
         let stretched = stretched_stacks(own_shape, other_shape);
         if !stretched.is_empty() {
-            let axes = backward.emit.integers(&stretched);
-            let keep = vec![AttributeProto::from_int("keepdims", 1)];
-            found = backward.emit.node_with("ReduceSum", &[&found, &axes], keep);
+            found = backward.emit.reduce("ReduceSum", &found, &stretched, true);
         }
         if own == 1 {
             backward.reshape_to_input(&found, input)

@@ -5,7 +5,6 @@ use super::{Backward, Call, Derivative, Family, Operator, Site, axis_of};
 use crate::Tensor;
 use crate::extent::Unknowns;
 use crate::facts::Fact;
-use crate::proto::AttributeProto;
 use crate::tensor::strides;
 
 pub(super) const OPERATORS: Family = &[("LogSoftmax", &LogSoftmax), ("Softmax", &Softmax)];
@@ -66,9 +65,8 @@ impl Operator for LogSoftmax {
 }
 
 fn sum_along(backward: &mut Backward<'_>, tensor: &str) -> String {
-    let axes = backward.emit.integers(&[backward.node.int("axis", -1)]);
-    let keep = vec![AttributeProto::from_int("keepdims", 1)];
-    backward.emit.node_with("ReduceSum", &[tensor, &axes], keep)
+    let axis = backward.node.int("axis", -1);
+    backward.emit.reduce("ReduceSum", tensor, &[axis], true)
 }
 
 /// The largest value is taken off first, so that no exponential overflows.

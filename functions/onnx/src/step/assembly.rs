@@ -32,7 +32,7 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
         .names()
         .chain(contract.names())
         .map(str::to_owned);
-    let mut emitter = Emitter::new(taken);
+    let mut emitter = Emitter::new(taken, forward.graph.opset);
     objective.emit_loss(&mut emitter);
     let evaluation = assembly.evaluation(&emitter)?;
 

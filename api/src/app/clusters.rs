@@ -282,7 +282,9 @@ impl From<millrace_kafka::Error> for Error {
             Kafka::OffsetInFuture { .. } => Code::SegmentInFuture,
             Kafka::MessageTooLarge { .. } => Code::TooLarge,
             Kafka::GroupNotEmpty { .. } => Code::InUse,
-            Kafka::MissingSecret { .. }
+            Kafka::LiteralSecret { .. }
+            | Kafka::MisplacedReference { .. }
+            | Kafka::MissingSecret { .. }
             | Kafka::Property { .. }
             | Kafka::Client { .. }
             | Kafka::InvalidRange { .. } => Code::InvalidInput,

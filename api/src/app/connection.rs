@@ -2,6 +2,7 @@
 //! configuration alone changes. Secrets are kept as references, never as themselves.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use millrace_entity::connection::{self, TopicPolicy};
 use millrace_entity::{datasource, inference, outbox, project};
@@ -83,6 +84,7 @@ pub async fn control(database: &impl ConnectionTrait) -> Result<connection::Mode
 pub async fn create(app: &App, project: &str, new: NewConnection) -> Result<connection::Model> {
     name::check(&new.name)?;
     check(&new)?;
+    check_references(&app.config.secrets, &new)?;
     // librdkafka knows which properties there are.
     millrace_kafka::Admin::new(&millrace_kafka::Connection::new(&new.properties))
         .map(drop)
@@ -277,10 +279,33 @@ fn check(new: &NewConnection) -> Result<()> {
     if all.len() < 6 {
         return invalid("two topics have one template: give each its own".to_owned());
     }
+    Ok(millrace_kafka::Connection::new(&new.properties).check()?)
+}
+
+/// Checks that a connection names only secrets that were put there for connections: whoever makes
+/// it chooses the brokers to whom they are shown.
+fn check_references(secrets: &config::Secrets, new: &NewConnection) -> Result<()> {
+    use millrace_kafka::Reference;
     let connection = millrace_kafka::Connection::new(&new.properties);
-    if let Some(property) = connection.literal_secret() {
-        return invalid(format!(
-            "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file"
+    for (property, reference) in connection.references()? {
+        let rule = match reference {
+            Reference::Env(name) if name.starts_with(config::SECRET_PREFIX) => continue,
+            Reference::File(path) if secrets.holds(Path::new(path)) => continue,
+            Reference::Env(_) => format!(
+                "a connection made here may name environment variables that begin with {}",
+                config::SECRET_PREFIX
+            ),
+            Reference::File(_) => match &secrets.folder {
+                Some(folder) => format!(
+                    "a connection made here may name files below {}",
+                    folder.display()
+                ),
+                None => "a connection made here may name files below `secrets.folder` of the configuration, which is not set".to_owned(),
+            },
+        };
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!("{property} refers to {reference}: {rule}"),
         ));
     }
     Ok(())

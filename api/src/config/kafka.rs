@@ -21,7 +21,7 @@ pub struct Kafka {
     pub partitions: i32,
     /// Replicas of a topic that is made here; −1 is the cluster's default.
     pub replication: i32,
-    /// librdkafka's properties, passed through. Secrets by reference: `${env:NAME}` or
+    /// librdkafka's properties, passed through. Secrets, and only these, by reference: `${env:NAME}` or
     /// `${file:/path}`. As a variable: `MILLRACE_KAFKA__PROPERTIES__SASL_USERNAME`.
     pub properties: BTreeMap<String, String>,
     /// The names of the topics that Millrace makes.
@@ -73,15 +73,9 @@ impl Kafka {
             ));
         }
         // Before anybody can print the tree.
-        let connection = millrace_kafka::Connection::new(&self.properties);
-        if let Some(property) = connection.literal_secret() {
-            return Err(Error::invalid(
-                "kafka.properties",
-                format!(
-                    "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file"
-                ),
-            ));
-        }
+        millrace_kafka::Connection::new(&self.properties)
+            .check()
+            .map_err(|error| Error::invalid("kafka.properties", error.to_string()))?;
         Ok(())
     }
 

@@ -70,7 +70,7 @@ pub(super) fn load(
         .filter_map(|(variable, value)| {
             let path = variable
                 .strip_prefix("MILLRACE_")
-                .filter(|path| !path.starts_with("TEST_") && path.contains("__"))?
+                .filter(|path| !is_of_others(path) && path.contains("__"))?
                 .to_ascii_lowercase();
             Some((variable, path, value))
         })
@@ -114,6 +114,11 @@ fn parse(tree: &Table) -> Result<Config, String> {
     tree.clone()
         .try_into()
         .map_err(|error: toml::de::Error| error.to_string().trim_end().replace('\n', " "))
+}
+
+/// Whether a variable is not part of the tree whatever follows: secrets have names of their own.
+fn is_of_others(path: &str) -> bool {
+    path.starts_with("SECRET_") || path.starts_with("TEST_")
 }
 
 /// The keys of a variable. What follows `kafka__properties__` is one property: variables cannot
@@ -205,6 +210,7 @@ mod tests {
             ("MILLRACE_CACHE", "/tmp"),
             ("MILLRACE_TOKEN", "x"),
             ("MILLRACE_TEST_DATABASE__URL", "x"),
+            ("MILLRACE_SECRET_KAFKA__PASSWORD", "x"),
         ])
         .unwrap();
     }
@@ -252,6 +258,10 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("hunter2"), "{text}");
+
+        let property = "MILLRACE_KAFKA__PROPERTIES__CLIENT_ID";
+        let text = with(&[(property, "${env:HOME}")]).unwrap_err().to_string();
+        assert!(text.contains("client.id is no secret"), "{text}");
     }
 
     #[test]

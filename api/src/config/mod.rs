@@ -16,6 +16,7 @@ mod onnxruntime;
 mod platform;
 #[cfg(test)]
 mod reference;
+mod secrets;
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ pub use limits::Limits;
 pub use load::Error;
 pub use onnxruntime::OnnxRuntime;
 pub use platform::{Local, Platform};
+pub use secrets::{PREFIX as SECRET_PREFIX, Secrets};
 
 /// The file that is read where none is named.
 pub const FILE: &str = "millrace.toml";
@@ -42,6 +44,8 @@ pub struct Config {
     pub data: Data,
     /// The Kafka cluster of the connection `default`.
     pub kafka: Kafka,
+    /// What connections may look up that are made by a mutation.
+    pub secrets: Secrets,
     /// Where rows are.
     pub database: Database,
     /// Where ONNX files are.
@@ -99,6 +103,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.kafka.check()?;
+        self.secrets.check()?;
         self.http.check()?;
         self.limits.check()?;
         self.platform.local.check()

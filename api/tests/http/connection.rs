@@ -51,7 +51,7 @@ async fn a_connection_keeps_references_and_never_a_secret() {
         .run(
             r#"mutation { createConnection(input: {
                 name: "secure", bootstrapServers: "kafka:9093", securityProtocol: SASL_SSL,
-                saslMechanism: SCRAM_SHA_512, username: "me", password: "${env:KAFKA_PASSWORD}", topics: REQUIRE
+                saslMechanism: SCRAM_SHA_512, username: "me", password: "${env:MILLRACE_SECRET_KAFKA}", topics: REQUIRE
             }) { connection { name bootstrapServers securityProtocol topics properties managed ownedTopics { training events registry trainingDeadLetter } } } }"#,
         )
         .await;
@@ -67,7 +67,7 @@ async fn a_connection_keeps_references_and_never_a_secret() {
                 "security.protocol": "sasl_ssl",
                 "sasl.mechanism": "SCRAM-SHA-512",
                 "sasl.username": "me",
-                "sasl.password": "${env:KAFKA_PASSWORD}",
+                "sasl.password": "${env:MILLRACE_SECRET_KAFKA}",
             },
             "managed": false,
             "ownedTopics": {
@@ -82,6 +82,38 @@ async fn a_connection_keeps_references_and_never_a_secret() {
         .await;
     let managed = r#"mutation { deleteConnection(input: {name: "default"}) { name } }"#;
     assert!(app.refused(managed).await.starts_with("ILLEGAL_STATE: "));
+}
+
+#[tokio::test]
+async fn a_connection_looks_up_only_what_was_put_there_for_it() {
+    let app = TestApp::with(On::Sqlite, |config| {
+        config.secrets.folder = Some("/run/secrets".into());
+    })
+    .await;
+    let refused = async |fields: &str| {
+        let create = format!(
+            r#"mutation {{ createConnection(input: {{name: "c", bootstrapServers: "b:1", {fields}}}) {{ connection {{ name }} }} }}"#
+        );
+        app.refused(&create).await
+    };
+    // What is told to the brokers as it is.
+    for fields in [
+        r#"username: "${env:HOME}""#,
+        r#"caCertificate: "${file:/etc/passwd}""#,
+    ] {
+        let told = refused(fields).await;
+        assert!(told.starts_with("INVALID_INPUT: "), "{told}");
+        assert!(told.contains("is no secret"), "{told}");
+    }
+    // What is a password of something else.
+    assert_snapshot!(refused(r#"password: "${env:AWS_SECRET_ACCESS_KEY}""#).await, @"INVALID_INPUT: sasl.password refers to ${env:AWS_SECRET_ACCESS_KEY}: a connection made here may name environment variables that begin with MILLRACE_SECRET_");
+    assert_snapshot!(refused(r#"password: "${file:/run/secrets/../x}""#).await, @"INVALID_INPUT: sasl.password refers to ${file:/run/secrets/../x}: a connection made here may name files below /run/secrets");
+    app.run(
+        r#"mutation { createConnection(input: {
+            name: "mutual", bootstrapServers: "b:1", securityProtocol: SSL, privateKeyPassword: "${file:/run/secrets/key}"
+        }) { connection { name } } }"#,
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaConfRes;
 use crate::Error;
 use crate::error::Step;
 use crate::health::Health;
-use crate::secret;
+use crate::secret::{self, Reference};
 
 /// A cluster's properties; clones share their [`Health`].
 #[derive(Clone)]
@@ -26,8 +26,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection from librdkafka properties, whose values may hold the
-    /// references `${env:NAME}` and `${file:/path}`. Nothing is resolved or
+    /// A connection from librdkafka properties. Those that are secrets may hold
+    /// the references `${env:NAME}` and `${file:/path}`. Nothing is resolved or
     /// contacted yet.
     #[must_use]
     pub fn new(properties: &BTreeMap<String, String>) -> Self {
@@ -60,14 +60,29 @@ impl Connection {
             .collect()
     }
 
-    /// The first property that holds a secret as itself and not by reference.
-    #[must_use]
-    pub fn literal_secret(&self) -> Option<&str> {
-        // The mask covers exactly what may not be kept as it stands.
-        self.properties
-            .iter()
-            .find(|(property, value)| secret::masked(property, value) != **value)
-            .map(|(property, _)| property.as_str())
+    /// Checks that every secret stands by reference, and that nothing else does.
+    pub fn check(&self) -> Result<(), Error> {
+        for (property, value) in &self.properties {
+            // The mask covers exactly what may not be kept as it stands.
+            if secret::masked(property, value) != *value {
+                return Err(Error::LiteralSecret {
+                    property: property.clone(),
+                });
+            }
+            refuse_misplaced(property, value)?;
+        }
+        Ok(())
+    }
+
+    /// Every reference to a secret, with the property that holds it.
+    pub fn references(&self) -> Result<Vec<(&str, Reference<'_>)>, Error> {
+        let mut found = Vec::new();
+        for (property, value) in &self.properties {
+            for reference in secret::references(property, value)? {
+                found.push((property.as_str(), reference));
+            }
+        }
+        Ok(found)
     }
 
     /// Makes a client. `defaults` give way to the connection's properties,
@@ -93,6 +108,7 @@ impl Connection {
                     reason: "it would run code of another file in this process".to_owned(),
                 });
             }
+            refuse_misplaced(property, value)?;
             config.set(property, secret::resolve(property, value)?);
         }
         for (property, value) in FIXED.iter().chain(fixed) {
@@ -104,6 +120,16 @@ impl Connection {
             .create_with_context(context)
             .map_err(|error| refused(&error))
     }
+}
+
+/// Whoever may describe a cluster may not therefore have its brokers told what lies on this machine.
+fn refuse_misplaced(property: &str, value: &str) -> Result<(), Error> {
+    if secret::is_misplaced(property, value) {
+        return Err(Error::MisplacedReference {
+            property: property.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// What suits every client, unless the connection says otherwise.
@@ -203,9 +229,33 @@ mod tests {
             ("sasl.username", "me"),
             ("sasl.password", "${file:/run/password}"),
         ]);
-        assert_eq!(by_reference.literal_secret(), None);
-        let literal = by_reference.with("sasl.password", "hunter2");
-        assert_eq!(literal.literal_secret(), Some("sasl.password"));
+        by_reference.check().unwrap();
+        assert_eq!(
+            by_reference.references().unwrap(),
+            [("sasl.password", Reference::File("/run/password"))]
+        );
+        let error = by_reference
+            .with("sasl.password", "hunter2")
+            .check()
+            .unwrap_err();
+        assert!(matches!(
+            &error,
+            Error::LiteralSecret { property } if property == "sasl.password"
+        ));
+        assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn nothing_but_a_secret_is_looked_up() {
+        let connection = connection(&[("client.id", "${env:HOME}")]);
+        let made: Result<BaseProducer<_>, Error> =
+            connection.client(&[], &[], rdkafka::producer::DefaultProducerContext);
+        for error in [made.err().unwrap(), connection.check().unwrap_err()] {
+            assert!(matches!(
+                error,
+                Error::MisplacedReference { property } if property == "client.id"
+            ));
+        }
     }
 
     #[test]

@@ -23,6 +23,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A secret stands in a property as itself.
+    #[error(
+        "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file"
+    )]
+    LiteralSecret {
+        /// The property that holds the secret.
+        property: String,
+    },
+    /// A reference stands where nothing is looked up.
+    #[error(
+        "{property} is no secret and has to be given as it is: ${{env:NAME}} and ${{file:/path}} are looked up in passwords, keys, tokens and PEM texts only"
+    )]
+    MisplacedReference {
+        /// The property that holds the reference.
+        property: String,
+    },
     /// librdkafka does not take a property.
     #[error("the Kafka property {property} was refused: {reason}")]
     Property {

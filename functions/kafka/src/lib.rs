@@ -41,5 +41,6 @@ pub use partitioner::{murmur2, partition_by_key};
 pub use producer::{Delivered, Delivery, Producer};
 pub use range_reader::{Range, RangeReader};
 pub use record::{OutHeader, OutRecord, Record, RecordView};
+pub use secret::Reference;
 pub use tail::{Tail, TailEvent};
 pub use transaction::TransactionalProducer;

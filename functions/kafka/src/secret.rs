@@ -3,53 +3,101 @@
 //! Invariant: a reference is resolved at the moment when a client is made, and
 //! what it resolves to is never printed.
 
+use std::fmt;
+
 use crate::Error;
 
 /// What stands in place of a secret wherever properties are shown.
 pub(crate) const MASK: &str = "***";
 
+/// What every reference begins with.
+const OPENING: &str = "${";
+
+/// What a reference names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// An environment variable.
+    Env(&'a str),
+    /// The content of a file.
+    File(&'a str),
+}
+
 /// Replaces every reference in `value` by what it names.
 pub(crate) fn resolve(property: &str, value: &str) -> Result<String, Error> {
     let mut resolved = String::with_capacity(value.len());
     let mut rest = value;
-    while let Some(start) = rest.find("${") {
-        resolved.push_str(&rest[..start]);
-        let reference = &rest[start..];
-        let Some(end) = reference.find('}') else {
-            return Err(missing(property, "${…", "is not closed by `}`"));
-        };
-        let reference = &reference[..=end];
+    while let Some((before, reference, after)) = next(property, rest)? {
+        resolved.push_str(before);
         resolved.push_str(&look_up(property, reference)?);
-        rest = &rest[start + reference.len()..];
+        rest = after;
     }
     resolved.push_str(rest);
     Ok(resolved)
 }
 
-fn look_up(property: &str, reference: &str) -> Result<String, Error> {
-    let inner = &reference[2..reference.len() - 1];
-    match inner.split_once(':') {
-        Some(("env", name)) => std::env::var(name).map_err(|_| {
+/// Every reference in `value`.
+pub(crate) fn references<'a>(property: &str, value: &'a str) -> Result<Vec<Reference<'a>>, Error> {
+    let mut found = Vec::new();
+    let mut rest = value;
+    while let Some((_, reference, after)) = next(property, rest)? {
+        found.push(reference);
+        rest = after;
+    }
+    Ok(found)
+}
+
+/// The first reference in `value`, with what stands before and behind it.
+fn next<'a>(
+    property: &str,
+    value: &'a str,
+) -> Result<Option<(&'a str, Reference<'a>, &'a str)>, Error> {
+    let Some((before, rest)) = value.split_once(OPENING) else {
+        return Ok(None);
+    };
+    let Some((inner, after)) = rest.split_once('}') else {
+        return Err(missing(property, "${…", "is not closed by `}`"));
+    };
+    let reference = match inner.split_once(':') {
+        Some(("env", name)) => Reference::Env(name),
+        Some(("file", path)) => Reference::File(path),
+        _ => {
+            return Err(missing(
+                property,
+                &format!("${{{inner}}}"),
+                "is not known: write ${env:NAME} or ${file:/path}",
+            ));
+        }
+    };
+    Ok(Some((before, reference, after)))
+}
+
+fn look_up(property: &str, reference: Reference<'_>) -> Result<String, Error> {
+    match reference {
+        Reference::Env(name) => std::env::var(name).map_err(|_| {
             missing(
                 property,
-                reference,
+                &reference.to_string(),
                 &format!("is not set: set the environment variable {name} for this process"),
             )
         }),
-        Some(("file", path)) => match std::fs::read_to_string(path) {
+        Reference::File(path) => match std::fs::read_to_string(path) {
             // Editors and `echo` end files with a line break, which no credential has.
             Ok(content) => Ok(content.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => Err(missing(
                 property,
-                reference,
+                &reference.to_string(),
                 &format!("cannot be read: {path}: {error}"),
             )),
         },
-        _ => Err(missing(
-            property,
-            reference,
-            "is not known: write ${env:NAME} or ${file:/path}",
-        )),
+    }
+}
+
+impl fmt::Display for Reference<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(formatter, "${{env:{name}}}"),
+            Self::File(path) => write!(formatter, "${{file:{path}}}"),
+        }
     }
 }
 
@@ -73,6 +121,18 @@ pub(crate) fn is_secret(property: &str) -> bool {
         || property == "ssl.key"
 }
 
+/// Whether a value of this property is looked up at all. Others, as `client.id`, are told to
+/// brokers as they are, and would carry a secret out.
+fn may_refer(property: &str) -> bool {
+    // The text of a certificate is no secret, but it usually lies in a file.
+    is_secret(property) || property.to_ascii_lowercase().ends_with(".pem")
+}
+
+/// Whether a property holds a reference that is not looked up there.
+pub(crate) fn is_misplaced(property: &str, value: &str) -> bool {
+    value.contains(OPENING) && !may_refer(property)
+}
+
 /// The value as it may be shown. A lone reference says where the secret is
 /// kept, not what it is, so it stays readable.
 pub(crate) fn masked(property: &str, value: &str) -> String {
@@ -93,10 +153,14 @@ mod tests {
     fn references_resolve_anywhere_in_a_value() {
         let home = std::env::var("HOME").unwrap();
         assert_eq!(
-            resolve("client.id", "a-${env:HOME}-b").unwrap(),
+            resolve("sasl.password", "a-${env:HOME}-b").unwrap(),
             format!("a-{home}-b")
         );
         assert_eq!(resolve("client.id", "plain").unwrap(), "plain");
+        assert_eq!(
+            references("sasl.password", "a-${env:HOME}-${file:/b}").unwrap(),
+            [Reference::Env("HOME"), Reference::File("/b")]
+        );
     }
 
     #[test]
@@ -119,6 +183,17 @@ mod tests {
 
         for wrong in ["${env:HOME", "${vault:x}", "${}"] {
             assert!(resolve("sasl.password", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_secrets_and_certificates_are_looked_up() {
+        for property in ["sasl.password", "ssl.key.pem", "ssl.certificate.pem"] {
+            assert!(!is_misplaced(property, "${env:HOME}"), "{property}");
+        }
+        for property in ["client.id", "sasl.username", "bootstrap.servers"] {
+            assert!(is_misplaced(property, "a${file:/etc/passwd}"), "{property}");
+            assert!(!is_misplaced(property, "plain"), "{property}");
         }
     }
 

@@ -68,6 +68,10 @@ fn step_inputs(step: &StepGraph, batch: &Tensors) -> Tensors {
     inputs.extend(batch.clone());
     inputs.insert("lr".to_owned(), Tensor::scalar(LEARNING_RATE));
     inputs.insert("step".to_owned(), Tensor::integers(&[], vec![1]));
+    inputs.insert(
+        "seed".to_owned(),
+        Tensor::integers(&[], vec![support::SEED]),
+    );
     inputs
 }
 

@@ -1,6 +1,7 @@
 //! Whether a model can be trained, and what stands in the way.
 
 use crate::forward::Forward;
+use crate::training::statistics;
 use crate::{Error, Model, Obstacle};
 
 /// What can be trained of a model.
@@ -8,6 +9,9 @@ use crate::{Error, Model, Obstacle};
 pub struct Check {
     /// The initializers that train, with their dimensions.
     pub parameters: Vec<(String, Vec<usize>)>,
+    /// The running statistics of batch normalization, with their dimensions. They follow the batches, unless that is
+    /// switched off.
+    pub statistics: Vec<(String, Vec<usize>)>,
     /// The floating-point initializers that stay as they are, and why.
     pub constants: Vec<(String, String)>,
     /// The nodes that a gradient cannot pass.
@@ -29,17 +33,21 @@ impl Check {
 pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
     let forward = Forward::of(model, prediction)?;
     let plan = forward.plan(&forward.prediction);
-    let parameters = plan
-        .parameters
-        .into_iter()
-        .filter_map(|name| {
-            let sizes = forward.graph.initializer(&name)?.sizes();
-            Some(sizes.map(|sizes| (name, sizes)))
-        })
-        .collect::<Result<_, _>>()?;
+    let statistics = statistics(&forward.graph);
+    let constants = plan.constants.into_iter();
+    let constants = constants.filter(|(name, _)| !statistics.contains(name));
     Ok(Check {
-        parameters,
-        constants: plan.constants,
+        parameters: with_sizes(&forward, plan.parameters)?,
+        constants: constants.collect(),
+        statistics: with_sizes(&forward, statistics)?,
         obstacles: plan.obstacles,
     })
+}
+
+fn with_sizes(forward: &Forward, names: Vec<String>) -> Result<Vec<(String, Vec<usize>)>, Error> {
+    let initializers = names.into_iter().filter_map(|name| {
+        let sizes = forward.graph.initializer(&name)?.sizes();
+        Some(sizes.map(|sizes| (name, sizes)))
+    });
+    initializers.collect()
 }

@@ -23,7 +23,7 @@ impl Forward {
     /// Finds the prediction: the tensor of that name, else the only float32 output.
     pub(crate) fn of(model: &Model, prediction: Option<&str>) -> Result<Self, Error> {
         check_opset(model)?;
-        let graph = Graph::of(model)?;
+        let graph = Graph::of(&model.clone().into_inference_form())?;
         let prediction = match prediction {
             Some(name) => name.to_owned(),
             None => only_float_output(&graph)?,

@@ -33,6 +33,7 @@ pub mod external;
 mod facts;
 mod forward;
 mod graph;
+mod inference;
 pub mod inspect;
 pub mod layers;
 mod model;
@@ -41,6 +42,7 @@ pub mod proto;
 mod signature;
 pub mod step;
 mod tensor;
+mod training;
 
 pub use self::check::{Check, check};
 pub use self::error::{Error, Obstacle};
@@ -48,5 +50,7 @@ pub use self::evaluate::evaluate;
 pub use self::inspect::{Inspection, OperatorUse, inspect};
 pub use self::model::Model;
 pub use self::signature::{Dim, ElementType, Signature, TensorInfo};
-pub use self::step::{Loss, Optimizer, Parameter, Slot, StepGraph, StepOptions};
+pub use self::step::{
+    BatchNormalization, Loss, Optimizer, Parameter, Slot, StepGraph, StepOptions,
+};
 pub use self::tensor::{Tensor, Values};

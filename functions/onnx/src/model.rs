@@ -91,12 +91,24 @@ impl Model {
             .map(crate::proto::OperatorSetIdProto::version)
     }
 
-    /// The same model with other values in some of its float32 initializers. All else stays as it is, to the byte.
+    /// The same model in the form in which it predicts; see [`crate::inference`].
+    pub(crate) fn into_inference_form(mut self) -> Self {
+        if let Some(graph) = &mut self.proto.graph {
+            crate::inference::to_inference_form(graph);
+        }
+        self
+    }
+
+    /// The same model with other values in some of its float32 initializers.
+    ///
+    /// All else stays as it is, to the byte, where the model has the form in which it predicts. Else it is brought into
+    /// that form: batch normalization by running statistics, each of them an initializer that nothing else uses, and
+    /// dropout that passes everything.
     ///
     /// # Errors
     /// A name that is not a float32 initializer of the model, or a number of values that does not fit it.
     pub fn with_parameters(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self, Error> {
-        let mut proto = self.proto.clone();
+        let mut proto = self.clone().into_inference_form().into_proto();
         let initializers = proto
             .graph
             .iter_mut()

@@ -6,6 +6,7 @@
 mod activation;
 mod arithmetic;
 mod backward;
+mod batch_normalization;
 mod broadcast;
 mod cast;
 mod comparison;
@@ -18,10 +19,12 @@ mod reduce;
 mod reshape;
 mod shape;
 mod softmax;
+mod training;
 mod transpose;
 mod unary;
 
 pub(crate) use self::backward::Backward;
+pub(crate) use self::training::Training;
 use crate::Tensor;
 use crate::extent::Unknowns;
 use crate::facts::Fact;
@@ -49,6 +52,19 @@ pub(crate) trait Operator: Sync {
     /// Emits the gradients of the inputs that [`Backward::wants`], each of which has a known [`Operator::derivative`].
     fn backward(&self, backward: &mut Backward<'_>) {
         let _ = backward;
+    }
+
+    /// The inputs that are running statistics, each with what it is called: they are no parameters, and a training step
+    /// may update them.
+    fn statistics(&self) -> &'static [(usize, &'static str)] {
+        &[]
+    }
+
+    /// Emits what stands for the node while the model trains, under the names of its outputs, and says whether that is
+    /// anything else than the node itself. An error completes "node 'x' (Operator) …".
+    fn training(&self, training: &mut Training<'_>) -> Result<bool, String> {
+        let _ = training;
+        Ok(false)
     }
 }
 
@@ -156,6 +172,7 @@ type Family = &'static [(&'static str, &'static dyn Operator)];
 static FAMILIES: &[Family] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
+    batch_normalization::OPERATORS,
     cast::OPERATORS,
     comparison::OPERATORS,
     constant::OPERATORS,

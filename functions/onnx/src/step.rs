@@ -9,16 +9,17 @@ pub mod names;
 mod optimizer;
 mod options;
 
-pub use self::options::{Loss, Optimizer, StepOptions};
+pub use self::options::{BatchNormalization, Loss, Optimizer, StepOptions};
 use crate::{Error, Model, TensorInfo};
 
 /// A training step of a model, and the same model's evaluation without one.
 #[derive(Clone, Debug)]
 pub struct StepGraph {
-    /// Takes a batch, the parameters and the optimizer's state; gives the loss, the prediction, and the next parameters
-    /// and state.
+    /// Takes a batch, the parameters, the optimizer's state and the running statistics; gives the loss, the prediction,
+    /// and the next of each.
     pub step: Model,
-    /// Takes a batch and the parameters; gives the loss and the prediction.
+    /// Takes a batch, the parameters and the running statistics; gives the loss and the prediction. Nothing in it is
+    /// random, and every record is predicted alone.
     pub evaluation: Model,
     /// The model's own inputs that the prediction needs, in the model's order.
     pub inputs: Vec<TensorInfo>,
@@ -30,9 +31,12 @@ pub struct StepGraph {
     pub parameters: Vec<Parameter>,
     /// The optimizer's state, parameter by parameter; every value is zero before the first step.
     pub slots: Vec<Slot>,
+    /// The running statistics of batch normalization that the step updates, in the order of the model's nodes. They are
+    /// carried from step to step and put into the model as parameters are, but have no gradient and no slots.
+    pub statistics: Vec<Parameter>,
 }
 
-/// A trained tensor.
+/// A tensor of the model that the step changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// The initializer's name: the name of the graph's input.

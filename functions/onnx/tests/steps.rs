@@ -45,24 +45,25 @@ fn inputs_and_outputs_have_the_names_of_the_contract() {
     let signature = step.step.signature();
     let inputs = names(&signature.inputs);
     assert_eq!(
-        inputs[..6],
+        inputs[..7],
         [
             "input float32[batch, 4]",
             "labels int64[batch]",
             "lr float32[]",
             "step int64[]",
+            "seed int64[]",
             "dense_1.weight float32[4, 8]",
             "dense_1.bias float32[8]",
         ]
     );
     assert_eq!(
-        inputs[8..10],
+        inputs[9..11],
         [
             "dense_1.weight.m float32[4, 8]",
             "dense_1.weight.v float32[4, 8]"
         ]
     );
-    assert_eq!(inputs.len(), 4 + 4 * 3);
+    assert_eq!(inputs.len(), 5 + 4 * 3);
     let outputs = names(&signature.outputs);
     assert_eq!(
         outputs[..3],

@@ -173,12 +173,12 @@ impl Handler {
 }
 
 fn options(spec: &TrainingSpec) -> StepOptions {
-    StepOptions {
-        loss: match spec.hyperparameters.loss {
+    StepOptions::new(
+        match spec.hyperparameters.loss {
             training::Loss::CrossEntropy => Loss::CrossEntropy,
             training::Loss::MeanSquaredError => Loss::MeanSquaredError,
         },
-        optimizer: match spec.hyperparameters.optimizer {
+        match spec.hyperparameters.optimizer {
             training::Optimizer::Sgd => Optimizer::Sgd,
             training::Optimizer::Momentum { momentum } => Optimizer::Momentum {
                 momentum: momentum.into(),
@@ -193,8 +193,7 @@ fn options(spec: &TrainingSpec) -> StepOptions {
                 epsilon: epsilon.into(),
             },
         },
-        prediction: None,
-    }
+    )
 }
 
 fn graph_failure(error: &OnnxError) -> Failure {

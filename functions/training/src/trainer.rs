@@ -137,6 +137,7 @@ impl<'a> Trainer<'a> {
         let rate = [self.hyperparameters.learning_rate];
         let number = self.progress.step + 1;
         let step = [i64::try_from(number).unwrap_or(i64::MAX)];
+        let seed = [self.seed.cast_signed()];
         let outputs = self
             .steps
             .step(&[
@@ -144,6 +145,7 @@ impl<'a> Trainer<'a> {
                 (names::LABELS, batch.labels(&self.shapes.label)),
                 (names::LEARNING_RATE, View::new([], Slice::F32(&rate))),
                 (names::STEP, View::new([], Slice::I64(&step))),
+                (names::SEED, View::new([], Slice::I64(&seed))),
             ])
             .map_err(|error| failed(&error))?;
         let loss = add(&mut self.progress.score, &outputs, batch)?;
@@ -230,7 +232,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The trained parameters by name, and the metrics of the last epoch with
+    /// The trained parameters and running statistics by name, and the metrics of the last epoch with
     /// those of the test part.
     pub fn finish(mut self) -> Result<Trained, Failure> {
         let mut metrics = match self.progress.history.last() {
@@ -241,9 +243,9 @@ impl<'a> Trainer<'a> {
         self.evaluate("test_", part, &mut metrics)?;
         let mut parameters = BTreeMap::new();
         for (name, tensor) in self.steps.export().map_err(|error| failed(&error))? {
-            let is_parameter = |parameter: &millrace_onnx::Parameter| parameter.name == name;
+            let mut kept = self.graph.parameters.iter().chain(&self.graph.statistics);
             if let Data::F32(numbers) = tensor.data
-                && self.graph.parameters.iter().any(is_parameter)
+                && kept.any(|tensor| tensor.name == name)
             {
                 if !numbers.iter().all(|number| number.is_finite()) {
                     return Err(Failure::new(
@@ -267,7 +269,7 @@ impl<'a> Trainer<'a> {
 
 /// What a training has made.
 pub struct Trained {
-    /// The parameters by name.
+    /// The parameters and running statistics by name.
     pub parameters: BTreeMap<String, Vec<f32>>,
     /// Final metrics by name.
     pub metrics: BTreeMap<String, f64>,
@@ -291,9 +293,10 @@ fn add(score: &mut Score, outputs: &Outputs<'_>, batch: &Batch) -> Result<f32, F
     Ok(loss)
 }
 
-/// What steps hand on: parameters as the model has them, state of zeros.
+/// What steps hand on: parameters and running statistics as the model has them, state of zeros.
 fn carried(graph: &StepGraph) -> Vec<Carried> {
-    let parameters = graph.parameters.iter().map(|parameter| Carried {
+    let tensors = graph.parameters.iter().chain(&graph.statistics);
+    let tensors = tensors.map(|parameter| Carried {
         input: parameter.name.clone(),
         output: parameter.output(),
         initial: Tensor {
@@ -309,7 +312,7 @@ fn carried(graph: &StepGraph) -> Vec<Carried> {
             shape: slot.dims.clone(),
         },
     });
-    parameters.chain(slots).collect()
+    tensors.chain(slots).collect()
 }
 
 fn refused(error: &EngineError) -> Failure {

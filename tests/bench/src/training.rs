@@ -66,11 +66,7 @@ impl Subject {
     fn new(batch: usize, threads: usize) -> Result<Self> {
         let graph = StepGraph::build(
             &model()?,
-            &StepOptions {
-                loss: Loss::CrossEntropy,
-                optimizer: Optimizer::ADAM,
-                prediction: None,
-            },
+            &StepOptions::new(Loss::CrossEntropy, Optimizer::ADAM),
         )?;
         let products = products::graph(FEATURES.into(), HIDDEN.into(), CLASSES.into())?.encode();
         let options = SessionOptions {
@@ -133,6 +129,7 @@ impl Subject {
                 View::new([], Slice::F32(&LEARNING_RATE)),
             ),
             (names::STEP, View::new([], Slice::I64(&step))),
+            (names::SEED, View::new([], Slice::I64(&[1]))),
         ])?;
         Ok(())
     }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::contract::Contract;
-use super::{Parameter, Slot, StepGraph, StepOptions, loss, names};
+use super::{BatchNormalization, Parameter, Slot, StepGraph, StepOptions, loss, names};
 use crate::differentiate::{self, Plan};
 use crate::emitter::Emitter;
 use crate::forward::Forward;
+use crate::graph::Graph;
 use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::training::{self, training_form};
 use crate::{Dim, ElementType, Error, Model, TensorInfo};
 
 pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
@@ -18,32 +20,40 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
 
     let mut objective = loss::objective(options.loss, &forward)?;
     let plan = checked_plan(&forward, objective.target())?;
-    let parameters = parameters(&forward, &plan)?;
+    let parameters = tensors(&forward, &plan.parameters)?;
+    let statistics = statistics(&forward, options);
     let assembly = Assembly {
         model: model.proto(),
         forward: &forward,
         labels: objective.labels(),
         slots: slots(&parameters, options),
         parameters: &parameters,
+        statistics: tensors(&forward, &statistics)?,
     };
 
-    let taken = forward
-        .graph
-        .names()
-        .chain(contract.names())
-        .map(str::to_owned);
-    let mut emitter = Emitter::new(taken, forward.graph.opset);
+    let taken = |graph: &Graph| {
+        let names = graph.names().chain(contract.names());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let trained = training_form(&forward, &statistics, taken(&forward.graph))?;
+    let mut emitter = Emitter::new(taken(&trained.graph), forward.graph.opset);
     objective.emit_loss(&mut emitter);
     let evaluation = assembly.evaluation(&emitter)?;
 
     let gradient = objective.emit_gradient(&mut emitter);
+    let plan = checked_plan(&trained, objective.target())?;
     let target = (objective.target(), gradient);
     let gradients =
-        differentiate::emit(&forward.graph, &forward.facts, &plan, &mut emitter, target);
+        differentiate::emit(&trained.graph, &trained.facts, &plan, &mut emitter, target);
     emit_updates(&mut emitter, options, &gradients, &parameters);
-    let step = assembly.step(&emitter)?;
+    let step = assembly.step(&trained.graph, &emitter)?;
 
-    let (labels, slots) = (assembly.labels, assembly.slots);
+    let Assembly {
+        labels,
+        slots,
+        statistics,
+        ..
+    } = assembly;
     Ok(StepGraph {
         step,
         evaluation,
@@ -52,6 +62,7 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
         prediction: forward.prediction_info(),
         parameters,
         slots,
+        statistics,
     })
 }
 
@@ -59,7 +70,21 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
 fn contract(forward: &Forward, options: &StepOptions) -> Result<Contract, Error> {
     let objective = loss::objective(options.loss, forward)?;
     let plan = checked_plan(forward, objective.target())?;
-    Contract::new(forward, &plan.parameters, options.optimizer.slots())
+    let statistics = statistics(forward, options);
+    Contract::new(
+        forward,
+        &plan.parameters,
+        options.optimizer.slots(),
+        &statistics,
+    )
+}
+
+/// The running statistics that the step updates.
+fn statistics(forward: &Forward, options: &StepOptions) -> Vec<String> {
+    match options.batch_normalization {
+        BatchNormalization::Train => training::statistics(&forward.graph),
+        BatchNormalization::Freeze => Vec::new(),
+    }
 }
 
 fn checked_plan(forward: &Forward, target: &str) -> Result<Plan, Error> {
@@ -70,10 +95,12 @@ fn checked_plan(forward: &Forward, target: &str) -> Result<Plan, Error> {
     Err(Error::NotTrainable(plan.obstacles))
 }
 
-fn parameters(forward: &Forward, plan: &Plan) -> Result<Vec<Parameter>, Error> {
-    let initializers = forward.graph.initializers.iter();
+/// Initializers of the model as they stand there.
+fn tensors(forward: &Forward, names: &[String]) -> Result<Vec<Parameter>, Error> {
+    let initializers = names
+        .iter()
+        .filter_map(|name| forward.graph.initializer(name));
     initializers
-        .filter(|tensor| plan.parameters.iter().any(|name| name == tensor.name()))
         .map(|tensor| {
             Ok(Parameter {
                 name: tensor.name().to_owned(),
@@ -120,35 +147,41 @@ struct Assembly<'a> {
     labels: TensorInfo,
     parameters: &'a [Parameter],
     slots: Vec<Slot>,
+    statistics: Vec<Parameter>,
 }
 
 impl Assembly<'_> {
     fn evaluation(&self, emitter: &Emitter) -> Result<Model, Error> {
         let inputs: Vec<_> = self
             .batch()
-            .chain(self.parameter_infos(str::to_owned))
+            .chain(infos(self.parameters, str::to_owned))
+            .chain(infos(&self.statistics, str::to_owned))
             .collect();
         let outputs: Vec<_> = self.results().collect();
-        self.model("evaluation", emitter, &inputs, &outputs)
+        let graph = &self.forward.graph;
+        self.model("evaluation", graph, emitter, &inputs, &outputs)
     }
 
-    fn step(&self, emitter: &Emitter) -> Result<Model, Error> {
+    fn step(&self, graph: &Graph, emitter: &Emitter) -> Result<Model, Error> {
         let scalars = [
             TensorInfo::new(names::LEARNING_RATE, ElementType::Float32, Vec::new()),
             TensorInfo::new(names::STEP, ElementType::Int64, Vec::new()),
+            TensorInfo::new(names::SEED, ElementType::Int64, Vec::new()),
         ];
         let inputs: Vec<_> = self
             .batch()
             .chain(scalars)
-            .chain(self.parameter_infos(str::to_owned))
+            .chain(infos(self.parameters, str::to_owned))
             .chain(self.slot_infos(str::to_owned))
+            .chain(infos(&self.statistics, str::to_owned))
             .collect();
         let outputs: Vec<_> = self
             .results()
-            .chain(self.parameter_infos(names::updated))
+            .chain(infos(self.parameters, names::updated))
             .chain(self.slot_infos(names::updated))
+            .chain(infos(&self.statistics, names::updated))
             .collect();
-        self.model("step", emitter, &inputs, &outputs)
+        self.model("step", graph, emitter, &inputs, &outputs)
     }
 
     fn batch(&self) -> impl Iterator<Item = TensorInfo> {
@@ -161,11 +194,6 @@ impl Assembly<'_> {
         [loss, self.forward.prediction_info()].into_iter()
     }
 
-    fn parameter_infos(&self, name: fn(&str) -> String) -> impl Iterator<Item = TensorInfo> {
-        let parameters = self.parameters.iter();
-        parameters.map(move |parameter| state_info(name(&parameter.name), &parameter.dims))
-    }
-
     fn slot_infos(&self, name: fn(&str) -> String) -> impl Iterator<Item = TensorInfo> {
         let slots = self.slots.iter();
         slots.map(move |slot| state_info(name(&slot.name), &slot.dims))
@@ -174,17 +202,18 @@ impl Assembly<'_> {
     fn model(
         &self,
         name: &str,
+        graph: &Graph,
         emitter: &Emitter,
         inputs: &[TensorInfo],
         outputs: &[TensorInfo],
     ) -> Result<Model, Error> {
-        let is_parameter = |tensor: &TensorProto| {
-            let mut parameters = self.parameters.iter();
-            parameters.any(|parameter| parameter.name == tensor.name())
+        let is_input = |tensor: &TensorProto| {
+            let mut carried = self.parameters.iter().chain(&self.statistics);
+            carried.any(|parameter| parameter.name == tensor.name())
         };
-        let initializers = self.forward.graph.initializers.iter();
-        let kept = initializers.filter(|tensor| !is_parameter(tensor));
-        let forward = self.forward.graph.nodes.iter().map(without_notes);
+        let initializers = graph.initializers.iter();
+        let kept = initializers.filter(|tensor| !is_input(tensor));
+        let forward = graph.nodes.iter().map(without_notes);
         let graph = GraphProto {
             node: forward.chain(emitter.nodes.iter().cloned()).collect(),
             name: Some(name.to_owned()),
@@ -202,6 +231,11 @@ impl Assembly<'_> {
             ..ModelProto::default()
         })
     }
+}
+
+fn infos(tensors: &[Parameter], name: fn(&str) -> String) -> impl Iterator<Item = TensorInfo> {
+    let tensors = tensors.iter();
+    tensors.map(move |tensor| state_info(name(&tensor.name), &tensor.dims))
 }
 
 fn state_info(name: String, dims: &[usize]) -> TensorInfo {

@@ -19,6 +19,7 @@ impl Contract {
         forward: &Forward,
         parameters: &[String],
         slots: &[&str],
+        statistics: &[String],
     ) -> Result<Self, Error> {
         let mut contract = Self {
             claims: BTreeMap::new(),
@@ -30,6 +31,7 @@ impl Contract {
         contract.claim(names::LABELS, "the labels")?;
         contract.claim(names::LEARNING_RATE, "the learning rate")?;
         contract.claim(names::STEP, "the number of the step")?;
+        contract.claim(names::SEED, "the seed")?;
         contract.claim(names::LOSS, "the loss")?;
         contract.claim(names::PREDICTION, "the prediction")?;
         for parameter in parameters {
@@ -44,7 +46,14 @@ impl Contract {
                 )?;
             }
         }
-        contract.rename(forward, parameters);
+        for statistic in statistics {
+            contract.claim(statistic, "a running statistic of the model")?;
+            contract.claim(
+                &names::updated(statistic),
+                "a running statistic after the step",
+            )?;
+        }
+        contract.rename(forward, &[parameters, statistics].concat());
         Ok(contract)
     }
 
@@ -69,10 +78,11 @@ impl Contract {
         &self.renames
     }
 
-    fn rename(&mut self, forward: &Forward, parameters: &[String]) {
+    /// `initializers` are those that become inputs.
+    fn rename(&mut self, forward: &Forward, initializers: &[String]) {
         let inputs = forward.graph.inputs.iter().map(|input| input.name.as_str());
         let own: HashSet<&str> = inputs
-            .chain(parameters.iter().map(String::as_str))
+            .chain(initializers.iter().map(String::as_str))
             .collect();
         let taken: HashSet<&str> = forward.graph.names().chain(self.names()).collect();
         let in_the_way = forward

@@ -6,6 +6,10 @@ pub const LABELS: &str = "labels";
 pub const LEARNING_RATE: &str = "lr";
 /// The number of the step, an int64 scalar that starts at 1.
 pub const STEP: &str = "step";
+/// What dropout masks are drawn from, together with the number of the step: an int64 scalar.
+///
+/// Every step graph has this input, also where nothing in it is random.
+pub const SEED: &str = "seed";
 /// The loss, a float32 scalar: the mean over the batch.
 pub const LOSS: &str = "loss";
 /// The model's prediction for the batch, from the parameters before the step.

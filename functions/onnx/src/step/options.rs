@@ -9,6 +9,31 @@ pub struct StepOptions {
     pub optimizer: Optimizer,
     /// The graph output or inner tensor that is the prediction; found where there is only one candidate.
     pub prediction: Option<String>,
+    /// Which statistics batch normalization uses in the step.
+    pub batch_normalization: BatchNormalization,
+}
+
+impl StepOptions {
+    /// A step with this loss and optimizer, and everything else as it usually is.
+    #[must_use]
+    pub fn new(loss: Loss, optimizer: Optimizer) -> Self {
+        Self {
+            loss,
+            optimizer,
+            prediction: None,
+            batch_normalization: BatchNormalization::default(),
+        }
+    }
+}
+
+/// Which statistics batch normalization uses in the step. Evaluation and the trained model always use the running ones.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BatchNormalization {
+    /// Those of the batch, which the running ones follow.
+    #[default]
+    Train,
+    /// The running ones as they are; scale and bias train all the same. For fine-tuning on small batches.
+    Freeze,
 }
 
 /// What is minimised: always a mean over the batch.

@@ -119,18 +119,17 @@ pub fn noise(count: usize, seed: u64) -> Vec<f32> {
 }
 
 pub fn options(loss: Loss, optimizer: Optimizer) -> StepOptions {
-    StepOptions {
-        loss,
-        optimizer,
-        prediction: None,
-    }
+    StepOptions::new(loss, optimizer)
 }
+
+/// The seed of all steps in tests.
+pub const SEED: i64 = 20;
 
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// The parameters of a step at their initial values, and its state at zero.
+/// The parameters and running statistics of a step at their initial values, and its state at zero.
 pub fn initial_state(step: &StepGraph) -> Tensors {
-    let parameters = step.parameters.iter();
+    let parameters = step.parameters.iter().chain(&step.statistics);
     let mut tensors: Tensors = parameters
         .map(|parameter| {
             (
@@ -157,11 +156,17 @@ pub fn run_step(
     lr: f64,
     number: i64,
 ) -> Tensors {
+    evaluate(&step.step, &step_inputs(batch, state, lr, number)).unwrap()
+}
+
+/// All that a step takes.
+pub fn step_inputs(batch: &Tensors, state: &Tensors, lr: f64, number: i64) -> Tensors {
     let mut inputs = batch.clone();
     inputs.extend(state.clone());
     inputs.insert("lr".to_owned(), Tensor::scalar(lr));
     inputs.insert("step".to_owned(), Tensor::integers(&[], vec![number]));
-    evaluate(&step.step, &inputs).unwrap()
+    inputs.insert("seed".to_owned(), Tensor::integers(&[], vec![SEED]));
+    inputs
 }
 
 /// The parameters and state after a step, under the names that the next step takes.
@@ -170,25 +175,45 @@ pub fn next_state(state: &Tensors, outputs: &Tensors) -> Tensors {
     state.keys().map(next).collect()
 }
 
-pub fn loss_of(step: &StepGraph, batch: &Tensors, parameters: &Tensors) -> f64 {
-    let mut inputs = batch.clone();
-    inputs.extend(parameters.clone());
-    evaluate(&step.evaluation, &inputs).unwrap()["loss"]
-        .as_floats()
-        .unwrap()[0]
+/// The part of a step that makes the loss: what differs in training, such as statistics of the batch, is in it.
+fn loss_graph(step: &StepGraph) -> Model {
+    let mut proto = step.step.proto().clone();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.output.retain(|output| output.name() == "loss");
+    let mut needed = vec!["loss".to_owned()];
+    let mut kept = Vec::new();
+    for node in std::mem::take(&mut graph.node).into_iter().rev() {
+        if node.output.iter().any(|output| needed.contains(output)) {
+            needed.extend(node.input.iter().cloned());
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    Model::from_proto(proto).unwrap()
 }
 
 /// Holds every gradient of a model against central differences of the loss, in float64, and says where they differ.
 ///
 /// The relative error in the Euclidean norm is at most 1e-6; a gradient that is truly zero is compared absolutely.
 pub fn check_gradients(model: &Model, loss: Loss, batch: &Tensors) -> Result<(), String> {
-    let step = StepGraph::build(model, &options(loss, Optimizer::Sgd))
-        .map_err(|error| error.to_string())?;
+    check_gradients_with(model, &options(loss, Optimizer::Sgd), batch)
+}
+
+/// As [`check_gradients`], with any options whose optimizer is plain gradient descent.
+pub fn check_gradients_with(
+    model: &Model,
+    options: &StepOptions,
+    batch: &Tensors,
+) -> Result<(), String> {
+    let step = StepGraph::build(model, options).map_err(|error| error.to_string())?;
     if step.parameters.is_empty() {
         return Err("nothing trains".to_owned());
     }
     let state = initial_state(&step);
     let outputs = run_step(&step, batch, &state, 1.0, 1);
+    let forward = loss_graph(&step);
+    let inputs = step_inputs(batch, &state, 1.0, 1);
     for parameter in &step.parameters {
         let before = state[&parameter.name].as_floats().unwrap();
         let after = &outputs[&parameter.output()];
@@ -205,7 +230,7 @@ pub fn check_gradients(model: &Model, loss: Loss, batch: &Tensors) -> Result<(),
             .map(|(p, new)| p - new)
             .collect();
         let expected: Vec<f64> = (0..before.len())
-            .map(|at| central_difference(&step, batch, &state, &parameter.name, at))
+            .map(|at| central_difference(&forward, &inputs, &parameter.name, at))
             .collect();
         let norm = |values: &mut dyn Iterator<Item = f64>| {
             values.map(|value| value * value).sum::<f64>().sqrt()
@@ -236,21 +261,17 @@ pub fn assert_gradients(model: &Model, loss: Loss, batch: &Tensors) {
     }
 }
 
-fn central_difference(
-    step: &StepGraph,
-    batch: &Tensors,
-    state: &Tensors,
-    name: &str,
-    at: usize,
-) -> f64 {
+fn central_difference(forward: &Model, inputs: &Tensors, name: &str, at: usize) -> f64 {
     const DISTANCE: f64 = 1e-5;
     let loss_at = |offset: f64| {
-        let mut moved = state.clone();
-        let tensor = &state[name];
+        let mut moved = inputs.clone();
+        let tensor = &inputs[name];
         let mut values = tensor.as_floats().unwrap().to_vec();
         values[at] += offset;
         moved.insert(name.to_owned(), Tensor::floats(tensor.dims(), values));
-        loss_of(step, batch, &moved)
+        evaluate(forward, &moved).unwrap()["loss"]
+            .as_floats()
+            .unwrap()[0]
     };
     (loss_at(DISTANCE) - loss_at(-DISTANCE)) / (2.0 * DISTANCE)
 }

@@ -42,6 +42,7 @@ pub struct NewDatasource {
 /// `INVALID_INPUT`, `ALREADY_EXISTS`, `TOPIC_NOT_FOUND` and those of Kafka.
 pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> {
     name::check(&new.name)?;
+    name::check_topic(&new.topic)?;
     check_format(&new.format, new.label.as_ref())?;
     let project = project::find(&app.database, &new.project).await?;
     let connection = connection::find(&app.database, project.id, &new.connection).await?;
@@ -67,9 +68,14 @@ pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> 
         cluster.ensure_topic(need).await?;
     } else {
         let topic = new.topic.clone();
-        cluster
-            .run(move |admin| admin.describe_topic(&topic))
-            .await?;
+        let found = cluster.run(move |admin| admin.describe_topic(&topic)).await;
+        found.map_err(|error| match error.code() {
+            Code::TopicNotFound => Error::new(
+                Code::TopicNotFound,
+                format!("{error}; with `createTopic` Millrace makes it"),
+            ),
+            _ => error,
+        })?;
     }
     let row = datasource::Model {
         id: app.new_id(),

@@ -162,6 +162,12 @@ impl From<millrace_artifacts::Error> for Error {
     }
 }
 
+impl From<millrace_wire::name::InvalidTopic> for Error {
+    fn from(error: millrace_wire::name::InvalidTopic) -> Self {
+        Self::new(Code::InvalidInput, error.to_string())
+    }
+}
+
 impl From<millrace_wire::name::InvalidName> for Error {
     fn from(error: millrace_wire::name::InvalidName) -> Self {
         Self::new(Code::InvalidInput, error.to_string())

@@ -85,8 +85,22 @@ pub async fn run(command: ModelCommand) -> Result<()> {
 fn self_contained(file: &Path) -> Result<tempfile::NamedTempFile> {
     let mut whole = tempfile::NamedTempFile::new()?;
     millrace_onnx::external::embed(file, &mut whole)
+        .map_err(|error| finer(file, error))
         .with_context(|| format!("{} cannot be pushed", file.display()))?;
     Ok(whole)
+}
+
+/// Reading a model as a whole cannot tell one that is cut short from what is none; reading it as a
+/// stream can.
+fn finer(file: &Path, error: millrace_onnx::Error) -> millrace_onnx::Error {
+    use millrace_onnx::Error::{CutShort, NotOnnx};
+    let inspected = std::fs::File::open(file)
+        .map(std::io::BufReader::new)
+        .map(millrace_onnx::inspect);
+    match (error, inspected) {
+        (NotOnnx { .. }, Ok(Err(cut @ CutShort { .. }))) => cut,
+        (error, _) => error,
+    }
 }
 
 async fn digest(file: &Path) -> Result<String> {
@@ -142,4 +156,31 @@ fn print(model: &str, version: &Value, as_json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use millrace_onnx::layers::{self, Activation, Layer};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_short_is_told_from_one_that_is_no_model() {
+        let dense = Layer::Dense {
+            units: 10,
+            activation: Activation::Relu,
+            bias: true,
+        };
+        let whole = layers::build(&[4], &[dense], 1).unwrap().encode();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refusal = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).unwrap();
+            format!("{:#}", self_contained(file.path()).unwrap_err())
+        };
+        let cut = refusal(&whole[..whole.len() / 2]);
+        assert!(cut.contains("cut short"), "{cut}");
+        let text = refusal(b"this is not a model");
+        assert!(text.contains("not an ONNX model"), "{text}");
+    }
 }

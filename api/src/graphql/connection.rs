@@ -184,7 +184,8 @@ impl KafkaConnection {
 }
 
 /// What `createConnection` needs. Secrets are given by reference, `${env:NAME}` or `${file:/path}`,
-/// and read by Millrace and its functions where they connect.
+/// and read by Millrace and its functions where they connect: variables that begin with
+/// `MILLRACE_SECRET_`, files below the folder `secrets.folder` of the configuration.
 #[derive(InputObject)]
 pub struct CreateConnectionInput {
     /// The project.

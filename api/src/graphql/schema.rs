@@ -6,6 +6,7 @@ use async_graphql::{MergedObject, MergedSubscription};
 use super::alias::{AliasMutation, AliasSubscription};
 use super::connection::ConnectionMutation;
 use super::datasource::DatasourceMutation;
+use super::error::Codes;
 use super::inference::{InferenceMutation, InferenceSubscription};
 use super::loader::Rows;
 use super::model::ModelMutation;
@@ -58,7 +59,8 @@ pub fn schema(app: App) -> Schema {
         Subscription::default(),
     )
     .limit_depth(DEPTH)
-    .limit_complexity(COMPLEXITY);
+    .limit_complexity(COMPLEXITY)
+    .extension(Codes);
     if !app.config.http.introspection {
         // Suggestions ("did you mean …") would give away what introspection no longer tells.
         builder = builder.disable_introspection().disable_suggestions();

@@ -306,6 +306,10 @@ fn selection(
                 })
                 .collect(),
         )),
+        (None, Some(from), Some(to)) if from >= to => Err(Error::new(
+            Code::InvalidInput,
+            format!("`from` ({from}) has to be earlier than `to` ({to}), which is exclusive"),
+        )),
         (None, Some(from), to) => Ok(Selection::Time { from, to }),
         _ => Err(Error::new(
             Code::InvalidInput,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{PathSegment, Request, ServerError, Value as GraphQlValue, Variables};
+use async_graphql::{Request, ServerError, Value as GraphQlValue, Variables};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -100,13 +100,7 @@ pub(super) async fn post(
 
 async fn run(server: Server, actor: Actor, media: Media, request: Request) -> Response {
     let response = server.schema.execute(request.data(actor)).await;
-    let in_execution = |path: &[PathSegment]| !path.is_empty();
-    let was_run = response.errors.is_empty()
-        || response.data != GraphQlValue::Null
-        || response
-            .errors
-            .iter()
-            .any(|error| in_execution(&error.path));
+    let was_run = was_run(&response);
     let status = match media {
         Media::Response if !was_run => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
@@ -117,6 +111,13 @@ async fn run(server: Server, actor: Actor, media: Media, request: Request) -> Re
         extensions: &response.extensions,
     };
     answer(status, media, &body)
+}
+
+/// Whether an operation was run, well or not; else the request itself was wrong.
+pub(super) fn was_run(response: &async_graphql::Response) -> bool {
+    response.errors.is_empty()
+        || response.data != GraphQlValue::Null
+        || response.errors.iter().any(|error| !error.path.is_empty())
 }
 
 /// An answer, with the fields of `data` in the order in which they were asked for.
@@ -131,7 +132,7 @@ struct Answer<'a> {
 }
 
 /// Reads the members of a request, as strictly as the audits want.
-fn read(mut members: Map<String, Value>) -> Result<Request, String> {
+pub(super) fn read(mut members: Map<String, Value>) -> Result<Request, String> {
     let Some(Value::String(query)) = members.remove("query") else {
         return Err("`query` has to be a string with the operation".to_owned());
     };

@@ -9,4 +9,5 @@ mod connection;
 mod model;
 mod protocol;
 mod server;
+mod socket;
 mod token;

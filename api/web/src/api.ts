@@ -19,6 +19,8 @@ export function connect(token: string): Api {
     url: socketUrl.href,
     connectionParams: authorization,
     lazy: true,
+    // A token that was refused stays refused.
+    shouldRetry: (event) => event instanceof CloseEvent && event.code !== 4403,
   });
   const fetcher = createGraphiQLFetcher({
     url: httpUrl.href,

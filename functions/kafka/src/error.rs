@@ -80,7 +80,9 @@ pub enum Error {
         reason: String,
     },
     /// The topic does not exist.
-    #[error("the topic {topic} does not exist")]
+    #[error(
+        "the topic {topic} does not exist: check its name and the connection, or make it first"
+    )]
     TopicNotFound {
         /// The missing topic.
         topic: String,
@@ -100,7 +102,9 @@ pub enum Error {
         partition: i32,
     },
     /// A topic of this name exists, but it is not the one that was meant.
-    #[error("the topic {topic} was deleted and created again: its id is {found}, not {expected}")]
+    #[error(
+        "the topic {topic} was deleted and created again: its id is {found}, not {expected}; what was made on the old one, as a segment or an inference, has to be made anew"
+    )]
     TopicRecreated {
         /// The topic's name.
         topic: String,

@@ -33,6 +33,31 @@ pub fn check(name: &str) -> Result<(), InvalidName> {
     }
 }
 
+/// A topic's name that Kafka does not take.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{topic:?} cannot be the name of a topic: Kafka takes 1 to 249 letters, digits, '.', '_' and '-', and neither \".\" nor \"..\" alone"
+)]
+pub struct InvalidTopic {
+    /// What was given.
+    pub topic: String,
+}
+
+/// Checks the name of a topic by Kafka's rule.
+///
+/// # Errors
+/// [`InvalidTopic`] with the name.
+pub fn check_topic(topic: &str) -> Result<(), InvalidTopic> {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_reserved = matches!(topic, "" | "." | "..");
+    if !is_reserved && topic.len() <= 249 && topic.bytes().all(is_legal) {
+        return Ok(());
+    }
+    Err(InvalidTopic {
+        topic: topic.to_owned(),
+    })
+}
+
 /// Templates of the names that Millrace gives on a connection. `{prefix}` stands for the
 /// connection's prefix and `{inference}` for the inference's qualified name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +202,17 @@ mod tests {
         }
         for bad in ["", "-a", "a.b", "a/b", "a@b", "é", "a b", &"x".repeat(64)] {
             assert_eq!(check(bad).unwrap_err().name, bad);
+        }
+    }
+
+    #[test]
+    fn topics_have_the_names_that_kafka_takes() {
+        for topic in ["a", "a.b_c-D9", &"x".repeat(249)] {
+            check_topic(topic).unwrap();
+        }
+        for topic in ["", ".", "..", "a/b", "a b", "ä", &"x".repeat(250)] {
+            let error = check_topic(topic).unwrap_err();
+            assert!(error.to_string().contains("249 letters"), "{error}");
         }
     }
 

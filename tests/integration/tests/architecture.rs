@@ -37,7 +37,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Outside crates that only some of ours may touch.
 const OWNERS: &[(&str, &[&str])] = &[
     ("async-graphql", &["millrace"]),
-    ("async-graphql-axum", &["millrace"]),
     ("object_store", &["millrace-artifacts"]),
     ("ort", &["millrace-engine"]),
     ("rdkafka", &["millrace-kafka"]),

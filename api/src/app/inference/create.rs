@@ -60,6 +60,10 @@ pub struct NewInference {
 pub async fn create(app: &App, project: &str, new: NewInference) -> Result<inference::Model> {
     let accepted = app.now();
     name::check(&new.name)?;
+    name::check_topic(&new.output_topic)?;
+    if let Some(topic) = &new.input_topic {
+        name::check_topic(topic)?;
+    }
     check_replicas(new.replicas)?;
     check_batching(&new.batching)?;
     check_platform(app, &new)?;
@@ -116,6 +120,8 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         updated_at: accepted,
         name: new.name.clone(),
     };
+    // The connection's prefix may be long.
+    name::check_topic(&row.dead_letter_topic)?;
     refuse_loop(&row)?;
     if cluster.names().owns(&row.output_topic) {
         return Err(Error::new(

@@ -1,7 +1,8 @@
 //! What wrong input gets: a code, a sentence that says what to do, and nothing half done.
 
 use millrace_harness::{Kafka, Millrace, unique};
-use serde_json::json;
+use millrace_kafka::Admin;
+use serde_json::{Value, json};
 
 use crate::{CREATE_DATASOURCE, CREATE_MODEL, prepare};
 
@@ -73,6 +74,22 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
     let (code, message) = millrace.refuse(misfit, topics).await;
     assert_eq!(code, "INCOMPATIBLE", "{message}");
 
+    // Topics that are not there.
+    let missing = unique("missing");
+    let wanted = json!({"topic": missing, "output": unique("output")});
+    let (code, message) = millrace.refuse(NO_TOPIC, wanted).await;
+    assert_eq!(code, "TOPIC_NOT_FOUND");
+    assert!(
+        message.contains(&missing) && message.contains("make it first"),
+        "{message}"
+    );
+    let source = r#"mutation Source($topic: String!) { createDatasource(input: {
+      name: "elsewhere", topic: $topic, format: {raw: {dtype: FLOAT32, shape: [2]}}
+    }) { datasource { id } } }"#;
+    let (code, message) = millrace.refuse(source, json!({"topic": missing})).await;
+    assert_eq!(code, "TOPIC_NOT_FOUND");
+    assert!(message.contains("`createTopic`"), "{message}");
+
     // Deleting what something else uses.
     let delete = r#"mutation Delete { deleteDatasource(input: {name: "points"}) { name } }"#;
     let (code, message) = millrace.refuse(delete, json!({})).await;
@@ -94,6 +111,44 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
     ]
     .map(count);
     assert_eq!(found, [2, 1, 1, 0, 0]);
+}
+
+const NO_TOPIC: &str = r#"mutation NoTopic($topic: String!, $output: String!) { createInference(input: {
+  name: "nowhere", datasource: "points", model: "points", version: 1,
+  inputTopic: $topic, outputTopic: $output
+}) { inference { id } } }"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inference_whose_input_was_made_anew_says_what_to_do() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let (training, input, output) = (unique("training"), unique("input"), unique("output"));
+    let segment = prepare(&millrace, &training, 1, 40).await;
+    crate::train(&millrace, &segment, 1, Some("champion")).await;
+    kafka.create_topic(&input, 1, &[]).await;
+    crate::infer(&millrace, &input, &output, 1).await;
+    let stop =
+        r#"mutation Stop { stopInference(input: {name: "points"}) { inference { state } } }"#;
+    millrace.execute(stop, json!({})).await;
+    let is =
+        |state: &'static str| move |data: &Value| data["project"]["inference"]["state"] == state;
+    let (limit, query) = (crate::LIMIT, crate::INFERENCE);
+    millrace
+        .wait_for("it is stopped", limit, query, json!({}), is("STOPPED"))
+        .await;
+
+    let admin = Admin::new(&crate::connection(kafka)).unwrap();
+    admin.delete_topics(&[&input]).unwrap();
+    kafka.create_topic(&input, 1, &[]).await;
+    let start =
+        r#"mutation Start { startInference(input: {name: "points"}) { inference { state } } }"#;
+    millrace.execute(start, json!({})).await;
+    let failed = millrace
+        .wait_for("it has failed", limit, query, json!({}), is("FAILED"))
+        .await;
+    let message = failed["project"]["inference"]["message"].as_str().unwrap();
+    assert!(message.contains("created again"), "{message}");
+    assert!(message.contains("has to be made anew"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -169,7 +169,20 @@ fn infer(site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
         output.shape = Some(shape.map(|&size| Extent::fixed(size as i64)).collect());
         output.constant = Some(Rc::new(constant));
     }
+    for output in &mut outputs {
+        if output.constant.is_none() {
+            output.constant = constant_sizes(output).map(Rc::new);
+        }
+    }
     outputs
+}
+
+/// The tensor that sizes make which are all known.
+fn constant_sizes(fact: &Fact) -> Option<Tensor> {
+    let sizes = fact.sizes.as_ref()?.iter().map(Extent::as_fixed);
+    let sizes = sizes.collect::<Option<Vec<_>>>()?;
+    let dims = vec![sizes.len(); fact.rank()?];
+    (dims.iter().product::<usize>() == sizes.len()).then(|| Tensor::integers(&dims, sizes))
 }
 
 /// Evaluates a node whose inputs are all constant.

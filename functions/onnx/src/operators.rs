@@ -7,21 +7,33 @@ mod activation;
 mod arithmetic;
 mod backward;
 mod batch_normalization;
+mod binary;
 mod broadcast;
 mod cast;
+mod choice;
+mod clip;
 mod comparison;
 mod constant;
+mod error_function;
 mod exponential;
+mod gelu;
+mod integer;
 mod linear;
+mod logic;
 mod matrix;
 mod one_hot;
+mod power;
+mod rectifier;
 mod reduce;
 mod reshape;
+mod rounding;
 mod shape;
 mod softmax;
 mod training;
 mod transpose;
+mod trigonometry;
 mod unary;
+mod variadic;
 
 pub(crate) use self::backward::Backward;
 pub(crate) use self::training::Training;
@@ -174,16 +186,26 @@ static FAMILIES: &[Family] = &[
     arithmetic::OPERATORS,
     batch_normalization::OPERATORS,
     cast::OPERATORS,
+    choice::OPERATORS,
+    clip::OPERATORS,
     comparison::OPERATORS,
     constant::OPERATORS,
     exponential::OPERATORS,
+    gelu::OPERATORS,
+    integer::OPERATORS,
     linear::OPERATORS,
+    logic::OPERATORS,
     one_hot::OPERATORS,
+    power::OPERATORS,
+    rectifier::OPERATORS,
     reduce::OPERATORS,
     reshape::OPERATORS,
+    rounding::OPERATORS,
     shape::OPERATORS,
     softmax::OPERATORS,
     transpose::OPERATORS,
+    trigonometry::OPERATORS,
+    variadic::OPERATORS,
 ];
 
 /// The operator of a node; nothing for operators of other domains and for those that are not here.

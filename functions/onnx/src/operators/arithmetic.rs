@@ -1,33 +1,27 @@
-//! Arithmetic with broadcasting: `Add`, `Sub`, `Mul`, `Div`, `Neg`.
+//! Arithmetic: `Add`, `Sub`, `Mul`, `Div` with broadcasting, `Neg`, `Abs`, `Reciprocal`.
 //!
 //! In the formulas Σ is the sum over the dimensions along which an input was broadcast.
 
-use super::unary::same_as_input;
-use super::{Backward, Call, Derivative, Family, Operator, Site, broadcast};
-use crate::extent::Unknowns;
-use crate::facts::Fact;
-use crate::{Tensor, Values};
+use super::Family;
+use super::binary::Binary;
+use super::unary::{Signed, Unary};
+use crate::extent::Extent;
 
 pub(super) const OPERATORS: Family = &[
+    ("Abs", &ABS),
     ("Add", &ADD),
     ("Div", &DIV),
     ("Mul", &MUL),
-    ("Neg", &Neg),
+    ("Neg", &NEG),
+    ("Reciprocal", &RECIPROCAL),
     ("Sub", &SUB),
 ];
-
-/// An operator of two tensors.
-struct Binary {
-    floats: fn(f64, f64) -> f64,
-    integers: fn(i64, i64) -> Option<i64>,
-    /// Emits the gradients of the inputs, before the sum over broadcast dimensions.
-    gradients: [fn(&mut Backward<'_>, &str) -> String; 2],
-}
 
 /// y = a + b; ∂L/∂a = Σ ∂L/∂y, ∂L/∂b = Σ ∂L/∂y.
 static ADD: Binary = Binary {
     floats: |a, b| a + b,
     integers: i64::checked_add,
+    sizes: |a, b| Some(Extent::fixed(a.as_fixed()?.checked_add(b.as_fixed()?)?)),
     gradients: [
         |_, gradient| gradient.to_owned(),
         |_, gradient| gradient.to_owned(),
@@ -38,6 +32,7 @@ static ADD: Binary = Binary {
 static SUB: Binary = Binary {
     floats: |a, b| a - b,
     integers: i64::checked_sub,
+    sizes: |a, b| Some(Extent::fixed(a.as_fixed()?.checked_sub(b.as_fixed()?)?)),
     gradients: [
         |_, gradient| gradient.to_owned(),
         |backward, gradient| backward.node("Neg", &[gradient]),
@@ -48,6 +43,7 @@ static SUB: Binary = Binary {
 static MUL: Binary = Binary {
     floats: |a, b| a * b,
     integers: i64::checked_mul,
+    sizes: |a, b| Some(a.times(b)),
     gradients: [
         |backward, gradient| backward.node("Mul", &[gradient, backward.input(1)]),
         |backward, gradient| backward.node("Mul", &[gradient, backward.input(0)]),
@@ -58,6 +54,7 @@ static MUL: Binary = Binary {
 static DIV: Binary = Binary {
     floats: |a, b| a / b,
     integers: i64::checked_div,
+    sizes: Extent::divided_by,
     gradients: [
         |backward, gradient| backward.node("Div", &[gradient, backward.input(1)]),
         |backward, gradient| {
@@ -68,77 +65,29 @@ static DIV: Binary = Binary {
     ],
 };
 
-impl Operator for Binary {
-    fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        vec![broadcast::fact(site, site.element(), unknowns)]
-    }
-
-    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
-        let (dims, left, right) = broadcast::pair(call)?;
-        let values = match (left.values(), right.values()) {
-            (Values::Float(left), Values::Float(right)) => {
-                let pairs = left.iter().zip(right);
-                Values::Float(pairs.map(|(a, b)| (self.floats)(*a, *b)).collect())
-            }
-            (Values::Integer(left), Values::Integer(right)) => {
-                let pairs = left.iter().zip(right);
-                let values = pairs
-                    .map(|(a, b)| (self.integers)(*a, *b))
-                    .collect::<Option<_>>();
-                Values::Integer(values.ok_or("whole numbers overflow or are divided by zero")?)
-            }
-            _ => return Err("the inputs are of different kinds".to_owned()),
-        };
-        Ok(vec![Tensor::new(dims, values)])
-    }
-
-    fn least_inputs(&self) -> usize {
-        2
-    }
-
-    fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
-        Derivative::Known
-    }
-
-    fn backward(&self, backward: &mut Backward<'_>) {
-        for (input, gradient_of) in self.gradients.iter().enumerate() {
-            if backward.wants(input) {
-                let gradient = backward.gradient();
-                let gradient = gradient_of(backward, &gradient);
-                let gradient = backward.unbroadcast(&gradient, input);
-                backward.give(input, gradient);
-            }
-        }
-    }
-}
-
 /// y = −x; ∂L/∂x = −∂L/∂y.
-struct Neg;
+static NEG: Signed = Signed {
+    floats: |x| -x,
+    integers: i64::wrapping_neg,
+    gradient: |backward, gradient| backward.node("Neg", &[gradient]),
+};
 
-impl Operator for Neg {
-    fn infer(&self, site: &Site<'_>, _: &mut Unknowns) -> Vec<Fact> {
-        vec![same_as_input(site)]
-    }
+/// y = |x|; ∂L/∂x = ∂L/∂y · sign x, which is 0 at 0.
+static ABS: Signed = Signed {
+    floats: f64::abs,
+    integers: i64::wrapping_abs,
+    gradient: |backward, gradient| {
+        let sign = backward.node("Sign", &[backward.input(0)]);
+        backward.node("Mul", &[gradient, &sign])
+    },
+};
 
-    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
-        let tensor = call.tensor(0)?;
-        let values = match tensor.values() {
-            Values::Float(values) => Values::Float(values.iter().map(|value| -value).collect()),
-            Values::Integer(values) => {
-                Values::Integer(values.iter().map(|value| value.wrapping_neg()).collect())
-            }
-            Values::Boolean(_) => return Err("truth values have no sign".to_owned()),
-        };
-        Ok(vec![Tensor::new(tensor.dims().to_vec(), values)])
-    }
-
-    fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
-        Derivative::Known
-    }
-
-    fn backward(&self, backward: &mut Backward<'_>) {
-        let gradient = backward.gradient();
-        let gradient = backward.node("Neg", &[&gradient]);
-        backward.give(0, gradient);
-    }
-}
+/// y = 1 / x; ∂L/∂x = −∂L/∂y · y².
+static RECIPROCAL: Unary = Unary {
+    function: f64::recip,
+    gradient: |backward, gradient| {
+        let square = backward.node("Mul", &[backward.output(), backward.output()]);
+        let product = backward.node("Mul", &[gradient, &square]);
+        backward.node("Neg", &[&product])
+    },
+};

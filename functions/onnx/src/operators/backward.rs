@@ -79,9 +79,9 @@ impl<'a> Backward<'a> {
         self.facts.get(self.output())
     }
 
-    /// A constant of the type that the first input has.
+    /// A constant of the type that the first output has.
     pub(super) fn float(&mut self, value: f64) -> String {
-        let element = self.input_fact(0).element.unwrap_or(ElementType::Float32);
+        let element = self.output_fact().element.unwrap_or(ElementType::Float32);
         self.emit.float(value, element)
     }
 

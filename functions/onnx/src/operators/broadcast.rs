@@ -76,19 +76,60 @@ pub(super) fn extents(left: &[Extent], right: &[Extent], unknowns: &mut Unknowns
         .collect()
 }
 
+/// The elements of inputs that are sizes or lists of sizes, aligned.
+pub(super) fn sizes<const N: usize>(
+    site: &Site<'_>,
+    inputs: [usize; N],
+) -> Option<Vec<[Extent; N]>> {
+    let mut lists = Vec::with_capacity(N);
+    for input in inputs {
+        let fact = site.input(input).filter(|fact| fact.rank() <= Some(1))?;
+        lists.push(fact.to_sizes()?);
+    }
+    let count = lists.iter().map(Vec::len).find(|&count| count != 1);
+    let count = count.unwrap_or(1);
+    let fits = |list: &Vec<Extent>| [1, count].contains(&list.len());
+    let element =
+        |list: &Vec<Extent>, at: usize| list[if list.len() == 1 { 0 } else { at }].clone();
+    let row = |at| std::array::from_fn(|input| element(&lists[input], at));
+    lists
+        .iter()
+        .all(fits)
+        .then(|| (0..count).map(row).collect())
+}
+
+/// Tensors stretched to their common shape.
+pub(super) fn all(tensors: &[&Tensor]) -> Result<(Vec<usize>, Vec<Tensor>), String> {
+    let mut wide = Vec::new();
+    for tensor in tensors {
+        wide = shape(&wide, tensor.dims())?;
+    }
+    let stretched = tensors.iter().map(|tensor| stretch(tensor, &wide));
+    let stretched = stretched.collect();
+    Ok((wide, stretched))
+}
+
+/// The common shape of the first inputs, as many as there are names.
+pub(super) fn common_shape(
+    site: &Site<'_>,
+    count: usize,
+    unknowns: &mut Unknowns,
+) -> Option<Vec<Extent>> {
+    let mut common = Vec::new();
+    for input in 0..count {
+        common = extents(&common, site.shape(input)?, unknowns);
+    }
+    Some(common)
+}
+
 /// The first two inputs of a call, stretched to their common shape.
 pub(super) fn pair(call: &Call<'_>) -> Result<(Vec<usize>, Tensor, Tensor), String> {
     let (left, right) = (call.tensor(0)?, call.tensor(1)?);
     let wide = shape(left.dims(), right.dims())?;
-    let (left, right) = (stretch(left, &wide), stretch(right, &wide));
-    Ok((wide, left, right))
+    Ok((wide.clone(), stretch(left, &wide), stretch(right, &wide)))
 }
 
 /// The fact on an output of the common shape of the first two inputs.
 pub(super) fn fact(site: &Site<'_>, element: Option<ElementType>, unknowns: &mut Unknowns) -> Fact {
-    let shapes = site.shape(0).zip(site.shape(1));
-    Fact::new(
-        element,
-        shapes.map(|(left, right)| extents(left, right, unknowns)),
-    )
+    Fact::new(element, common_shape(site, 2, unknowns))
 }

@@ -1,4 +1,6 @@
-//! Comparisons and choices: `Equal`, `Greater`, `Where`, `NonZero`. No gradient passes a comparison.
+//! Comparisons: `Equal`, `Greater`, `GreaterOrEqual`, `Less`, `LessOrEqual`, and `NonZero`. No gradient passes them.
+
+use std::rc::Rc;
 
 use super::{Call, Derivative, Family, Operator, Site, broadcast};
 use crate::extent::{Extent, Unknowns};
@@ -9,30 +11,72 @@ use crate::{ElementType, Tensor, Values};
 pub(super) const OPERATORS: Family = &[
     ("Equal", &EQUAL),
     ("Greater", &GREATER),
+    ("GreaterOrEqual", &GREATER_OR_EQUAL),
+    ("Less", &LESS),
+    ("LessOrEqual", &LESS_OR_EQUAL),
     ("NonZero", &NonZero),
-    ("Where", &Where),
 ];
 
 /// A comparison of two tensors.
 struct Comparison {
     floats: fn(f64, f64) -> bool,
     integers: fn(i64, i64) -> bool,
+    /// The same of sizes, where it is the same whatever the symbols stand for.
+    sizes: fn(&Extent, &Extent) -> Option<bool>,
 }
 
 static EQUAL: Comparison = Comparison {
     #[expect(clippy::float_cmp, reason = "the operator compares exactly")]
     floats: |a, b| a == b,
     integers: |a, b| a == b,
+    sizes: |a, b| match (a.as_fixed(), b.as_fixed()) {
+        (Some(a), Some(b)) => Some(a == b),
+        // What is not known yet is still not negative.
+        (Some(fixed), None) | (None, Some(fixed)) if fixed < 0 => Some(false),
+        _ => (a == b).then_some(true),
+    },
 };
 
 static GREATER: Comparison = Comparison {
     floats: |a, b| a > b,
     integers: |a, b| a > b,
+    sizes: |_, _| None,
+};
+
+static GREATER_OR_EQUAL: Comparison = Comparison {
+    floats: |a, b| a >= b,
+    integers: |a, b| a >= b,
+    sizes: |_, _| None,
+};
+
+static LESS: Comparison = Comparison {
+    floats: |a, b| a < b,
+    integers: |a, b| a < b,
+    sizes: |_, _| None,
+};
+
+static LESS_OR_EQUAL: Comparison = Comparison {
+    floats: |a, b| a <= b,
+    integers: |a, b| a <= b,
+    sizes: |_, _| None,
 };
 
 impl Operator for Comparison {
     fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        vec![broadcast::fact(site, Some(ElementType::Bool), unknowns)]
+        let fact = broadcast::fact(site, Some(ElementType::Bool), unknowns);
+        let truths = broadcast::sizes(site, [0, 1]).and_then(|pairs| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|[a, b]| (self.sizes)(a, b))
+                .collect::<Option<Vec<bool>>>()
+        });
+        let dims = fact
+            .rank()
+            .map(|rank| vec![truths.as_ref().map_or(0, Vec::len); rank]);
+        let constant = truths
+            .zip(dims)
+            .map(|(truths, dims)| Rc::new(Tensor::new(dims, Values::Boolean(truths))));
+        vec![Fact { constant, ..fact }]
     }
 
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
@@ -48,7 +92,12 @@ impl Operator for Comparison {
                 .zip(right)
                 .map(|(a, b)| (self.integers)(*a, *b))
                 .collect(),
-            _ => return Err("only numbers of one kind are compared".to_owned()),
+            (Values::Boolean(left), Values::Boolean(right)) => left
+                .iter()
+                .zip(right)
+                .map(|(a, b)| (self.integers)(i64::from(*a), i64::from(*b)))
+                .collect(),
+            _ => return Err("only values of one kind are compared".to_owned()),
         };
         Ok(vec![Tensor::new(dims, Values::Boolean(values))])
     }
@@ -56,56 +105,6 @@ impl Operator for Comparison {
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
         Derivative::Zero
     }
-}
-
-/// y = a where the condition holds, else b.
-struct Where;
-
-impl Operator for Where {
-    fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        let shape = (|| {
-            let inner = broadcast::extents(site.shape(1)?, site.shape(2)?, unknowns);
-            Some(broadcast::extents(site.shape(0)?, &inner, unknowns))
-        })();
-        vec![Fact::new(
-            site.input(1).and_then(|fact| fact.element),
-            shape,
-        )]
-    }
-
-    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
-        let (condition, yes, no) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
-        let inner = broadcast::shape(yes.dims(), no.dims())?;
-        let wide = broadcast::shape(condition.dims(), &inner)?;
-        let condition = broadcast::stretch(condition, &wide);
-        let Values::Boolean(condition) = condition.values() else {
-            return Err("the condition is not boolean".to_owned());
-        };
-        let (yes, no) = (
-            broadcast::stretch(yes, &wide),
-            broadcast::stretch(no, &wide),
-        );
-        let values = match (yes.values(), no.values()) {
-            (Values::Float(yes), Values::Float(no)) => Values::Float(choose(condition, yes, no)),
-            (Values::Integer(yes), Values::Integer(no)) => {
-                Values::Integer(choose(condition, yes, no))
-            }
-            (Values::Boolean(yes), Values::Boolean(no)) => {
-                Values::Boolean(choose(condition, yes, no))
-            }
-            _ => return Err("the two choices are of different kinds".to_owned()),
-        };
-        Ok(vec![Tensor::new(wide, values)])
-    }
-}
-
-fn choose<T: Copy>(condition: &[bool], yes: &[T], no: &[T]) -> Vec<T> {
-    let choices = yes.iter().zip(no);
-    condition
-        .iter()
-        .zip(choices)
-        .map(|(&holds, (&yes, &no))| if holds { yes } else { no })
-        .collect()
 }
 
 /// The indices of elements that are not zero, one row a dimension.

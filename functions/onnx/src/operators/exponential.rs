@@ -1,13 +1,12 @@
-//! Exponentials, logarithms and powers: `Exp`, `Log`, `Sqrt`, `Pow`.
+//! Exponentials, logarithms, roots and the error function: `Exp`, `Log`, `Sqrt`, `Erf`.
+
+use std::f64::consts::FRAC_2_SQRT_PI;
 
 use super::unary::Unary;
-use super::{Call, Family, Operator, Site, broadcast};
-use crate::extent::Unknowns;
-use crate::facts::Fact;
-use crate::{Tensor, Values};
+use super::{Family, error_function};
 
 pub(super) const OPERATORS: Family =
-    &[("Exp", &EXP), ("Log", &LOG), ("Pow", &Pow), ("Sqrt", &SQRT)];
+    &[("Erf", &ERF), ("Exp", &EXP), ("Log", &LOG), ("Sqrt", &SQRT)];
 
 /// y = exp x; ∂L/∂x = ∂L/∂y · y.
 static EXP: Unary = Unary {
@@ -30,25 +29,15 @@ static SQRT: Unary = Unary {
     },
 };
 
-/// y = xᵃ. It stands in optimizers; a gradient does not pass it.
-struct Pow;
-
-impl Operator for Pow {
-    fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        vec![broadcast::fact(site, site.element(), unknowns)]
-    }
-
-    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
-        let (dims, base, exponent) = broadcast::pair(call)?;
-        match (base.values(), exponent.values()) {
-            (Values::Float(base), Values::Float(exponent)) => {
-                let values = base
-                    .iter()
-                    .zip(exponent)
-                    .map(|(base, exponent)| base.powf(*exponent));
-                Ok(vec![Tensor::floats(&dims, values.collect())])
-            }
-            _ => Err("only floating-point powers are evaluated".to_owned()),
-        }
-    }
-}
+/// y = erf x; ∂L/∂x = ∂L/∂y · 2/√π · exp(−x²).
+static ERF: Unary = Unary {
+    function: error_function::of,
+    gradient: |backward, gradient| {
+        let square = backward.node("Mul", &[backward.input(0), backward.input(0)]);
+        let negative = backward.node("Neg", &[&square]);
+        let bell = backward.node("Exp", &[&negative]);
+        let height = backward.float(FRAC_2_SQRT_PI);
+        let slope = backward.node("Mul", &[&bell, &height]);
+        backward.node("Mul", &[gradient, &slope])
+    },
+};

@@ -29,15 +29,7 @@ impl Operator for Shape {
         let shape = sizes
             .as_ref()
             .map(|sizes| vec![Extent::fixed(sizes.len() as i64)]);
-        let constant = sizes.as_ref().and_then(|sizes| {
-            let sizes = sizes
-                .iter()
-                .map(Extent::as_fixed)
-                .collect::<Option<Vec<_>>>()?;
-            Some(std::rc::Rc::new(Tensor::integers(&[sizes.len()], sizes)))
-        });
         vec![Fact {
-            constant,
             sizes,
             ..Fact::new(Some(ElementType::Int64), shape)
         }]

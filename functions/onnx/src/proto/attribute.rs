@@ -50,6 +50,12 @@ impl NodeProto {
             .map(|attribute| attribute.floats.as_slice())
     }
 
+    /// The text attribute `name`, where the node has it and it is valid UTF-8.
+    #[must_use]
+    pub fn string(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.attribute_named(name)?.s()).ok()
+    }
+
     /// The tensor attribute `name`, where the node has it.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
@@ -105,6 +111,15 @@ impl AttributeProto {
         Self {
             f: Some(value),
             ..Self::of(name, AttributeType::Float)
+        }
+    }
+
+    /// A text attribute.
+    #[must_use]
+    pub fn from_string(name: &str, value: &str) -> Self {
+        Self {
+            s: Some(value.to_owned().into()),
+            ..Self::of(name, AttributeType::String)
         }
     }
 

@@ -74,6 +74,15 @@ impl TensorProto {
             ElementType::Uint16 => {
                 Values::Integer(widen(&self.packed(narrow, u16::from_le_bytes)?))
             }
+            ElementType::Uint32 => {
+                let list = self.uint64_data.iter().map(|&value| value as u32);
+                Values::Integer(widen(&self.values(list.collect(), u32::from_le_bytes)?))
+            }
+            // The evaluator has the same 64 bits, with a sign.
+            ElementType::Uint64 => {
+                let values = self.typed(&self.uint64_data, u64::from_le_bytes)?;
+                Values::Integer(values.into_iter().map(|value| value as i64).collect())
+            }
             ElementType::Bool => {
                 let bytes: Vec<u8> = self.packed(narrow, u8::from_le_bytes)?;
                 Values::Boolean(bytes.into_iter().map(|byte| byte != 0).collect())

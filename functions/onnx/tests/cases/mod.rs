@@ -5,10 +5,19 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod activation;
+mod arithmetic;
+mod cast;
+mod choice;
+mod exponential;
+mod integer;
+mod linear;
+mod logic;
+mod softmax;
+mod variadic;
 
-use millrace_onnx::{Model, Tensor, evaluate};
+use millrace_onnx::{Dim, ElementType, Model, Tensor, evaluate};
 
-use crate::support::{Draft, Tensors, noise};
+use crate::support::{Draft, Tensors, batch, noise};
 
 /// A model and a batch for it.
 pub struct Case {
@@ -49,5 +58,35 @@ impl Case {
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [activation::cases()].into_iter().flatten().collect()
+    [
+        activation::cases(),
+        arithmetic::cases(),
+        cast::cases(),
+        choice::cases(),
+        exponential::cases(),
+        integer::cases(),
+        linear::cases(),
+        logic::cases(),
+        softmax::cases(),
+        variadic::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The batch that fits [`hidden`].
+pub const X: &[(&str, &[usize])] = &[("x", &[3, 4])];
+
+/// x[batch, 4] times w[4, 3]: the tensor `h`, in which both signs occur.
+pub fn hidden() -> Draft {
+    Draft::new()
+        .input("x", ElementType::Float32, &[batch(), Dim::Fixed(4)])
+        .weights("w", &[4, 3], &noise(12, 1))
+        .node("MatMul", &["x", "w"], "h")
+}
+
+/// [`hidden`] with its exponential: the tensor `positive`.
+pub fn positive() -> Draft {
+    hidden().node("Exp", &["h"], "positive")
 }

@@ -28,6 +28,12 @@ impl Draft {
         }
     }
 
+    /// In another operator set than 21.
+    pub fn opset(mut self, version: i64) -> Self {
+        self.opset = version;
+        self
+    }
+
     pub fn input(mut self, name: &str, element: ElementType, dims: &[Dim]) -> Self {
         let info = TensorInfo::new(name, element, dims.to_vec());
         self.graph.input.push(ValueInfoProto::from_info(&info));
@@ -59,6 +65,13 @@ impl Draft {
 
     pub fn integers(mut self, name: &str, values: &[i64]) -> Self {
         let tensor = TensorProto::from_i64(name, &[values.len()], values);
+        self.graph.initializer.push(tensor);
+        self
+    }
+
+    /// A number that does not train.
+    pub fn number(mut self, name: &str, value: f32) -> Self {
+        let tensor = TensorProto::from_f32(name, &[], &[value]);
         self.graph.initializer.push(tensor);
         self
     }

@@ -17,6 +17,7 @@ mod platform;
 #[cfg(test)]
 mod reference;
 mod secrets;
+mod training;
 
 use std::path::Path;
 
@@ -32,6 +33,7 @@ pub use load::Error;
 pub use onnxruntime::OnnxRuntime;
 pub use platform::{Local, Platform};
 pub use secrets::{PREFIX as SECRET_PREFIX, Secrets};
+pub use training::Training;
 
 /// The file that is read where none is named.
 pub const FILE: &str = "millrace.toml";
@@ -54,6 +56,8 @@ pub struct Config {
     pub http: Http,
     /// ONNX Runtime, for the functions that are started here.
     pub onnxruntime: OnnxRuntime,
+    /// What trainings may use.
+    pub training: Training,
     /// What is too much.
     pub limits: Limits,
     /// Where functions run.

@@ -8,6 +8,7 @@
 use millrace_engine::{Slice, View};
 
 use crate::dataset::{Dataset, Labels};
+use crate::failure::Failure;
 
 const ALIGNMENT: usize = 64;
 
@@ -38,6 +39,8 @@ pub struct Batch {
     capacity: usize,
     rows: Aligned<f32>,
     labels: Buffer,
+    /// A row on its way.
+    bytes: Vec<u8>,
     len: usize,
 }
 
@@ -55,23 +58,28 @@ impl Batch {
         };
         Self {
             capacity,
-            rows: Aligned::new(capacity * dataset.width()),
+            rows: Aligned::new(capacity * dataset.rows().width()),
             labels,
+            bytes: Vec::new(),
             len: 0,
         }
     }
 
     /// Replaces the batch by the records at `indices` of `dataset`.
     ///
+    /// # Errors
+    /// A row can't be read.
+    ///
     /// # Panics
     /// If there are more than the batch has room for.
-    pub fn fill(&mut self, dataset: &Dataset, indices: &[u32]) {
+    pub fn fill(&mut self, dataset: &Dataset, indices: &[u32]) -> Result<(), Failure> {
         assert!(indices.len() <= self.capacity, "a batch was made too small");
         self.len = indices.len();
-        let width = dataset.width();
+        let width = dataset.rows().width();
         let rows = self.rows.slice_mut(self.len * width);
         for (row, index) in rows.chunks_exact_mut(width).zip(indices) {
-            dataset.copy_row(*index as usize, row);
+            let index = *index as usize;
+            dataset.rows().copy(index, row, &mut self.bytes)?;
         }
         match (&mut self.labels, dataset.labels()) {
             (Buffer::Classes(buffer), Labels::Classes(labels)) => {
@@ -89,6 +97,7 @@ impl Batch {
             }
             _ => unreachable!("a batch is made for one data set"),
         }
+        Ok(())
     }
 
     /// How many records there are.

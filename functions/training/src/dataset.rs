@@ -1,4 +1,4 @@
-//! A segment's records in memory, decoded and split.
+//! A segment's records, decoded and split.
 //!
 //! Records have their places by (partition, offset), however partitions
 //! interleave while they are read, so that the split is the same every time.
@@ -10,6 +10,7 @@ use millrace_wire::segment::SegmentDigest;
 use millrace_wire::training::TrainingSpec;
 
 use crate::failure::Failure;
+use crate::rows::{Kept, Room, Rows};
 
 /// What the model wants of each record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +34,8 @@ pub enum Labels {
     },
 }
 
-/// Bytes stay bytes: a quarter of the memory that numbers would take.
-enum Rows {
-    Bytes(Vec<u8>),
-    Floats(Vec<f32>),
-}
-
 /// All that a training learns from and is judged by.
 pub struct Dataset {
-    width: usize,
     rows: Rows,
     labels: Labels,
     /// What the optimizer sees: indices of records.
@@ -55,27 +49,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Numbers in a row.
-    pub fn width(&self) -> usize {
-        self.width
+    /// What the model takes of each record.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// All labels.
     pub fn labels(&self) -> &Labels {
         &self.labels
-    }
-
-    /// Copies the row of the record at `index`.
-    pub fn copy_row(&self, index: usize, to: &mut [f32]) {
-        let place = index * self.width..(index + 1) * self.width;
-        match &self.rows {
-            Rows::Floats(rows) => to.copy_from_slice(&rows[place]),
-            Rows::Bytes(rows) => {
-                for (to, byte) in to.iter_mut().zip(&rows[place]) {
-                    *to = f32::from(*byte);
-                }
-            }
-        }
     }
 }
 
@@ -117,7 +98,7 @@ struct Places {
 
 impl<'a> Builder<'a> {
     /// Makes room for the segment of `spec`.
-    pub fn new(spec: &'a TrainingSpec, target: Target) -> Result<Self, Failure> {
+    pub fn new(spec: &'a TrainingSpec, target: Target, room: &Room) -> Result<Self, Failure> {
         let mut total = 0;
         let mut partitions = BTreeMap::new();
         for range in &spec.segment.partitions {
@@ -137,16 +118,12 @@ impl<'a> Builder<'a> {
             ));
         }
         let width = spec.format.elements();
-        let rows = if is_bytes(&spec.format) {
-            Rows::Bytes(room(total, width)?)
-        } else {
-            Rows::Floats(room(total, width)?)
-        };
+        let rows = Rows::new(kept(&spec.format), total, width, room)?;
         let labels = match target {
-            Target::Class(_) => Labels::Classes(room(total, 1)?),
+            Target::Class(_) => Labels::Classes(places(total, 1)?),
             Target::Values(width) => Labels::Values {
                 width,
-                values: room(total, width)?,
+                values: places(total, width)?,
             },
         };
         Ok(Self {
@@ -155,7 +132,7 @@ impl<'a> Builder<'a> {
             partitions,
             rows,
             labels,
-            is_bad: room(total, 1)?,
+            is_bad: places(total, 1)?,
             digest: SegmentDigest::new(),
             row: Vec::with_capacity(width),
             label: Vec::new(),
@@ -187,7 +164,7 @@ impl<'a> Builder<'a> {
         places.taken += 1;
         let decoded = self.decode(record);
         match decoded {
-            Ok(()) => self.store(index),
+            Ok(()) => self.store(index)?,
             Err(_) => self.is_bad[index] = true,
         }
         Ok(decoded)
@@ -217,26 +194,17 @@ impl<'a> Builder<'a> {
 
     #[allow(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the numbers are bytes or class indices, as was checked when they were decoded"
+        reason = "a class index is whole, as was checked when it was decoded"
     )]
-    fn store(&mut self, index: usize) {
-        let width = self.row.len();
-        let place = index * width..(index + 1) * width;
-        match &mut self.rows {
-            Rows::Floats(rows) => rows[place].copy_from_slice(&self.row),
-            Rows::Bytes(rows) => {
-                for (byte, number) in rows[place].iter_mut().zip(&self.row) {
-                    *byte = *number as u8;
-                }
-            }
-        }
+    fn store(&mut self, index: usize) -> Result<(), Failure> {
+        self.rows.put(index, &self.row)?;
         match &mut self.labels {
             Labels::Classes(labels) => labels[index] = self.label[0] as i64,
             Labels::Values { width, values } => {
                 values[index * *width..(index + 1) * *width].copy_from_slice(&self.label);
             }
         }
+        Ok(())
     }
 
     /// Checks that these were the segment's records, all of them and unchanged,
@@ -283,7 +251,6 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(Dataset {
-            width: self.spec.format.elements(),
             rows: self.rows,
             labels: self.labels,
             train: parts.train,
@@ -321,18 +288,20 @@ fn changed(how: &str) -> Failure {
     )
 }
 
-/// Whether every number of a record is a byte.
-fn is_bytes(format: &RecordFormat) -> bool {
+fn kept(format: &RecordFormat) -> Kept {
     match format {
-        RecordFormat::Raw(array) => matches!(array.dtype, Dtype::Uint8 | Dtype::Bool),
+        RecordFormat::Raw(array) => match array.dtype {
+            Dtype::Uint8 | Dtype::Bool => Kept::Byte,
+            _ => Kept::Float,
+        },
     }
 }
 
-fn room<T: Clone + Default>(records: usize, width: usize) -> Result<Vec<T>, Failure> {
-    let mut room = Vec::new();
+fn places<T: Clone + Default>(records: usize, width: usize) -> Result<Vec<T>, Failure> {
+    let mut places = Vec::new();
     let fits = records
         .checked_mul(width)
-        .is_some_and(|len| room.try_reserve_exact(len).is_ok());
+        .is_some_and(|len| places.try_reserve_exact(len).is_ok());
     if !fits {
         return Err(Failure::new(
             "segment-too-large",
@@ -342,8 +311,8 @@ fn room<T: Clone + Default>(records: usize, width: usize) -> Result<Vec<T>, Fail
             ),
         ));
     }
-    room.resize(records * width, T::default());
-    Ok(room)
+    places.resize(records * width, T::default());
+    Ok(places)
 }
 
 #[cfg(test)]
@@ -365,6 +334,13 @@ mod tests {
         (0, 13, &[30, 31], "2"),
     ];
 
+    fn room() -> Room {
+        Room {
+            memory_bytes: 1 << 20,
+            scratch: std::env::temp_dir(),
+        }
+    }
+
     fn add(
         builder: &mut Builder<'_>,
         (partition, offset, value, label): Sample<'_>,
@@ -382,7 +358,7 @@ mod tests {
     /// The specification of a segment of `samples`, digest included.
     fn spec_of(samples: &[Sample<'_>]) -> TrainingSpec {
         let mut spec = spec(Uuid::nil());
-        let mut builder = Builder::new(&spec, Target::Class(3)).unwrap();
+        let mut builder = Builder::new(&spec, Target::Class(3), &room()).unwrap();
         for sample in samples {
             drop(add(&mut builder, *sample).unwrap());
         }
@@ -391,7 +367,7 @@ mod tests {
     }
 
     fn build(spec: &TrainingSpec, samples: &[Sample<'_>]) -> Result<Dataset, Failure> {
-        let mut builder = Builder::new(spec, Target::Class(3))?;
+        let mut builder = Builder::new(spec, Target::Class(3), &room())?;
         for sample in samples {
             drop(add(&mut builder, *sample)?);
         }
@@ -405,7 +381,10 @@ mod tests {
         let rows: Vec<[f32; 2]> = (0..5)
             .map(|index| {
                 let mut row = [0.0; 2];
-                dataset.copy_row(index, &mut row);
+                dataset
+                    .rows()
+                    .copy(index, &mut row, &mut Vec::new())
+                    .unwrap();
                 row
             })
             .collect();
@@ -418,7 +397,6 @@ mod tests {
         ];
         assert_eq!(rows, expected);
         assert!(matches!(dataset.labels(), Labels::Classes(labels) if *labels == [0, 1, 2, 2, 0]));
-        assert!(matches!(dataset.rows, Rows::Bytes(_)));
         assert_eq!((dataset.train.len(), dataset.bad), (5, 0));
     }
 
@@ -441,7 +419,7 @@ mod tests {
         train.sort_unstable();
         assert_eq!((train, dataset.bad), (vec![1, 2, 3], 2));
 
-        let mut builder = Builder::new(&spec, Target::Class(3)).unwrap();
+        let mut builder = Builder::new(&spec, Target::Class(3), &room()).unwrap();
         let why = add(&mut builder, samples[3]).unwrap().unwrap_err();
         assert_eq!(why.code(), "label-class");
     }

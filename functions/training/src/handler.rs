@@ -21,6 +21,7 @@ use crate::control::Control;
 use crate::failure::{Failure, Stop};
 use crate::patience::Patience;
 use crate::report::{self, Report};
+use crate::rows::Room;
 use crate::segment;
 use crate::shape::Shapes;
 use crate::trainer::{Trainer, Watch};
@@ -45,6 +46,8 @@ pub struct Handler {
     pub shutdown: Shutdown,
     /// Runs what is asynchronous.
     pub runtime: Handle,
+    /// Where records may lie.
+    pub room: Room,
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
 }
@@ -119,7 +122,14 @@ impl Handler {
         // The first checkpoint is written once all dead letters are.
         let with_dead_letters = checkpoint.is_none();
         let target = shapes.target.clone();
-        let dataset = segment::read(spec, &connection, target, with_dead_letters, &patience)?;
+        let dataset = segment::read(
+            spec,
+            &connection,
+            target,
+            &self.room,
+            with_dead_letters,
+            &patience,
+        )?;
         self.readiness.met(CONDITION);
         report.started(&dataset);
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {

@@ -1,5 +1,6 @@
 //! `millrace-training`: a process of the training pool.
 
+mod ahead;
 mod batch;
 mod checkpoint;
 mod control;
@@ -11,6 +12,7 @@ mod lane;
 mod patience;
 mod pool;
 mod report;
+mod rows;
 mod score;
 mod segment;
 mod shape;
@@ -27,6 +29,7 @@ use millrace_runtime::{Failure, Function, Reporter};
 use millrace_wire::function::Role;
 
 use crate::handler::Handler;
+use crate::rows::Room;
 
 /// Names the file of ONNX Runtime.
 const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
@@ -60,6 +63,13 @@ fn start(function: &Function) -> Result<(), Failure> {
         readiness: function.readiness.clone(),
         shutdown: function.shutdown.clone(),
         runtime: function.runtime.clone(),
+        room: Room {
+            memory_bytes: pool.memory_bytes,
+            scratch: pool
+                .scratch_folder
+                .as_ref()
+                .map_or_else(std::env::temp_dir, PathBuf::from),
+        },
         now: Utc::now,
     };
     pool::run(function, pool, handler)

@@ -11,6 +11,7 @@ use crate::dataset::{Builder, Dataset, Record, Target};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::failure::{Failure, Stop};
 use crate::patience::Patience;
+use crate::rows::Room;
 
 /// Records that are taken in at once.
 const BATCH: usize = 1_000;
@@ -23,10 +24,11 @@ pub fn read(
     spec: &TrainingSpec,
     connection: &Connection,
     target: Target,
+    room: &Room,
     with_dead_letters: bool,
     patience: &Patience<'_>,
 ) -> Result<Dataset, Stop> {
-    let mut builder = Builder::new(spec, target)?;
+    let mut builder = Builder::new(spec, target, room)?;
     check_topic(spec, connection, patience)?;
     let ranges: Vec<Range> = spec
         .segment

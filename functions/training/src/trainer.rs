@@ -17,6 +17,7 @@ use millrace_wire::event::Epoch;
 use millrace_wire::split::shuffle;
 use millrace_wire::training::Hyperparameters;
 
+use crate::ahead::each_batch;
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::dataset::Dataset;
@@ -96,12 +97,11 @@ impl<'a> Trainer<'a> {
     /// Trains to the end of the last epoch.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
         let size = self.hyperparameters.batch_size.max(1) as usize;
-        let mut batch = Batch::new(self.dataset, size.min(self.dataset.train.len()));
         while self.progress.epoch < self.hyperparameters.epochs {
             let order = self.order();
+            let done = (self.progress.batch as usize * size).min(order.len());
             let started = Instant::now();
-            let mut records = 0;
-            for indices in order.chunks(size).skip(self.progress.batch as usize) {
+            each_batch(self.dataset, &order[done..], size, |batch| {
                 if let Err(stop) = watch.check() {
                     if stop == Stop::Interrupted {
                         watch.checkpoint(&self.checkpoint()?);
@@ -111,12 +111,11 @@ impl<'a> Trainer<'a> {
                 if watch.wants_checkpoint() {
                     watch.checkpoint(&self.checkpoint()?);
                 }
-                batch.fill(self.dataset, indices);
-                self.step(&batch)?;
-                watch.trained(indices.len());
-                records += indices.len();
-            }
-            let epoch = self.end_epoch(records, started)?;
+                self.step(batch)?;
+                watch.trained(batch.len());
+                Ok(())
+            })?;
+            let epoch = self.end_epoch(order.len() - done, started)?;
             watch.epoch(&epoch);
         }
         Ok(())
@@ -196,9 +195,7 @@ impl<'a> Trainer<'a> {
         metrics: &mut BTreeMap<String, f64>,
     ) -> Result<(), Failure> {
         let mut score = Score::default();
-        let mut batch = Batch::new(self.dataset, EVALUATION_BATCH.min(part.len()));
-        for indices in part.chunks(EVALUATION_BATCH) {
-            batch.fill(self.dataset, indices);
+        each_batch(self.dataset, part, EVALUATION_BATCH, |batch| {
             let outputs = self
                 .steps
                 .evaluate(
@@ -209,17 +206,18 @@ impl<'a> Trainer<'a> {
                     ],
                 )
                 .map_err(|error| failed(&error))?;
-            let loss = add(&mut score, &outputs, &batch)?;
-            if !loss.is_finite() {
-                return Err(Failure::new(
-                    "loss-not-finite",
-                    format!(
-                        "the {prefix}loss is {loss} after step {}: lower the learning rate",
-                        self.progress.step
-                    ),
-                ));
+            let loss = add(&mut score, &outputs, batch)?;
+            if loss.is_finite() {
+                return Ok(());
             }
-        }
+            Err(Failure::new(
+                "loss-not-finite",
+                format!(
+                    "the {prefix}loss is {loss} after step {}: lower the learning rate",
+                    self.progress.step
+                ),
+            ))
+        })?;
         score.write(prefix, metrics);
         Ok(())
     }

@@ -64,6 +64,11 @@ pub struct TrainingPool {
     pub topic: String,
     /// The pool's consumer group.
     pub group: String,
+    /// Decoded records of a training that take more bytes than these lie in a scratch file.
+    pub memory_bytes: u64,
+    /// The folder of scratch files; the system's temporary one where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch_folder: Option<String>,
 }
 
 /// One inference.
@@ -188,6 +193,8 @@ mod tests {
         let role = Role::Training(TrainingPool {
             topic: "t".into(),
             group: "g".into(),
+            memory_bytes: 1,
+            scratch_folder: None,
         });
         let spec = FunctionSpec::new(control, "file:///a".into(), "127.0.0.1:0".into(), 1, role);
         assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);

@@ -51,6 +51,13 @@ async fn deploy(app: &App, stands: &AtomicBool) -> Result<()> {
             let pool = TrainingPool {
                 topic: names.training(),
                 group: names.training_group(),
+                memory_bytes: app.config.training.memory_bytes,
+                scratch_folder: app
+                    .config
+                    .training
+                    .scratch_folder
+                    .as_ref()
+                    .map(|folder| folder.display().to_string()),
             };
             FunctionSpec::new(
                 control.clone(),

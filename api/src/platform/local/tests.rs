@@ -49,6 +49,8 @@ fn spec(ordinal: u32) -> FunctionSpec {
     let role = Role::Training(TrainingPool {
         topic: "training".into(),
         group: "group".into(),
+        memory_bytes: 1,
+        scratch_folder: None,
     });
     FunctionSpec::new(control, "file:///a".into(), String::new(), ordinal, role)
 }

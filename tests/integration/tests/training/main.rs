@@ -97,6 +97,26 @@ async fn the_same_seed_makes_the_same_bytes_and_another_does_not() {
 }
 
 #[tokio::test]
+async fn records_in_a_scratch_file_make_the_same_bytes() {
+    let world = World::new().await;
+    let segment = world.easy_segment(500);
+    let mut digests = Vec::new();
+    for memory_bytes in [0, 1 << 20] {
+        let mut pool = world.pool_with(0, memory_bytes);
+        let training = world.training(&segment, 3);
+        world.start(&training).await;
+        digests.push(world.succeeded(training.id).await);
+        let went_to_a_file = pool
+            .lines()
+            .iter()
+            .any(|line| line.contains("the rows go to a scratch file"));
+        assert_eq!(went_to_a_file, memory_bytes == 0);
+        pool.kill();
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[tokio::test]
 async fn a_cancelled_training_ends_at_once_and_the_next_one_runs() {
     let world = World::new().await;
     let segment = world.easy_segment(400);

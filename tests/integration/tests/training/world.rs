@@ -114,8 +114,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Starts a member of the pool.
+    /// Starts a member of the pool, which holds records in memory.
     pub fn pool(&self, ordinal: u32) -> Process {
+        self.pool_with(ordinal, 1 << 20)
+    }
+
+    /// Starts a member of the pool that takes so many bytes of records into memory.
+    pub fn pool_with(&self, ordinal: u32, memory_bytes: u64) -> Process {
         let control = Control {
             connection: self.control.client_properties().clone(),
             events_topic: self.events.clone(),
@@ -124,6 +129,8 @@ impl<'a> World<'a> {
         let role = Role::Training(TrainingPool {
             topic: self.commands.clone(),
             group: self.group.clone(),
+            memory_bytes,
+            scratch_folder: None,
         });
         let artifacts = format!("file://{}", self.folder.path().display());
         let listen = "127.0.0.1:0".to_owned();

@@ -1,0 +1,25 @@
+//! What trainings may use of the machine that they run on.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[training]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Training {
+    /// Decoded records of a training that take more bytes than these lie in a scratch file.
+    pub memory_bytes: u64,
+    /// The folder of scratch files; the system's temporary one where it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch_folder: Option<PathBuf>,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 << 20,
+            scratch_folder: None,
+        }
+    }
+}

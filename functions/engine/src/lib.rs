@@ -7,6 +7,7 @@
 
 mod error;
 mod flush;
+mod kernels;
 mod library;
 mod session;
 mod step;

@@ -9,6 +9,7 @@ use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, ValueType};
 
 use crate::flush::FlushToZero;
+use crate::kernels;
 use crate::library::environment;
 use crate::{Element, Error, View};
 
@@ -62,7 +63,7 @@ impl Slot {
     }
 }
 
-/// A model loaded into ONNX Runtime.
+/// A model loaded into ONNX Runtime. It may use the operators of the fast lowering.
 pub struct Session {
     inner: ort::session::Session,
     inputs: Vec<Slot>,
@@ -95,7 +96,8 @@ impl Session {
         let build = || -> ort::Result<ort::session::Session> {
             let mut builder = ort::session::Session::builder(&environment)?
                 .with_log_level(LogLevel::Warning)?
-                .with_intra_threads(options.threads)?;
+                .with_intra_threads(options.threads)?
+                .with_operators(kernels::domain()?)?;
             if options.flush_to_zero {
                 builder = builder.with_flush_to_zero()?;
             }

@@ -8,7 +8,10 @@ mod library;
 mod support;
 
 use millrace_engine::{Session, SessionOptions, Slice, View, load};
-use millrace_onnx::{Loss, Optimizer, StepGraph, Tensor, Values, evaluate};
+use millrace_onnx::layers::{self, Activation, Layer};
+use millrace_onnx::{
+    Loss, Lowering, Model, Optimizer, StepGraph, StepOptions, Tensor, Values, evaluate,
+};
 use support::Tensors;
 
 /// The largest relative error of a gradient in the Euclidean norm.
@@ -19,23 +22,102 @@ const LEARNING_RATE: f64 = 1024.0;
 #[test]
 fn onnx_runtime_agrees_with_the_reference() {
     load(&library::path()).unwrap();
-    let wrong: Vec<String> = cases::all().iter().filter_map(disagreement).collect();
+    let wrong: Vec<String> = cases::all()
+        .iter()
+        .flat_map(|case| [Lowering::Standard, Lowering::Fast].map(|lowering| (case, lowering)))
+        .filter_map(|(case, lowering)| disagreement(case, lowering))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Two steps of whole models with every optimizer: the second one has a state.
+#[test]
+fn whole_models_step_alike_in_both_lowerings() {
+    load(&library::path()).unwrap();
+    let optimizers = [
+        Optimizer::Sgd,
+        Optimizer::Momentum { momentum: 0.9 },
+        Optimizer::ADAM,
+    ];
+    for (name, model, batch) in models() {
+        for optimizer in optimizers {
+            let build = |lowering| {
+                let options = StepOptions {
+                    lowering,
+                    ..support::options(Loss::CrossEntropy, optimizer)
+                };
+                StepGraph::build(&model, &options).unwrap()
+            };
+            let [standard, fast] = [Lowering::Standard, Lowering::Fast].map(build);
+            let mut inputs = step_inputs(&standard, &batch);
+            for number in [1, 2] {
+                inputs.insert("lr".to_owned(), Tensor::scalar(0.125));
+                inputs.insert("step".to_owned(), Tensor::integers(&[], vec![number]));
+                let expected = evaluate(&standard.step, &inputs).unwrap();
+                let found = run(&fast.step.encode(), &inputs, expected.keys()).unwrap();
+                for (output, expected) in &expected {
+                    let found = found[output].as_floats().unwrap();
+                    let error = relative_error(found, expected.as_floats().unwrap());
+                    assert!(
+                        error <= LARGEST_ERROR,
+                        "{name}, {optimizer:?}, step {number}: {output} is off by {error:e}"
+                    );
+                }
+                let state = support::initial_state(&standard);
+                inputs.extend(support::next_state(&state, &expected));
+            }
+        }
+    }
+}
+
+/// Models with a batch each.
+fn models() -> Vec<(&'static str, Model, Tensors)> {
+    let dense = |units, activation| Layer::Dense {
+        units,
+        activation,
+        bias: true,
+    };
+    let layers = [dense(150, Activation::Relu), dense(7, Activation::Softmax)];
+    let mlp = layers::build(&[230], &layers, 1).unwrap();
+    let input = mlp.signature().inputs[0].name.clone();
+    let batch = Tensors::from([
+        (
+            input,
+            Tensor::from_f32(&[33, 230], &support::noise(33 * 230, 3)),
+        ),
+        (
+            "labels".to_owned(),
+            Tensor::integers(&[33], (0..33).map(|record| record % 7).collect()),
+        ),
+    ]);
+    vec![("MLP", mlp, batch)]
+}
+
 /// What differs between the two on a case.
-fn disagreement(case: &cases::Case) -> Option<String> {
+fn disagreement(case: &cases::Case, lowering: Lowering) -> Option<String> {
+    let name = format!("{} ({lowering:?})", case.name);
     let options = support::options(Loss::MeanSquaredError, Optimizer::Sgd);
+    // The reference is what the standard lowering computes.
     let step = match StepGraph::build(&case.model, &options) {
         Ok(step) => step,
-        Err(error) => return Some(format!("{}: {error}", case.name)),
+        Err(error) => return Some(format!("{name}: {error}")),
     };
     let inputs = step_inputs(&step, &case.batch);
     let expected = evaluate(&step.step, &inputs).unwrap();
+    let options = StepOptions {
+        lowering,
+        ..options
+    };
+    let step = StepGraph::build(&case.model, &options).unwrap();
     let found = match run(&step.step.encode(), &inputs, expected.keys()) {
         Ok(found) => found,
-        Err(error) => return Some(format!("{}: {error}", case.name)),
+        Err(error) => return Some(format!("{name}: {error}")),
     };
+    compare(&inputs, &found, &expected).map(|difference| format!("{name}: {difference}"))
+}
+
+/// The first output of a step that is not as expected.
+fn compare(inputs: &Tensors, found: &Tensors, expected: &Tensors) -> Option<String> {
     let too_far = |name: &String| {
         let (found, expected) = (&found[name], &expected[name]);
         // What is compared is the gradient where there is one.
@@ -57,7 +139,7 @@ fn disagreement(case: &cases::Case) -> Option<String> {
         // Written so that a NaN is an error as well.
         let is_close = error <= LARGEST_ERROR;
         (found.dims() != expected.dims() || !is_close)
-            .then(|| format!("{}: {name} is off by {error:e}", case.name))
+            .then(|| format!("{name} is off by {error:e}"))
     };
     expected.keys().find_map(too_far)
 }

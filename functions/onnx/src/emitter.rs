@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::ElementType;
+use crate::Lowering;
+use crate::fast;
 use crate::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// Collects nodes and constants.
@@ -13,18 +15,24 @@ pub(crate) struct Emitter {
     taken: HashSet<String>,
     /// The version of the standard operator set in which the nodes are written.
     pub(crate) opset: i64,
+    lowering: Lowering,
     scope: String,
     constants: BTreeMap<String, String>,
 }
 
 impl Emitter {
     /// Begins a graph of an operator set, in which the given names stand already.
-    pub(crate) fn new(taken: impl IntoIterator<Item = String>, opset: i64) -> Self {
+    pub(crate) fn new(
+        taken: impl IntoIterator<Item = String>,
+        opset: i64,
+        lowering: Lowering,
+    ) -> Self {
         Self {
             nodes: Vec::new(),
             initializers: Vec::new(),
             taken: taken.into_iter().collect(),
             opset,
+            lowering,
             scope: String::new(),
             constants: BTreeMap::new(),
         }
@@ -71,6 +79,38 @@ impl Emitter {
         self.node_with(operator, &[tensor, &axes], vec![keep])
     }
 
+    /// Whether nodes of the fast lowering may be written.
+    pub(crate) fn is_fast(&self) -> bool {
+        self.lowering == Lowering::Fast
+    }
+
+    /// A node of the fast lowering with one output, whose name is given back.
+    pub(crate) fn fast(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let name = self.free_name(&format!("{}/{operator}", self.scope));
+        self.fast_named(&[&name], operator, inputs, attribute);
+        name
+    }
+
+    /// A node of the fast lowering whose outputs have these names.
+    pub(crate) fn fast_named(
+        &mut self,
+        outputs: &[&str],
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) {
+        self.push(outputs[0], operator, inputs, attribute);
+        if let Some(node) = self.nodes.last_mut() {
+            node.domain = Some(fast::DOMAIN.to_owned());
+            node.output = outputs.iter().copied().map(str::to_owned).collect();
+        }
+    }
+
     /// A node whose output has a name of the contract.
     pub(crate) fn named(&mut self, output: &str, operator: &str, inputs: &[&str]) {
         self.push(output, operator, inputs, Vec::new());
@@ -105,6 +145,13 @@ impl Emitter {
         })
     }
 
+    /// A list of float64 numbers.
+    pub(crate) fn doubles(&mut self, values: &[f64]) -> String {
+        self.constant(&format!("float64{values:?}"), |name| {
+            TensorProto::from_f64(name, &[values.len()], values)
+        })
+    }
+
     /// Equal constants are made once.
     fn constant(&mut self, key: &str, make: impl FnOnce(&str) -> TensorProto) -> String {
         if let Some(name) = self.constants.get(key) {
@@ -133,7 +180,8 @@ impl Emitter {
         });
     }
 
-    fn free_name(&mut self, wanted: &str) -> String {
+    /// A name that nothing has, this one if it is free.
+    pub(crate) fn free_name(&mut self, wanted: &str) -> String {
         let numbered = (2..).map(|number| format!("{wanted}_{number}"));
         let name = std::iter::once(wanted.to_owned())
             .chain(numbered)

@@ -1,7 +1,8 @@
 //! ONNX graphs as data: read, checked, built from layers, differentiated into training steps, evaluated in float64.
 //!
 //! Nothing here runs a model in earnest, reads Kafka or waits: the input is bytes, readers and paths, the output is bytes.
-//! What this library makes runs on any ONNX Runtime, since it uses standard operators only.
+//! What this library makes runs on any ONNX Runtime, since it uses standard operators only, unless it is asked for the [`fast`]
+//! lowering.
 //!
 //! - [`Model`] is a model in memory, [`inspect()`] looks at a file of any size, [`external`] makes a file self-contained.
 //! - [`layers`] builds a model from a description.
@@ -31,6 +32,7 @@ mod evaluate;
 mod extent;
 pub mod external;
 mod facts;
+pub mod fast;
 mod forward;
 mod graph;
 mod inference;
@@ -47,6 +49,7 @@ mod training;
 pub use self::check::{Check, check};
 pub use self::error::{Error, Obstacle};
 pub use self::evaluate::evaluate;
+pub use self::fast::Lowering;
 pub use self::inspect::{Inspection, OperatorUse, inspect};
 pub use self::model::Model;
 pub use self::signature::{Dim, ElementType, Signature, TensorInfo};

@@ -2,13 +2,13 @@
 //!
 //! Every tensor that prediction makes is made here too, under the same name, so that a loss fits both.
 
-use crate::Error;
 use crate::differentiate::may_train;
 use crate::emitter::Emitter;
 use crate::facts::Facts;
 use crate::forward::Forward;
 use crate::graph::Graph;
 use crate::operators::{self, Training};
+use crate::{Error, Lowering};
 
 /// The initializers that hold the running statistics of a graph, in the order of its nodes.
 ///
@@ -47,7 +47,7 @@ pub(crate) fn training_form(
     taken: impl IntoIterator<Item = String>,
 ) -> Result<Forward, Error> {
     let mut graph = forward.graph.clone();
-    let mut emitter = Emitter::new(taken, graph.opset);
+    let mut emitter = Emitter::new(taken, graph.opset, Lowering::Standard);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let replaced = match operators::find(node) {

@@ -3,6 +3,7 @@
 
 use super::unary::{Parametric, Unary};
 use super::{Backward, Family};
+use crate::fast;
 use crate::proto::AttributeProto;
 
 pub(super) const OPERATORS: Family = &[
@@ -21,6 +22,10 @@ pub(super) const OPERATORS: Family = &[
 static RELU: Unary = Unary {
     function: |x| x.max(0.0),
     gradient: |backward: &mut Backward<'_>, gradient| {
+        if backward.is_fast() {
+            let inputs = [gradient, backward.output()];
+            return backward.emit.fast(fast::RELU_GRADIENT, &inputs, Vec::new());
+        }
         let zero = backward.float(0.0);
         let is_on = backward.node("Greater", &[backward.output(), &zero]);
         backward.node("Where", &[&is_on, gradient, &zero])

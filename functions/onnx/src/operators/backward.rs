@@ -79,6 +79,11 @@ impl<'a> Backward<'a> {
         self.facts.get(self.output())
     }
 
+    /// Whether operators of the fast lowering may be used: only on what is known to be float32.
+    pub(super) fn is_fast(&self) -> bool {
+        self.emit.is_fast() && self.input_fact(0).element == Some(ElementType::Float32)
+    }
+
     /// A constant of the type that the first output has.
     pub(super) fn float(&mut self, value: f64) -> String {
         let element = self.output_fact().element.unwrap_or(ElementType::Float32);

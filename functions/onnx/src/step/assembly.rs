@@ -6,9 +6,12 @@ use super::contract::Contract;
 use super::{BatchNormalization, Parameter, Slot, StepGraph, StepOptions, loss, names};
 use crate::differentiate::{self, Plan};
 use crate::emitter::Emitter;
+use crate::fast;
 use crate::forward::Forward;
 use crate::graph::Graph;
-use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+};
 use crate::training::{self, training_form};
 use crate::{Dim, ElementType, Error, Model, TensorInfo};
 
@@ -36,7 +39,7 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
         names.map(str::to_owned).collect::<Vec<_>>()
     };
     let trained = training_form(&forward, &statistics, taken(&forward.graph))?;
-    let mut emitter = Emitter::new(taken(&trained.graph), forward.graph.opset);
+    let mut emitter = Emitter::new(taken(&trained.graph), forward.graph.opset, options.lowering);
     objective.emit_loss(&mut emitter);
     let evaluation = assembly.evaluation(&emitter)?;
 
@@ -222,9 +225,17 @@ impl Assembly<'_> {
             output: outputs.iter().map(ValueInfoProto::from_info).collect(),
             ..GraphProto::default()
         };
+        let mut opset_import = self.model.opset_import.clone();
+        let is_ours = |node: &NodeProto| node.domain() == fast::DOMAIN;
+        if graph.node.iter().any(is_ours) {
+            opset_import.push(OperatorSetIdProto {
+                domain: Some(fast::DOMAIN.to_owned()),
+                version: Some(fast::VERSION),
+            });
+        }
         Model::from_proto(ModelProto {
             ir_version: self.model.ir_version,
-            opset_import: self.model.opset_import.clone(),
+            opset_import,
             producer_name: Some(crate::PRODUCER.to_owned()),
             graph: Some(graph),
             functions: self.model.functions.clone(),

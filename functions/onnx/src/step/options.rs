@@ -1,5 +1,7 @@
 //! What a training step is made of besides the model.
 
+use crate::Lowering;
+
 /// How to train a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepOptions {
@@ -11,6 +13,8 @@ pub struct StepOptions {
     pub prediction: Option<String>,
     /// Which statistics batch normalization uses in the step.
     pub batch_normalization: BatchNormalization,
+    /// With which operators the step is written.
+    pub lowering: Lowering,
 }
 
 impl StepOptions {
@@ -22,6 +26,7 @@ impl StepOptions {
             optimizer,
             prediction: None,
             batch_normalization: BatchNormalization::default(),
+            lowering: Lowering::Standard,
         }
     }
 }

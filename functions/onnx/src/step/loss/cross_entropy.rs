@@ -5,6 +5,7 @@
 
 use super::Objective;
 use crate::emitter::Emitter;
+use crate::fast;
 use crate::forward::Forward;
 use crate::proto::{AttributeProto, NodeProto};
 use crate::step::names::{LABELS, LOSS};
@@ -20,6 +21,8 @@ pub(super) struct CrossEntropy {
     /// The one-hot labels and the number of records, once they are emitted.
     one_hot: String,
     count: String,
+    /// The gradient, where it was emitted with the loss.
+    gradient: Option<String>,
 }
 
 impl CrossEntropy {
@@ -46,6 +49,7 @@ impl CrossEntropy {
             batch: batch.to_dim(),
             one_hot: String::new(),
             count: String::new(),
+            gradient: None,
         })
     }
 }
@@ -78,6 +82,13 @@ impl Objective for CrossEntropy {
 
     fn emit_loss(&mut self, emitter: &mut Emitter) {
         emitter.enter("loss".to_owned());
+        if emitter.is_fast() {
+            let gradient = emitter.free_name("gradient/loss");
+            let inputs = [&*self.logits, LABELS];
+            emitter.fast_named(&[LOSS, &gradient], fast::CROSS_ENTROPY, &inputs, Vec::new());
+            self.gradient = Some(gradient);
+            return;
+        }
         let depth = emitter.integer(self.classes);
         let off_on = emitter.floats(&[0.0, 1.0]);
         let last = || vec![AttributeProto::from_int("axis", -1)];
@@ -97,6 +108,9 @@ impl Objective for CrossEntropy {
     }
 
     fn emit_gradient(&mut self, emitter: &mut Emitter) -> String {
+        if let Some(gradient) = self.gradient.clone() {
+            return gradient;
+        }
         emitter.enter("gradient/loss".to_owned());
         let probabilities = self.probabilities.clone().unwrap_or_else(|| {
             let last = vec![AttributeProto::from_int("axis", -1)];

@@ -9,6 +9,7 @@
 use super::{Rule, float};
 use crate::ElementType;
 use crate::emitter::Emitter;
+use crate::fast;
 use crate::proto::AttributeProto;
 use crate::step::names::{LEARNING_RATE, STEP, slot, updated};
 
@@ -41,6 +42,9 @@ impl Adam {
 
 impl Rule for Adam {
     fn begin(&mut self, emitter: &mut Emitter) {
+        if emitter.is_fast() {
+            return;
+        }
         emitter.enter("update".to_owned());
         let step = cast(emitter, STEP, ElementType::Float64);
         let lr = cast(emitter, LEARNING_RATE, ElementType::Float64);
@@ -57,6 +61,21 @@ impl Rule for Adam {
 
     fn update(&self, emitter: &mut Emitter, parameter: &str, gradient: &str) {
         let (mean, square) = (slot(parameter, MEAN), slot(parameter, SQUARE));
+        if emitter.is_fast() {
+            let constants = emitter.doubles(&[self.beta1, self.beta2, self.epsilon, 0.0]);
+            let inputs = [
+                parameter,
+                gradient,
+                &mean,
+                &square,
+                LEARNING_RATE,
+                STEP,
+                &constants,
+            ];
+            let outputs = [parameter, &mean, &square].map(updated);
+            let outputs = outputs.each_ref().map(String::as_str);
+            return emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
+        }
         let squared = emitter.node("Mul", &[gradient, gradient]);
         emit_mean(emitter, &mean, gradient, self.beta1);
         emit_mean(emitter, &square, &squared, self.beta2);

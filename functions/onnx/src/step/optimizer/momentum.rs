@@ -3,6 +3,7 @@
 
 use super::{Rule, float};
 use crate::emitter::Emitter;
+use crate::fast;
 use crate::step::names::{LEARNING_RATE, slot, updated};
 
 /// The running sum of gradients, b.
@@ -18,6 +19,12 @@ impl Rule for Momentum {
 
     fn update(&self, emitter: &mut Emitter, parameter: &str, gradient: &str) {
         let sum = slot(parameter, SLOT);
+        if emitter.is_fast() {
+            let constants = emitter.doubles(&[self.momentum]);
+            let inputs = [parameter, gradient, &sum, LEARNING_RATE, &constants];
+            let outputs = [&*updated(parameter), &updated(&sum)];
+            return emitter.fast_named(&outputs, fast::MOMENTUM, &inputs, Vec::new());
+        }
         let momentum = float(emitter, self.momentum);
         let kept = emitter.node("Mul", &[&sum, &momentum]);
         emitter.named(&updated(&sum), "Add", &[&kept, gradient]);

@@ -1,0 +1,32 @@
+//! Kernels of our own in ONNX Runtime: the operators of the fast lowering, which `millrace_onnx::fast` defines.
+//!
+//! A kernel gives the same bytes on one thread and on several: what it splits is split by its size alone, and sums are added
+//! in an order of their own. It takes nothing of its inputs for granted, since any model may name it.
+
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into a function for certain instructions is compiled for them"
+)]
+
+mod adam;
+mod cross_entropy;
+mod descent;
+mod exponential;
+mod instructions;
+mod momentum;
+mod operator;
+mod parallel;
+mod relu_gradient;
+
+use millrace_onnx::fast;
+use ort::operator::OperatorDomain;
+
+/// The operators, for one session.
+pub(crate) fn domain() -> ort::Result<OperatorDomain> {
+    OperatorDomain::new(fast::DOMAIN)?
+        .add(adam::OPERATOR)?
+        .add(cross_entropy::OPERATOR)?
+        .add(descent::OPERATOR)?
+        .add(momentum::OPERATOR)?
+        .add(relu_gradient::OPERATOR)
+}

@@ -1,0 +1,53 @@
+//! The processor's vector instructions, chosen at run time.
+//!
+//! Kernels are plain loops over slices. [`run`] compiles such a loop several times, each for more instructions, and takes the
+//! best version that this processor has: no kernel names an instruction, and other architectures run the same code.
+#![allow(
+    unsafe_code,
+    reason = "only the caller can know that the processor has the instructions which a function is compiled for"
+)]
+
+/// A loop to be compiled for several instruction sets.
+pub(super) trait Task {
+    type Output;
+
+    /// Does it. Has to be `#[inline(always)]`, with all that it calls: only what is inlined gets the instructions.
+    fn run(self) -> Self::Output;
+}
+
+/// Does a task with the best instructions that the processor has.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn run<T: Task>(task: T) -> T::Output {
+    // Both macros read a variable that the standard library keeps.
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { avx512(task) };
+    }
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { avx2(task) };
+    }
+    task.run()
+}
+
+/// Does a task with the instructions that every processor of the architecture has.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn run<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn avx512<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<T: Task>(task: T) -> T::Output {
+    task.run()
+}

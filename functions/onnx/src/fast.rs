@@ -1,0 +1,45 @@
+//! The fast lowering: step graphs with operators of our own where ONNX Runtime's are slow.
+//!
+//! The operators belong to the domain [`DOMAIN`], and whoever runs such a graph has to have registered them. Each computes
+//! what the standard lowering computes with standard operators, on float32 tensors; where no type is named, tensors are
+//! float32. A graph without them runs anywhere.
+//!
+//! | operator | inputs | outputs |
+//! | --- | --- | --- |
+//! | [`SGD`] | p, g, lr | p − lr · g |
+//! | [`MOMENTUM`] | p, g, b, lr, float64 `[μ]` | p − lr · b′, b′ = μ b + g |
+//! | [`ADAM`] | p, g, m, v, lr, int64 step t, float64 `[β₁, β₂, ε, λ]` | p′, m′ = β₁ m + (1 − β₁) g, v′ = β₂ v + (1 − β₂) g² |
+//! | [`RELU_GRADIENT`] | G, y | G where y > 0, else 0 |
+//! | [`CROSS_ENTROPY`] | logits `[n, c]`, int64 labels `[n]` | the loss, a scalar, and its gradient `[n, c]` |
+//!
+//! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
+//!   a β that was rounded.
+//! - `Adam`'s p′ = p − lr λ p − lr · m̂ / (√v̂ + ε), with m̂ = m′ / (1 − β₁ᵗ) and v̂ = v′ / (1 − β₂ᵗ): with λ = 0 Adam, else `AdamW`.
+//! - `CrossEntropy` is that of a softmax of the logits, the mean over the n records, as its standard lowering has it: a negative
+//!   label counts from the last class, and a record whose label is no class has no part in the loss.
+
+/// The domain of the operators.
+pub const DOMAIN: &str = "millrace";
+/// The version of the domain that this library writes.
+pub const VERSION: i64 = 1;
+
+/// A step of gradient descent.
+pub const SGD: &str = "Sgd";
+/// A step of gradient descent with momentum.
+pub const MOMENTUM: &str = "Momentum";
+/// A step of Adam or `AdamW`.
+pub const ADAM: &str = "Adam";
+/// The gradient of `Relu`, from its output.
+pub const RELU_GRADIENT: &str = "ReluGradient";
+/// Softmax, cross-entropy and their gradient at once.
+pub const CROSS_ENTROPY: &str = "CrossEntropy";
+
+/// With which operators a step graph is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Lowering {
+    /// With standard operators only, so that every ONNX Runtime can run it.
+    #[default]
+    Standard,
+    /// With the operators of this module where they are faster.
+    Fast,
+}

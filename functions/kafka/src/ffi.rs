@@ -82,6 +82,14 @@ pub(crate) enum OffsetSpec {
     Time(i64),
 }
 
+/// How long librdkafka itself would wait for a coordinator: its own limit, which is never reached,
+/// since the caller gives up long before and takes the client down.
+///
+/// A request to a coordinator that librdkafka (2.12.1) gives up by itself stays in its list, and is
+/// taken up again once a broker answers, with memory that is gone by then: the process is aborted
+/// (`rd_kafka_enq_once_del_source_return`). A client that is destroyed takes the list with it.
+const COORDINATOR_TIMEOUT: Duration = Duration::from_hours(1);
+
 /// A borrowed librdkafka client.
 #[derive(Clone, Copy)]
 pub(crate) struct Native<'a> {
@@ -210,7 +218,7 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// Commits offsets for a group without members.
+    /// Commits offsets for a group without members. The client must be dropped after a timeout.
     pub(crate) fn alter_group_offsets(
         self,
         group: &str,
@@ -218,10 +226,9 @@ impl<'a> Native<'a> {
         timeout: Duration,
     ) -> Result<Vec<PartitionAnswer>, Failure> {
         let group = c_string(group)?;
-        let event = self.admin_call(
+        let event = self.coordinator_call(
             sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
             timeout,
-            |_| Ok(()),
             |options, queue| {
                 // SAFETY: the request copies group and list, and is destroyed once.
                 unsafe {
@@ -248,7 +255,31 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// A group's state and members.
+    /// Removes a group. The client must be dropped after a timeout.
+    pub(crate) fn delete_group(self, group: &str, timeout: Duration) -> Result<(), Failure> {
+        let group = c_string(group)?;
+        let event = self.coordinator_call(
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETEGROUPS,
+            timeout,
+            |options, queue| {
+                // SAFETY: the request copies the name, and is destroyed once.
+                unsafe {
+                    let mut request = sys::rd_kafka_DeleteGroup_new(group.as_ptr());
+                    sys::rd_kafka_DeleteGroups(self.client, &raw mut request, 1, options, queue);
+                    sys::rd_kafka_DeleteGroup_destroy(request);
+                }
+            },
+        )?;
+        // SAFETY: all that is read here lives as long as the event.
+        unsafe {
+            let result = sys::rd_kafka_event_DeleteGroups_result(event.pointer);
+            let mut count = 0;
+            let groups = sys::rd_kafka_DeleteGroups_result_groups(result, &raw mut count);
+            group_answer(groups, count).map(drop)
+        }
+    }
+
+    /// A group's state and members. The client must be dropped after a timeout.
     pub(crate) fn describe_group(
         self,
         group: &str,
@@ -256,10 +287,9 @@ impl<'a> Native<'a> {
     ) -> Result<GroupAnswer, Failure> {
         let name = c_string(group)?;
         let mut names = [name.as_ptr()];
-        let event = self.admin_call(
+        let event = self.coordinator_call(
             sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
             timeout,
-            |_| Ok(()),
             // SAFETY: librdkafka copies the names before it returns.
             |options, queue| unsafe {
                 sys::rd_kafka_DescribeConsumerGroups(
@@ -358,11 +388,35 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// Runs one admin request on a queue of its own and waits for the answer.
+    /// Runs one admin request on a queue of its own. It ends by its own timeout; the second on top
+    /// covers the way through the queues.
     fn admin_call(
         self,
         operation: sys::rd_kafka_admin_op_t,
         timeout: Duration,
+        configure: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t) -> Result<(), Failure>,
+        submit: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    ) -> Result<Event, Failure> {
+        let wait = timeout + Duration::from_secs(1);
+        self.request(operation, timeout, wait, configure, submit)
+    }
+
+    /// Runs one admin request to a coordinator, which never ends by its own timeout. After
+    /// ours the client must be dropped.
+    fn coordinator_call(
+        self,
+        operation: sys::rd_kafka_admin_op_t,
+        timeout: Duration,
+        submit: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    ) -> Result<Event, Failure> {
+        self.request(operation, COORDINATOR_TIMEOUT, timeout, |_| Ok(()), submit)
+    }
+
+    fn request(
+        self,
+        operation: sys::rd_kafka_admin_op_t,
+        timeout: Duration,
+        wait: Duration,
         configure: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t) -> Result<(), Failure>,
         submit: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
     ) -> Result<Event, Failure> {
@@ -388,9 +442,7 @@ impl<'a> Native<'a> {
             }
             configure(options.pointer)?;
             submit(options.pointer, queue.pointer);
-            // The request ends by its own timeout; the second on top covers the
-            // way through the queues.
-            let deadline = Instant::now() + timeout + Duration::from_secs(1);
+            let deadline = Instant::now() + wait;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if let Some(event) = queue.poll(left) {
@@ -404,7 +456,7 @@ impl<'a> Native<'a> {
                 if left.is_zero() {
                     return Err(Failure::of_code(
                         Code::OperationTimedOut,
-                        format!("no answer within {} s", timeout.as_secs()),
+                        format!("no answer within {} s", wait.as_secs()),
                     ));
                 }
             }

@@ -1,15 +1,15 @@
 //! Consumer groups: their offsets, their members, their lag.
 //!
-//! Invariant: offsets are set only where nobody reads.
+//! Invariant: offsets are set only where nobody reads; whatever asks a group's coordinator has a
+//! client of its own, which does not outlive a question that got no answer.
 
-use futures::executor::block_on;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::{Admin, REQUEST_TIMEOUT, check_answer, options, settle, to_i32};
-use crate::error::{Step, code_text};
-use crate::ffi::list_entries;
+use super::{Admin, REQUEST_TIMEOUT, check_answer, settle, to_i32};
+use crate::error::Step;
+use crate::ffi::{Failure, Native, list_entries};
 use crate::group::{check_topic, native_list, native_offsets};
 use crate::observer::Observer;
 use crate::reader::CONSUMER_FIXED;
@@ -74,9 +74,9 @@ impl Admin {
         }
         let step = Step::new("set the committed offsets").group(group);
         let list = native_offsets(step, offsets)?;
+        let coordinator = self.coordinator()?;
         settle(|| {
-            let answers = self
-                .native()
+            let answers = Native::of(coordinator.client())
                 .alter_group_offsets(group, &list, REQUEST_TIMEOUT)
                 .map_err(|failure| match failure.code {
                     code if says_occupied(code) => occupied(step, group),
@@ -97,16 +97,14 @@ impl Admin {
     /// Removes a group and its offsets; one that does not exist is passed over.
     pub fn delete_group(&self, group: &str) -> Result<(), Error> {
         let step = Step::new("delete the consumer group").group(group);
+        let coordinator = self.coordinator()?;
         settle(|| {
-            let results = block_on(self.client.delete_groups(&[group], &options()))
-                .map_err(|error| step.kafka(&error))?;
-            for result in results {
-                match result {
-                    Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
-                    Err((_, code)) => return Err(step.code(code, &code_text(code))),
-                }
+            let result = Native::of(coordinator.client()).delete_group(group, REQUEST_TIMEOUT);
+            match result {
+                Ok(()) => Ok(()),
+                Err(failure) if is_unknown(&failure) => Ok(()),
+                Err(failure) => Err(step.failure(&failure)),
             }
-            Ok(())
         })?;
         self.answered();
         Ok(())
@@ -115,21 +113,30 @@ impl Admin {
     /// The state and the members of a group.
     pub fn group(&self, group: &str) -> Result<GroupState, Error> {
         let step = Step::new("describe the consumer group").group(group);
-        let state = settle(
-            || match self.native().describe_group(group, REQUEST_TIMEOUT) {
+        let coordinator = self.coordinator()?;
+        let state = settle(|| {
+            let answer = Native::of(coordinator.client()).describe_group(group, REQUEST_TIMEOUT);
+            match answer {
                 Ok(answer) => Ok(GroupState {
                     state: answer.state,
                     members: answer.members,
                 }),
-                Err(failure) if failure.code == Code::GroupIdNotFound => Ok(GroupState {
+                Err(failure) if is_unknown(&failure) => Ok(GroupState {
                     state: "Dead".to_owned(),
                     members: Vec::new(),
                 }),
                 Err(failure) => Err(step.failure(&failure)),
-            },
-        )?;
+            }
+        })?;
         self.answered();
         Ok(state)
+    }
+
+    /// A client for the questions of one call to a coordinator. One that got no answer would abort
+    /// the process when the brokers are back, were the client still there.
+    fn coordinator(&self) -> Result<BaseConsumer<Observer>, Error> {
+        let observer = Observer::new(self.connection.health().clone());
+        self.connection.client(&[], CONSUMER_FIXED, observer)
     }
 
     /// How far a group is behind in each partition of a topic.
@@ -152,6 +159,10 @@ impl Admin {
             })
             .collect())
     }
+}
+
+fn is_unknown(failure: &Failure) -> bool {
+    failure.code == Code::GroupIdNotFound
 }
 
 /// The codes by which a coordinator says that a group has members.

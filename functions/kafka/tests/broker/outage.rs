@@ -1,11 +1,13 @@
 //! A broker that goes away and comes back.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use millrace_harness::{Kafka, KafkaOptions, block_until};
 use millrace_kafka::{
-    Admin, Connection, Error, OutRecord, Producer, Range, RangeReader, Tail, TailEvent,
+    Admin, Connection, Error, GroupOffset, OutRecord, Producer, Range, RangeReader, Tail, TailEvent,
 };
 
 use crate::{LIMIT, SHORT, values};
@@ -102,4 +104,68 @@ fn nobody_there_is_an_error_that_may_pass() {
         }
     });
     assert!(!connection.health().is_connected());
+}
+
+/// Everything that asks a group's coordinator.
+fn ask_coordinator(admin: &Admin) -> [Result<(), Error>; 4] {
+    [
+        admin.group("read").map(drop),
+        admin.committed("read", "t").map(drop),
+        admin.commit("written", &[GroupOffset::new("t", 0, 0)]),
+        admin.delete_group("removed"),
+    ]
+}
+
+#[test]
+fn questions_to_a_coordinator_outlive_an_outage() {
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let connection = Connection::new(kafka.client_properties());
+    let admin = Admin::new(&connection).unwrap();
+    admin.create_topic("t", 1, 1, &BTreeMap::new()).unwrap();
+    let answers = |what: &str| {
+        block_until(what, LIMIT, || {
+            ask_coordinator(&admin)
+                .into_iter()
+                .collect::<Result<(), _>>()
+        });
+    };
+    answers("the coordinator's first answers");
+    kafka.kill();
+    // All of these find nobody. None may still be on its way when the broker is back.
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for answer in ask_coordinator(&admin) {
+                    let error = answer.unwrap_err();
+                    assert!(error.is_retriable(), "{error}");
+                }
+            });
+        }
+    });
+    kafka.start_again();
+    answers("the coordinator's answers after the outage");
+
+    // And these are in the middle of it when the broker goes, and when it comes.
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    for error in ask_coordinator(&admin).into_iter().filter_map(Result::err) {
+                        assert!(error.is_retriable(), "{error}");
+                    }
+                }
+            });
+        }
+        for round in 0..5 {
+            if round % 2 == 0 {
+                kafka.kill();
+            } else {
+                kafka.stop();
+            }
+            kafka.start_again();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    answers("the coordinator's answers at the end");
 }

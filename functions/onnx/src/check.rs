@@ -31,8 +31,9 @@ impl Check {
 /// # Errors
 /// The model is not valid, or the prediction cannot be found.
 pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
-    let forward = Forward::of(model, prediction)?;
-    let plan = forward.plan(&forward.prediction);
+    let forward = Forward::of(model, &[prediction], &[])?;
+    let predictions: Vec<&str> = forward.predictions.iter().map(String::as_str).collect();
+    let plan = forward.plan(&predictions);
     let statistics = statistics(&forward.graph);
     let constants = plan.constants.into_iter();
     let constants = constants.filter(|(name, _)| !statistics.contains(name));

@@ -25,21 +25,14 @@ pub(crate) struct Plan {
     live: HashSet<String>,
 }
 
-/// Whether an initializer trains if a gradient reaches it: it is float32 and has a dimension.
-///
-/// One of rank 0 is a number of the program's (a scale, an epsilon) that the exporter wrote down.
-pub(crate) fn may_train(initializer: &TensorProto) -> bool {
-    initializer.element() == ElementType::Float32 && !initializer.dims.is_empty()
-}
-
 impl Plan {
-    /// Finds the way back from `target`.
-    pub(crate) fn new(graph: &Graph, facts: &Facts, target: &str) -> Self {
+    /// Finds the way back from the targets.
+    pub(crate) fn new(graph: &Graph, facts: &Facts, targets: &[&str]) -> Self {
         let mut plan = Self {
             parameters: Vec::new(),
             constants: Vec::new(),
             obstacles: Vec::new(),
-            live: HashSet::from([target.to_owned()]),
+            live: targets.iter().copied().map(str::to_owned).collect(),
         };
         let reached = reached(graph, facts);
         for node in graph.nodes.iter().rev() {
@@ -75,18 +68,19 @@ impl Plan {
     fn sort_initializers(&mut self, graph: &Graph) {
         for initializer in &graph.initializers {
             let name = initializer.name();
-            if may_train(initializer) && self.live.contains(name) {
+            if graph.may_train(initializer) && self.live.contains(name) {
                 self.parameters.push(name.to_owned());
             } else if initializer.element().is_float() {
                 self.constants
-                    .push((name.to_owned(), why_constant(initializer)));
+                    .push((name.to_owned(), why_constant(graph, initializer)));
             }
         }
     }
 }
 
-fn why_constant(initializer: &TensorProto) -> String {
+fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
     match initializer.element() {
+        _ if graph.frozen.contains(initializer.name()) => "it is frozen on request".to_owned(),
         ElementType::Float32 if initializer.dims.is_empty() => {
             "it is a single number without dimensions, which exporters make of constants in the program".to_owned()
         }
@@ -97,7 +91,8 @@ fn why_constant(initializer: &TensorProto) -> String {
 
 /// The tensors that change when what may train changes.
 fn reached(graph: &Graph, facts: &Facts) -> HashSet<String> {
-    let candidates = graph.initializers.iter().filter(|tensor| may_train(tensor));
+    let initializers = graph.initializers.iter();
+    let candidates = initializers.filter(|tensor| graph.may_train(tensor));
     let mut reached: HashSet<String> = candidates.map(|tensor| tensor.name().to_owned()).collect();
     for node in &graph.nodes {
         let passes = derivatives(node, facts)
@@ -168,16 +163,18 @@ fn unknown(node: &NodeProto) -> Derivative {
     }
 }
 
-/// Emits the gradients of all parameters, given the gradient of the target, by the names of the parameters.
+/// Emits the gradients of all parameters, given the gradients of the targets, by the names of the parameters.
 pub(crate) fn emit(
     graph: &Graph,
     facts: &Facts,
     plan: &Plan,
     emitter: &mut Emitter,
-    target: (&str, String),
+    targets: Vec<(String, String)>,
 ) -> BTreeMap<String, String> {
-    let (target, gradient) = target;
-    let mut gradients = BTreeMap::from([(target.to_owned(), gradient)]);
+    let mut gradients = BTreeMap::new();
+    for (target, gradient) in targets {
+        add(emitter, &mut gradients, target, gradient);
+    }
     for node in graph.nodes.iter().rev() {
         let outputs: Vec<Option<String>> = node
             .output
@@ -199,14 +196,23 @@ pub(crate) fn emit(
         let mut backward = Backward::new(node, emitter, facts, outputs, wanted);
         operator.backward(&mut backward);
         for (input, gradient) in backward.into_found() {
-            let name = node.input[input].clone();
-            let sum = match gradients.get(&name) {
-                Some(other) => emitter.node("Add", &[other, &gradient]),
-                None => gradient,
-            };
-            gradients.insert(name, sum);
+            add(emitter, &mut gradients, node.input[input].clone(), gradient);
         }
     }
     gradients.retain(|name, _| plan.parameters.contains(name));
     gradients
+}
+
+/// Where a tensor is used more than once, its gradients add up.
+fn add(
+    emitter: &mut Emitter,
+    gradients: &mut BTreeMap<String, String>,
+    tensor: String,
+    gradient: String,
+) {
+    let sum = match gradients.get(&tensor) {
+        Some(other) => emitter.node("Add", &[other, &gradient]),
+        None => gradient,
+    };
+    gradients.insert(tensor, sum);
 }

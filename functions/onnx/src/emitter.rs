@@ -138,13 +138,6 @@ impl Emitter {
         })
     }
 
-    /// A list of float32 numbers.
-    pub(crate) fn floats(&mut self, values: &[f32]) -> String {
-        self.constant(&format!("float32{values:?}"), |name| {
-            TensorProto::from_f32(name, &[values.len()], values)
-        })
-    }
-
     /// A list of float64 numbers.
     pub(crate) fn doubles(&mut self, values: &[f64]) -> String {
         self.constant(&format!("float64{values:?}"), |name| {
@@ -152,8 +145,8 @@ impl Emitter {
         })
     }
 
-    /// Equal constants are made once.
-    fn constant(&mut self, key: &str, make: impl FnOnce(&str) -> TensorProto) -> String {
+    /// A constant that `key` says all of: equal ones are made once.
+    pub(crate) fn constant(&mut self, key: &str, make: impl FnOnce(&str) -> TensorProto) -> String {
         if let Some(name) = self.constants.get(key) {
             return name.clone();
         }

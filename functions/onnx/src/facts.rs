@@ -97,7 +97,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Follows the graph from its inputs and initializers. What may train is not taken as constant.
-    pub(crate) fn of(graph: &Graph, may_train: &dyn Fn(&TensorProto) -> bool) -> Self {
+    pub(crate) fn of(graph: &Graph) -> Self {
         let mut unknowns = Unknowns::default();
         let mut facts = Self::default();
         for input in &graph.inputs {
@@ -105,7 +105,7 @@ impl Facts {
             facts.known.insert(input.name.clone(), fact);
         }
         for initializer in &graph.initializers {
-            let fact = of_initializer(initializer, may_train(initializer));
+            let fact = of_initializer(initializer, graph.may_train(initializer));
             facts.known.insert(initializer.name().to_owned(), fact);
         }
         for node in &graph.nodes {

@@ -15,8 +15,8 @@
 //! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
 //!   a β that was rounded.
 //! - `Adam`'s p′ = p − lr λ p − lr · m̂ / (√v̂ + ε), with m̂ = m′ / (1 − β₁ᵗ) and v̂ = v′ / (1 − β₂ᵗ): with λ = 0 Adam, else `AdamW`.
-//! - `CrossEntropy` is that of a softmax of the logits, the mean over the n records, as its standard lowering has it: a negative
-//!   label counts from the last class, and a record whose label is no class has no part in the loss.
+//! - `CrossEntropy` is that of a softmax of the logits, as its standard lowering has it: the mean over the records whose label
+//!   is a class. The others have no part in loss and gradient.
 
 /// The domain of the operators.
 pub const DOMAIN: &str = "millrace";

@@ -1,55 +1,67 @@
-//! A forward model made ready for training: its prediction found, the rest dropped, facts and the gradient's way known.
+//! A forward model made ready for training: its predictions found, the rest dropped, facts and the gradient's way known.
 
 use std::collections::BTreeMap;
 
-use crate::differentiate::{Plan, may_train};
+use crate::differentiate::Plan;
 use crate::facts::Facts;
+use crate::glob::Glob;
 use crate::graph::Graph;
+use crate::proto::TensorProto;
 use crate::{ElementType, Error, Model, TensorInfo};
 
 /// The oldest operator set whose operators mean what they mean here.
 const OLDEST_OPSET: i64 = 13;
 
-/// What a prediction depends on.
+/// What the predictions depend on.
 #[derive(Debug)]
 pub(crate) struct Forward {
     pub(crate) graph: Graph,
     pub(crate) facts: Facts,
-    /// The name of the tensor that is the prediction. A node makes it, and it is float32.
-    pub(crate) prediction: String,
+    /// The names of the tensors that are predictions, each once. A node makes each, and it is float32.
+    pub(crate) predictions: Vec<String>,
 }
 
 impl Forward {
-    /// Finds the prediction: the tensor of that name, else the only float32 output.
-    pub(crate) fn of(model: &Model, prediction: Option<&str>) -> Result<Self, Error> {
+    /// Finds each prediction: the tensor of that name, else the only float32 output. What the patterns name is frozen.
+    pub(crate) fn of(
+        model: &Model,
+        predictions: &[Option<&str>],
+        frozen: &[String],
+    ) -> Result<Self, Error> {
         check_opset(model)?;
-        let graph = Graph::of(&model.clone().into_inference_form())?;
-        let prediction = match prediction {
-            Some(name) => name.to_owned(),
-            None => only_float_output(&graph)?,
-        };
-        if graph.producer(&prediction).is_none() {
-            return Err(Error::request(format!(
-                "'{prediction}' cannot be the prediction: no node of the model makes a tensor of that name"
-            )));
+        let mut graph = Graph::of(&model.clone().into_inference_form())?;
+        freeze(&mut graph, frozen)?;
+        let mut found: Vec<String> = Vec::with_capacity(predictions.len());
+        for prediction in predictions {
+            let prediction = find_prediction(&graph, *prediction)?;
+            if found.contains(&prediction) {
+                return Err(Error::request(format!(
+                    "'{prediction}' is named as the prediction twice: give it one loss"
+                )));
+            }
+            found.push(prediction);
         }
-        let forward = Self::from_graph(graph, prediction);
-        match forward.facts.get(&forward.prediction).element {
-            None | Some(ElementType::Float32) => Ok(forward),
-            Some(element) => Err(Error::request(format!(
-                "'{}' cannot be the prediction: it is {element}, and float32 is needed",
-                forward.prediction
-            ))),
+        let forward = Self::from_graph(graph, found);
+        for prediction in &forward.predictions {
+            match forward.facts.get(prediction).element {
+                None | Some(ElementType::Float32) => {}
+                Some(element) => {
+                    return Err(Error::request(format!(
+                        "'{prediction}' cannot be the prediction: it is {element}, and float32 is needed"
+                    )));
+                }
+            }
         }
+        Ok(forward)
     }
 
-    fn from_graph(mut graph: Graph, prediction: String) -> Self {
-        graph.keep_ancestors_of(&prediction);
-        let facts = Facts::of(&graph, &may_train);
+    fn from_graph(mut graph: Graph, predictions: Vec<String>) -> Self {
+        graph.keep_ancestors_of(&predictions);
+        let facts = Facts::of(&graph);
         Self {
             graph,
             facts,
-            prediction,
+            predictions,
         }
     }
 
@@ -57,24 +69,68 @@ impl Forward {
     pub(crate) fn renamed(self, names: &BTreeMap<String, String>) -> Self {
         let mut graph = self.graph;
         graph.rename(names);
-        let prediction = names
-            .get(&self.prediction)
-            .unwrap_or(&self.prediction)
-            .clone();
-        Self::from_graph(graph, prediction)
+        let predictions = self.predictions.into_iter();
+        let predictions = predictions.map(|name| names.get(&name).cloned().unwrap_or(name));
+        Self::from_graph(graph, predictions.collect())
     }
 
-    /// The way of a gradient back from a tensor.
-    pub(crate) fn plan(&self, target: &str) -> Plan {
-        Plan::new(&self.graph, &self.facts, target)
+    /// The way of a gradient back from some tensors.
+    pub(crate) fn plan(&self, targets: &[&str]) -> Plan {
+        Plan::new(&self.graph, &self.facts, targets)
     }
 
-    /// What is known of the prediction.
-    pub(crate) fn prediction_info(&self) -> TensorInfo {
+    /// What is known of a prediction.
+    pub(crate) fn prediction_info(&self, prediction: &str) -> TensorInfo {
         TensorInfo {
             element: ElementType::Float32,
-            ..self.facts.get(&self.prediction).to_info(&self.prediction)
+            ..self.facts.get(prediction).to_info(prediction)
         }
+    }
+}
+
+fn find_prediction(graph: &Graph, name: Option<&str>) -> Result<String, Error> {
+    let prediction = match name {
+        Some(name) => name.to_owned(),
+        None => only_float_output(graph)?,
+    };
+    match graph.producer(&prediction) {
+        Some(_) => Ok(prediction),
+        None => Err(Error::request(format!(
+            "'{prediction}' cannot be the prediction: no node of the model makes a tensor of that name"
+        ))),
+    }
+}
+
+/// Each pattern has to name something: a frozen layer that trains because of a typing error would show only in the result.
+fn freeze(graph: &mut Graph, patterns: &[String]) -> Result<(), Error> {
+    for pattern in patterns {
+        let glob = Glob::new(pattern);
+        let initializers = graph.initializers.iter();
+        let candidates: Vec<&str> = initializers
+            .filter(|initializer| initializer.element() == ElementType::Float32)
+            .map(TensorProto::name)
+            .collect();
+        let named: Vec<String> = candidates
+            .iter()
+            .filter(|name| glob.matches(name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        if named.is_empty() {
+            return Err(Error::request(format!(
+                "'{pattern}' shall be frozen, and none of the model's initializers has such a name; there are {}",
+                shown(&candidates)
+            )));
+        }
+        graph.frozen.extend(named);
+    }
+    Ok(())
+}
+
+fn shown(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    match names.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

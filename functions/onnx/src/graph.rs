@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::proto::{NodeProto, TensorProto, ValueInfoProto};
-use crate::{Error, Model, TensorInfo};
+use crate::{ElementType, Error, Model, TensorInfo};
 
 /// The parts of a model's graph.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Graph {
     pub(crate) outputs: Vec<TensorInfo>,
     /// What the model says of outputs and inner tensors.
     pub(crate) declared: HashMap<String, TensorInfo>,
+    /// The initializers that shall not train, whatever gradient reaches them.
+    pub(crate) frozen: HashSet<String>,
     /// The version of the standard operator set; 0 where the model imports none.
     pub(crate) opset: i64,
 }
@@ -42,6 +44,7 @@ impl Graph {
             inputs: signature.inputs,
             outputs: signature.outputs,
             declared,
+            frozen: HashSet::new(),
             opset: model.opset().unwrap_or_default(),
         };
         taken_apart.check_order(&graph.input)?;
@@ -79,6 +82,15 @@ impl Graph {
         Ok(())
     }
 
+    /// Whether an initializer trains if a gradient reaches it: it is float32, has a dimension and is not frozen.
+    ///
+    /// One of rank 0 is a number of the program's (a scale, an epsilon) that the exporter wrote down.
+    pub(crate) fn may_train(&self, initializer: &TensorProto) -> bool {
+        initializer.element() == ElementType::Float32
+            && !initializer.dims.is_empty()
+            && !self.frozen.contains(initializer.name())
+    }
+
     /// The node that makes a tensor.
     pub(crate) fn producer(&self, tensor: &str) -> Option<&NodeProto> {
         self.nodes
@@ -93,9 +105,9 @@ impl Graph {
             .find(|tensor| tensor.name() == name)
     }
 
-    /// Keeps what the tensor depends on and drops the rest.
-    pub(crate) fn keep_ancestors_of(&mut self, tensor: &str) {
-        let mut needed = HashSet::from([tensor.to_owned()]);
+    /// Keeps what the tensors depend on and drops the rest.
+    pub(crate) fn keep_ancestors_of(&mut self, tensors: &[String]) {
+        let mut needed: HashSet<String> = tensors.iter().cloned().collect();
         let mut kept = Vec::with_capacity(self.nodes.len());
         for node in std::mem::take(&mut self.nodes).into_iter().rev() {
             if node.output.iter().any(|output| needed.contains(output)) {
@@ -120,10 +132,11 @@ impl Graph {
                 initializer.name = Some(to.clone());
             }
         }
+        let new = |name: String| names.get(&name).cloned().unwrap_or(name);
         let declared = std::mem::take(&mut self.declared).into_iter();
-        let renamed =
-            declared.map(|(name, info)| (names.get(&name).cloned().unwrap_or(name), info));
-        self.declared = renamed.collect();
+        self.declared = declared.map(|(name, info)| (new(name), info)).collect();
+        let frozen = std::mem::take(&mut self.frozen).into_iter();
+        self.frozen = frozen.map(new).collect();
     }
 
     /// The names of all tensors.

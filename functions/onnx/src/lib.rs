@@ -34,6 +34,7 @@ pub mod external;
 mod facts;
 pub mod fast;
 mod forward;
+mod glob;
 mod graph;
 mod inference;
 pub mod inspect;
@@ -41,6 +42,7 @@ pub mod layers;
 mod model;
 mod operators;
 pub mod proto;
+pub mod schedule;
 mod signature;
 pub mod step;
 mod tensor;
@@ -54,6 +56,7 @@ pub use self::inspect::{Inspection, OperatorUse, inspect};
 pub use self::model::Model;
 pub use self::signature::{Dim, ElementType, Signature, TensorInfo};
 pub use self::step::{
-    BatchNormalization, Loss, Optimizer, Parameter, Slot, StepGraph, StepOptions,
+    BatchNormalization, ClassLabels, Clipping, CrossEntropy, Goal, Loss, Optimizer, Parameter,
+    Slot, StepGraph, StepOptions, Target,
 };
 pub use self::tensor::{Tensor, Values};

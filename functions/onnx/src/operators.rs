@@ -222,7 +222,7 @@ pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {
 }
 
 /// The non-negative axis that `axis` means in a tensor of this rank.
-fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
+pub(crate) fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
     let rank = rank as i64;
     let resolved = if axis < 0 { axis + rank } else { axis };
     (0..rank).contains(&resolved).then_some(resolved as usize)

@@ -3,30 +3,34 @@
 //! The names of the graph's inputs and outputs are a contract, see [`names`] and this library's README.
 
 mod assembly;
+mod clipping;
 mod contract;
+mod decay;
 mod loss;
 pub mod names;
 mod optimizer;
 mod options;
+mod targets;
+mod update;
 
-pub use self::options::{BatchNormalization, Loss, Optimizer, StepOptions};
+pub use self::options::{
+    BatchNormalization, ClassLabels, Clipping, CrossEntropy, Goal, Loss, Optimizer, StepOptions,
+};
 use crate::{Error, Model, TensorInfo};
 
 /// A training step of a model, and the same model's evaluation without one.
 #[derive(Clone, Debug)]
 pub struct StepGraph {
-    /// Takes a batch, the parameters, the optimizer's state and the running statistics; gives the loss, the prediction,
+    /// Takes a batch, the parameters, the optimizer's state and the running statistics; gives the loss, the predictions,
     /// and the next of each.
     pub step: Model,
-    /// Takes a batch, the parameters and the running statistics; gives the loss and the prediction. Nothing in it is
+    /// Takes a batch, the parameters and the running statistics; gives the loss and the predictions. Nothing in it is
     /// random, and every record is predicted alone.
     pub evaluation: Model,
-    /// The model's own inputs that the prediction needs, in the model's order.
+    /// The model's own inputs that the predictions need, in the model's order.
     pub inputs: Vec<TensorInfo>,
-    /// The labels: int64 class indices `[batch]` for cross-entropy, float32 of the prediction's shape for squared errors.
-    pub labels: TensorInfo,
-    /// The prediction: what the model gives, with a softmax where the model has one.
-    pub prediction: TensorInfo,
+    /// What is learned, in the order of the options' goals.
+    pub targets: Vec<Target>,
     /// What trains, in the order of the model's initializers.
     pub parameters: Vec<Parameter>,
     /// The optimizer's state, parameter by parameter; every value is zero before the first step.
@@ -34,6 +38,17 @@ pub struct StepGraph {
     /// The running statistics of batch normalization that the step updates, in the order of the model's nodes. They are
     /// carried from step to step and put into the model as parameters are, but have no gradient and no slots.
     pub statistics: Vec<Parameter>,
+}
+
+/// A prediction that learns from labels.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    /// What the model gives, with a softmax or sigmoid where the model has one: an output of both graphs.
+    pub prediction: TensorInfo,
+    /// What it should have given: an input of both graphs, whose type and shape the loss decides.
+    pub labels: TensorInfo,
+    /// The output that has this prediction's loss.
+    pub loss: String,
 }
 
 /// A tensor of the model that the step changes.

@@ -2,7 +2,6 @@
 //!
 //! Every tensor that prediction makes is made here too, under the same name, so that a loss fits both.
 
-use crate::differentiate::may_train;
 use crate::emitter::Emitter;
 use crate::facts::Facts;
 use crate::forward::Forward;
@@ -25,7 +24,7 @@ pub(crate) fn statistics(graph: &Graph) -> Vec<String> {
                 let name = node.input.get(*input)?;
                 graph
                     .initializer(name)
-                    .filter(|tensor| may_train(tensor))
+                    .filter(|tensor| graph.may_train(tensor))
                     .map(|_| name.clone())
             })
             .collect();
@@ -70,10 +69,10 @@ pub(crate) fn training_form(
     }
     graph.nodes = nodes;
     graph.initializers.extend(emitter.initializers);
-    let facts = Facts::of(&graph, &may_train);
+    let facts = Facts::of(&graph);
     Ok(Forward {
         graph,
         facts,
-        prediction: forward.prediction.clone(),
+        predictions: forward.predictions.clone(),
     })
 }

@@ -118,7 +118,7 @@ fn statistics_have_names_of_the_contract() {
         .result("z")
         .model();
     let mut choice = options(Loss::MeanSquaredError, Optimizer::Sgd);
-    choice.prediction = Some("z".to_owned());
+    choice.goals[0].prediction = Some("z".to_owned());
     let refused = StepGraph::build(&model, &choice);
     assert!(
         matches!(refused, Err(Error::NameTaken { .. })),

@@ -125,8 +125,8 @@ fn network(ends: Activation) -> Model {
 #[test]
 fn whole_networks_with_cross_entropy() {
     let tensors = classification("input", &[2, 3], 3);
-    assert_gradients(&network(Activation::Softmax), Loss::CrossEntropy, &tensors);
-    assert_gradients(&network(Activation::None), Loss::CrossEntropy, &tensors);
+    assert_gradients(&network(Activation::Softmax), Loss::CROSS_ENTROPY, &tensors);
+    assert_gradients(&network(Activation::None), Loss::CROSS_ENTROPY, &tensors);
 }
 
 #[test]

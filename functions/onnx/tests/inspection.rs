@@ -99,7 +99,7 @@ proptest! {
             let _ = inspection.check(None);
         }
         if let Ok(model) = Model::decode(bytes) {
-            let options = support::options(millrace_onnx::Loss::CrossEntropy, millrace_onnx::Optimizer::Sgd);
+            let options = support::options(millrace_onnx::Loss::CROSS_ENTROPY, millrace_onnx::Optimizer::Sgd);
             let _ = millrace_onnx::StepGraph::build(&model, &options);
         }
     }

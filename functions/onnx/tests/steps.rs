@@ -4,7 +4,7 @@
 mod support;
 
 use millrace_onnx::layers::{self, Activation, Layer};
-use millrace_onnx::proto::AttributeProto;
+use millrace_onnx::proto::{AttributeProto, NodeProto, TensorProto};
 use millrace_onnx::{Dim, ElementType, Error, Loss, Model, Optimizer, StepGraph, Tensor, check};
 use support::{Draft, Tensors, batch, initial_state, next_state, noise, options, run_step};
 
@@ -40,8 +40,11 @@ fn names(infos: &[millrace_onnx::TensorInfo]) -> Vec<String> {
 
 #[test]
 fn inputs_and_outputs_have_the_names_of_the_contract() {
-    let step =
-        StepGraph::build(&classifier(), &options(Loss::CrossEntropy, Optimizer::ADAM)).unwrap();
+    let step = StepGraph::build(
+        &classifier(),
+        &options(Loss::CROSS_ENTROPY, Optimizer::ADAM),
+    )
+    .unwrap();
     let signature = step.step.signature();
     let inputs = names(&signature.inputs);
     assert_eq!(
@@ -82,14 +85,17 @@ fn inputs_and_outputs_have_the_names_of_the_contract() {
         names(&evaluation.outputs),
         ["loss float32[]", "prediction float32[batch, 3]"]
     );
-    assert_eq!(step.labels.to_string(), "int64[batch]");
+    assert_eq!(step.targets[0].labels.to_string(), "int64[batch]");
 }
 
 #[test]
 fn the_same_model_gives_the_same_step() {
     let build = || {
-        let step =
-            StepGraph::build(&classifier(), &options(Loss::CrossEntropy, Optimizer::ADAM)).unwrap();
+        let step = StepGraph::build(
+            &classifier(),
+            &options(Loss::CROSS_ENTROPY, Optimizer::ADAM),
+        )
+        .unwrap();
         (step.step.encode(), step.evaluation.encode())
     };
     assert_eq!(build(), build());
@@ -98,7 +104,7 @@ fn the_same_model_gives_the_same_step() {
 #[test]
 fn a_softmax_at_the_end_is_part_of_the_loss() {
     let step =
-        StepGraph::build(&classifier(), &options(Loss::CrossEntropy, Optimizer::Sgd)).unwrap();
+        StepGraph::build(&classifier(), &options(Loss::CROSS_ENTROPY, Optimizer::Sgd)).unwrap();
     let batch = Tensors::from([
         ("input".to_owned(), Tensor::from_f32(&[2, 4], &noise(8, 1))),
         ("labels".to_owned(), Tensor::integers(&[2], vec![2, 0])),
@@ -111,8 +117,11 @@ fn a_softmax_at_the_end_is_part_of_the_loss() {
 
 #[test]
 fn training_separates_two_clusters() {
-    let step =
-        StepGraph::build(&classifier(), &options(Loss::CrossEntropy, Optimizer::ADAM)).unwrap();
+    let step = StepGraph::build(
+        &classifier(),
+        &options(Loss::CROSS_ENTROPY, Optimizer::ADAM),
+    )
+    .unwrap();
     let (mut records, mut labels) = (Vec::new(), Vec::new());
     for (number, chunk) in noise(4 * 30, 3).chunks(4).enumerate() {
         let class = number % 3;
@@ -223,7 +232,7 @@ fn operators_without_a_derivative_are_named_with_their_nodes() {
     assert!(!found.trainable());
 
     let mut before = options(Loss::MeanSquaredError, Optimizer::Sgd);
-    before.prediction = Some("y".to_owned());
+    before.goals[0].prediction = Some("y".to_owned());
     assert!(StepGraph::build(&model, &before).is_ok());
     assert!(check(&model, Some("y")).unwrap().trainable());
 }
@@ -238,7 +247,7 @@ fn an_unknown_operator_in_front_of_all_parameters_is_no_obstacle() {
         .output("y", &[batch(), Dim::Fixed(3)])
         .model();
     let step = StepGraph::build(&model, &options(Loss::MeanSquaredError, Optimizer::Sgd)).unwrap();
-    assert_eq!(step.labels.to_string(), "float32[batch, 3]");
+    assert_eq!(step.targets[0].labels.to_string(), "float32[batch, 3]");
 }
 
 #[test]
@@ -256,9 +265,9 @@ fn nodes_that_lack_inputs_are_refused() {
             .node(operator, &inputs[..count], "z")
             .output("z", &[batch(), Dim::Fixed(3)])
             .model();
-        for loss in [Loss::MeanSquaredError, Loss::CrossEntropy] {
+        for loss in [Loss::MeanSquaredError, Loss::CROSS_ENTROPY] {
             let mut choice = options(loss, Optimizer::Sgd);
-            choice.prediction = Some("z".to_owned());
+            choice.goals[0].prediction = Some("z".to_owned());
             assert!(StepGraph::build(&model, &choice).is_err(), "{operator}");
         }
     }
@@ -272,7 +281,7 @@ fn a_prediction_through_which_nothing_trains_is_refused() {
         .node_with("Cast", &["whole"], "z", to(ElementType::Float32))
         .model();
     let mut choice = options(Loss::MeanSquaredError, Optimizer::Sgd);
-    choice.prediction = Some("z".to_owned());
+    choice.goals[0].prediction = Some("z".to_owned());
     let refused = StepGraph::build(&model, &choice).unwrap_err();
     assert!(matches!(&refused, Error::NotTrainable(obstacles) if obstacles.is_empty()));
     assert!(
@@ -286,28 +295,28 @@ fn a_prediction_through_which_nothing_trains_is_refused() {
 fn predictions_that_do_not_fit_are_refused() {
     let refused = |draft: Draft, prediction: Option<&str>, loss: Loss| {
         let mut choice = options(loss, Optimizer::Sgd);
-        choice.prediction = prediction.map(str::to_owned);
+        choice.goals[0].prediction = prediction.map(str::to_owned);
         match StepGraph::build(&draft.model(), &choice) {
             Err(Error::Request { reason }) => reason,
             other => panic!("{other:?}"),
         }
     };
-    let squared = Loss::MeanSquaredError;
-    assert!(refused(linear(), Some("x"), squared).contains("no node of the model makes"));
-    assert!(refused(linear(), Some("nothing"), squared).contains("no node of the model makes"));
+    let squared = || Loss::MeanSquaredError;
+    assert!(refused(linear(), Some("x"), squared()).contains("no node of the model makes"));
+    assert!(refused(linear(), Some("nothing"), squared()).contains("no node of the model makes"));
     let two = linear()
         .node("Tanh", &["y"], "z")
         .output("z", &[batch(), Dim::Fixed(3)]);
-    assert!(refused(two, None, squared).contains("say which of them is the prediction: y, z"));
+    assert!(refused(two, None, squared()).contains("say which of them is the prediction: y, z"));
     let one_class = Draft::new()
         .input("x", ElementType::Float32, &[batch(), Dim::Fixed(4)])
         .weights("w", &[4, 1], &noise(4, 1))
         .node("MatMul", &["x", "w"], "y")
         .output("y", &[batch(), Dim::Fixed(1)]);
-    assert!(refused(one_class, None, Loss::CrossEntropy).contains("at least 2 classes"));
+    assert!(refused(one_class, None, Loss::CROSS_ENTROPY).contains("at least 2 classes"));
     let mut old = linear();
     old.opset = 11;
-    assert!(refused(old, None, squared).contains("operator set 11"));
+    assert!(refused(old, None, squared()).contains("operator set 11"));
 }
 
 #[test]
@@ -319,4 +328,31 @@ fn what_does_not_train_is_said_with_the_reason() {
     assert_eq!(found.parameters, [("w".to_owned(), vec![4, 3])]);
     assert_eq!(found.constants[0].0, "root");
     assert!(found.constants[0].1.contains("single number"));
+}
+
+#[test]
+fn frozen_parameters_stay_initializers() {
+    let frozen = |patterns: &[&str]| {
+        let mut choice = options(Loss::CROSS_ENTROPY, Optimizer::ADAM);
+        choice.frozen = patterns.iter().copied().map(str::to_owned).collect();
+        StepGraph::build(&classifier(), &choice)
+    };
+    let step = frozen(&["dense_1.*"]).unwrap();
+    let names: Vec<&str> = step.parameters.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["dense_2.weight", "dense_2.bias"]);
+    let graph = step.step.graph();
+    let kept = graph.initializer.iter().map(TensorProto::name);
+    assert_eq!(kept.filter(|name| name.starts_with("dense_1")).count(), 2);
+    // The gradient stops at the frozen layer: nothing of the activation in front of it is differentiated.
+    let names = graph.node.iter().map(NodeProto::label);
+    assert!(!names.into_iter().any(|name| name.contains("gradient/relu")));
+    assert_eq!(step.slots.len(), 4);
+
+    let refused = |patterns: &[&str]| frozen(patterns).unwrap_err().to_string();
+    let unmatched = refused(&["dense_9.*"]);
+    assert!(
+        unmatched.contains("'dense_9.*' shall be frozen") && unmatched.contains("dense_1.weight"),
+        "{unmatched}"
+    );
+    assert!(refused(&["*"]).contains("every parameter that a gradient reaches is frozen"));
 }

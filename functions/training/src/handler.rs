@@ -183,27 +183,26 @@ impl Handler {
 }
 
 fn options(spec: &TrainingSpec) -> StepOptions {
-    StepOptions::new(
-        match spec.hyperparameters.loss {
-            training::Loss::CrossEntropy => Loss::CrossEntropy,
-            training::Loss::MeanSquaredError => Loss::MeanSquaredError,
+    let loss = match spec.hyperparameters.loss {
+        training::Loss::CrossEntropy => Loss::CROSS_ENTROPY,
+        training::Loss::MeanSquaredError => Loss::MeanSquaredError,
+    };
+    let optimizer = match spec.hyperparameters.optimizer {
+        training::Optimizer::Sgd => Optimizer::Sgd,
+        training::Optimizer::Momentum { momentum } => Optimizer::Momentum {
+            momentum: momentum.into(),
         },
-        match spec.hyperparameters.optimizer {
-            training::Optimizer::Sgd => Optimizer::Sgd,
-            training::Optimizer::Momentum { momentum } => Optimizer::Momentum {
-                momentum: momentum.into(),
-            },
-            training::Optimizer::Adam {
-                beta1,
-                beta2,
-                epsilon,
-            } => Optimizer::Adam {
-                beta1: beta1.into(),
-                beta2: beta2.into(),
-                epsilon: epsilon.into(),
-            },
+        training::Optimizer::Adam {
+            beta1,
+            beta2,
+            epsilon,
+        } => Optimizer::Adam {
+            beta1: beta1.into(),
+            beta2: beta2.into(),
+            epsilon: epsilon.into(),
         },
-    )
+    };
+    StepOptions::new(loss, optimizer)
 }
 
 fn graph_failure(error: &OnnxError) -> Failure {

@@ -57,7 +57,7 @@ impl Shapes {
                 ),
             ));
         };
-        let prediction = &graph.prediction;
+        let prediction = &graph.targets[0].prediction;
         let outputs = row_of(prediction)?;
         let elements = label.elements();
         let (target, shape, wanted) = match loss {

@@ -66,7 +66,7 @@ impl Subject {
     fn new(batch: usize, threads: usize) -> Result<Self> {
         let graph = StepGraph::build(
             &model()?,
-            &StepOptions::new(Loss::CrossEntropy, Optimizer::ADAM),
+            &StepOptions::new(Loss::CROSS_ENTROPY, Optimizer::ADAM),
         )?;
         let products = products::graph(FEATURES.into(), HIDDEN.into(), CLASSES.into())?.encode();
         let options = SessionOptions {

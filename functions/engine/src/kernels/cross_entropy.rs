@@ -1,7 +1,7 @@
 //! `CrossEntropy`: the loss of a softmax and its gradient, a row at a time.
 //!
-//! With logits z of n records, M = max z, S = Σ exp(z − M) and a label k: L = (1/n) Σ (M + ln S − zₖ), and
-//! ∂L/∂z = (exp(z − M) / S − [k]) / n.
+//! With logits z of n records whose label k is a class, M = max z and S = Σ exp(z − M): L = (1/n) Σ (M + ln S − zₖ), and
+//! ∂L/∂z = (exp(z − M) / S − [k]) / n. Records with another label have no part in it.
 
 use millrace_onnx::fast;
 use ort::Error;
@@ -43,7 +43,10 @@ fn compute(context: &ComputeContext) -> ort::Result<()> {
     let (_, gradient) = gradient.try_extract_tensor_mut::<f32>()?;
 
     #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
-    let records = labels.len() as f64;
+    let records = labels
+        .iter()
+        .filter(|&&label| class(label, classes).is_some())
+        .count() as f64;
     let rows = (PART / classes / 8).max(1);
     let mut losses = vec![0.0; labels.len()];
     let parts = gradient.chunks_mut(rows * classes);
@@ -84,6 +87,10 @@ impl Task for Part<'_> {
         let rows = self.gradient.chunks_mut(self.classes);
         let rows = rows.zip(self.logits.chunks(self.classes));
         for ((gradient, logits), (&label, loss)) in rows.zip(self.labels.iter().zip(self.losses)) {
+            let Some(label) = class(label, self.classes) else {
+                gradient.fill(0.0);
+                continue;
+            };
             let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             for (power, logit) in gradient.iter_mut().zip(logits) {
                 *power = exp(logit - largest);
@@ -93,21 +100,15 @@ impl Task for Part<'_> {
             for value in gradient.iter_mut() {
                 *value *= scale;
             }
-            if let Some(label) = class(label, self.classes) {
-                gradient[label] -= self.share;
-                *loss = f64::from(largest) + f64::from(sum).ln() - f64::from(logits[label]);
-            }
+            gradient[label] -= self.share;
+            *loss = f64::from(largest) + f64::from(sum).ln() - f64::from(logits[label]);
         }
     }
 }
 
-/// The class that a label means: negative ones count from the last, as in `OneHot`.
+/// The class that a label means.
 fn class(label: i64, classes: usize) -> Option<usize> {
-    let classes = i64::try_from(classes).ok()?;
-    let label = if label < 0 { label + classes } else { label };
-    (0..classes)
-        .contains(&label)
-        .then_some(usize::try_from(label).ok()?)
+    usize::try_from(label).ok().filter(|&class| class < classes)
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn labels_beyond_the_classes_are_none() {
-        let found = [-4, -3, -1, 0, 2, 3].map(|label| class(label, 3));
-        assert_eq!(found, [None, Some(0), Some(2), Some(0), Some(2), None]);
+        let found = [-3, -1, 0, 2, 3].map(|label| class(label, 3));
+        assert_eq!(found, [None, None, Some(0), Some(2), None]);
     }
 }

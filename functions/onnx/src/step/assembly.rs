@@ -1,9 +1,11 @@
 //! Puts a step graph together: the forward nodes, the loss, the gradients, the updates.
 
-use std::collections::BTreeMap;
-
 use super::contract::Contract;
-use super::{BatchNormalization, Parameter, Slot, StepGraph, StepOptions, loss, names};
+use super::loss::Place;
+use super::targets::{self, Targets};
+use super::{
+    BatchNormalization, Parameter, Slot, StepGraph, StepOptions, Target, decay, names, update,
+};
 use crate::differentiate::{self, Plan};
 use crate::emitter::Emitter;
 use crate::fast;
@@ -16,19 +18,25 @@ use crate::training::{self, training_form};
 use crate::{Dim, ElementType, Error, Model, TensorInfo};
 
 pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
-    options.optimizer.check()?;
-    let forward = Forward::of(model, options.prediction.as_deref())?;
-    let contract = contract(&forward, options)?;
+    check(options)?;
+    let goals = &options.goals;
+    let predictions: Vec<_> = goals
+        .iter()
+        .map(|goal| goal.prediction.as_deref())
+        .collect();
+    let forward = Forward::of(model, &predictions, &options.frozen)?;
+    let places = targets::places(&forward.predictions);
+    let contract = contract(&forward, options, &places)?;
     let forward = forward.renamed(contract.renames());
 
-    let mut objective = loss::objective(options.loss, &forward)?;
-    let plan = checked_plan(&forward, objective.target())?;
+    let mut targets = Targets::new(&forward, goals, places)?;
+    let plan = checked_plan(&forward, &targets)?;
     let parameters = tensors(&forward, &plan.parameters)?;
     let statistics = statistics(&forward, options);
     let assembly = Assembly {
         model: model.proto(),
         forward: &forward,
-        labels: objective.labels(),
+        targets: targets.infos(&forward),
         slots: slots(&parameters, options),
         parameters: &parameters,
         statistics: tensors(&forward, &statistics)?,
@@ -40,19 +48,29 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
     };
     let trained = training_form(&forward, &statistics, taken(&forward.graph))?;
     let mut emitter = Emitter::new(taken(&trained.graph), forward.graph.opset, options.lowering);
-    objective.emit_loss(&mut emitter);
+    targets.emit_loss(&mut emitter);
     let evaluation = assembly.evaluation(&emitter)?;
 
-    let gradient = objective.emit_gradient(&mut emitter);
-    let plan = checked_plan(&trained, objective.target())?;
-    let target = (objective.target(), gradient);
-    let gradients =
-        differentiate::emit(&trained.graph, &trained.facts, &plan, &mut emitter, target);
-    emit_updates(&mut emitter, options, &gradients, &parameters);
+    let gradients = targets.emit_gradients(&mut emitter);
+    let plan = checked_plan(&trained, &targets)?;
+    let gradients = differentiate::emit(
+        &trained.graph,
+        &trained.facts,
+        &plan,
+        &mut emitter,
+        gradients,
+    );
+    let update = update::Plan {
+        options,
+        parameters: &parameters,
+        decay: decay::rate(options)?,
+        decaying: decay::decaying(&forward.graph, &parameters),
+    };
+    update.emit(&mut emitter, gradients);
     let step = assembly.step(&trained.graph, &emitter)?;
 
     let Assembly {
-        labels,
+        targets,
         slots,
         statistics,
         ..
@@ -61,23 +79,44 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
         step,
         evaluation,
         inputs: forward.graph.inputs.clone(),
-        labels,
-        prediction: forward.prediction_info(),
+        targets,
         parameters,
         slots,
         statistics,
     })
 }
 
+/// Checks what does not depend on the model.
+fn check(options: &StepOptions) -> Result<(), Error> {
+    options.optimizer.check()?;
+    if let Some(clipping) = options.clipping {
+        clipping.check()?;
+    }
+    if options.accumulation == 0 {
+        return Err(Error::request(
+            "an update takes the gradients of no runs, and at least 1 is needed",
+        ));
+    }
+    decay::rate(options)?;
+    targets::check(&options.goals)
+}
+
 /// Gives out the names of the step graph's inputs and outputs.
-fn contract(forward: &Forward, options: &StepOptions) -> Result<Contract, Error> {
-    let objective = loss::objective(options.loss, forward)?;
-    let plan = checked_plan(forward, objective.target())?;
+fn contract(forward: &Forward, options: &StepOptions, places: &[Place]) -> Result<Contract, Error> {
+    // The objectives are looked for before anything has its name in the step graph, and so by the model's own names.
+    let own = forward.predictions.iter().zip(places);
+    let own = own.map(|(prediction, place)| Place {
+        prediction: prediction.clone(),
+        ..place.clone()
+    });
+    let targets = Targets::new(forward, &options.goals, own.collect())?;
+    let plan = checked_plan(forward, &targets)?;
     let statistics = statistics(forward, options);
     Contract::new(
         forward,
+        places,
         &plan.parameters,
-        options.optimizer.slots(),
+        &update::slots(options),
         &statistics,
     )
 }
@@ -90,12 +129,18 @@ fn statistics(forward: &Forward, options: &StepOptions) -> Vec<String> {
     }
 }
 
-fn checked_plan(forward: &Forward, target: &str) -> Result<Plan, Error> {
-    let plan = forward.plan(target);
-    if plan.obstacles.is_empty() && !plan.parameters.is_empty() {
-        return Ok(plan);
+fn checked_plan(forward: &Forward, targets: &Targets) -> Result<Plan, Error> {
+    let plan = forward.plan(&targets.tensors());
+    if !plan.obstacles.is_empty() {
+        return Err(Error::NotTrainable(plan.obstacles));
     }
-    Err(Error::NotTrainable(plan.obstacles))
+    match plan.parameters.is_empty() {
+        false => Ok(plan),
+        true if forward.graph.frozen.is_empty() => Err(Error::NotTrainable(Vec::new())),
+        true => Err(Error::request(
+            "nothing is left to train: every parameter that a gradient reaches is frozen",
+        )),
+    }
 }
 
 /// Initializers of the model as they stand there.
@@ -115,7 +160,7 @@ fn tensors(forward: &Forward, names: &[String]) -> Result<Vec<Parameter>, Error>
 }
 
 fn slots(parameters: &[Parameter], options: &StepOptions) -> Vec<Slot> {
-    let slots = options.optimizer.slots();
+    let slots = update::slots(options);
     let of_parameter = |parameter: &Parameter| {
         let Parameter { name, dims, .. } = parameter.clone();
         slots.iter().map(move |slot| Slot {
@@ -126,28 +171,11 @@ fn slots(parameters: &[Parameter], options: &StepOptions) -> Vec<Slot> {
     parameters.iter().flat_map(of_parameter).collect()
 }
 
-fn emit_updates(
-    emitter: &mut Emitter,
-    options: &StepOptions,
-    gradients: &BTreeMap<String, String>,
-    parameters: &[Parameter],
-) {
-    let mut rule = options.optimizer.rule();
-    rule.begin(emitter);
-    for parameter in parameters {
-        let gradient = gradients
-            .get(&parameter.name)
-            .expect("the plan makes a parameter only of what a gradient reaches");
-        emitter.enter(format!("update/{}", parameter.name));
-        rule.update(emitter, &parameter.name, gradient);
-    }
-}
-
 /// What both graphs are made of.
 struct Assembly<'a> {
     model: &'a ModelProto,
     forward: &'a Forward,
-    labels: TensorInfo,
+    targets: Vec<Target>,
     parameters: &'a [Parameter],
     slots: Vec<Slot>,
     statistics: Vec<Parameter>,
@@ -189,12 +217,18 @@ impl Assembly<'_> {
 
     fn batch(&self) -> impl Iterator<Item = TensorInfo> {
         let inputs = self.forward.graph.inputs.iter().cloned();
-        inputs.chain(std::iter::once(self.labels.clone()))
+        inputs.chain(self.targets.iter().map(|target| target.labels.clone()))
     }
 
+    /// The loss, then each prediction, with its own loss where there are several.
     fn results(&self) -> impl Iterator<Item = TensorInfo> {
-        let loss = TensorInfo::new(names::LOSS, ElementType::Float32, Vec::new());
-        [loss, self.forward.prediction_info()].into_iter()
+        let loss = |name: &str| TensorInfo::new(name, ElementType::Float32, Vec::new());
+        let of_target = move |target: &Target| {
+            let own = (target.loss != names::LOSS).then(|| loss(&target.loss));
+            std::iter::once(target.prediction.clone()).chain(own)
+        };
+        let targets = self.targets.iter().flat_map(of_target);
+        std::iter::once(loss(names::LOSS)).chain(targets)
     }
 
     fn slot_infos(&self, name: fn(&str) -> String) -> impl Iterator<Item = TensorInfo> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::loss::Place;
 use super::names;
 use crate::Error;
 use crate::forward::Forward;
@@ -17,6 +18,7 @@ impl Contract {
     /// Gives out the names, or says which two things would share one.
     pub(super) fn new(
         forward: &Forward,
+        places: &[Place],
         parameters: &[String],
         slots: &[&str],
         statistics: &[String],
@@ -28,12 +30,17 @@ impl Contract {
         for input in &forward.graph.inputs {
             contract.claim(&input.name, "an input of the model")?;
         }
-        contract.claim(names::LABELS, "the labels")?;
         contract.claim(names::LEARNING_RATE, "the learning rate")?;
         contract.claim(names::STEP, "the number of the step")?;
         contract.claim(names::SEED, "the seed")?;
         contract.claim(names::LOSS, "the loss")?;
-        contract.claim(names::PREDICTION, "the prediction")?;
+        for place in places {
+            contract.claim(&place.labels, "the labels")?;
+            contract.claim(&place.prediction, "the prediction")?;
+            if place.loss != names::LOSS {
+                contract.claim(&place.loss, "the loss of one prediction")?;
+            }
+        }
         for parameter in parameters {
             contract.claim(parameter, "a parameter of the model")?;
             contract.claim(&names::updated(parameter), "a parameter after the step")?;
@@ -53,7 +60,7 @@ impl Contract {
                 "a running statistic after the step",
             )?;
         }
-        contract.rename(forward, &[parameters, statistics].concat());
+        contract.rename(forward, places, &[parameters, statistics].concat());
         Ok(contract)
     }
 
@@ -73,13 +80,13 @@ impl Contract {
         self.claims.keys().map(String::as_str)
     }
 
-    /// New names for the prediction, and for inner tensors of the model whose names belong to an input or output.
+    /// New names for the predictions, and for inner tensors of the model whose names belong to an input or output.
     pub(super) fn renames(&self) -> &BTreeMap<String, String> {
         &self.renames
     }
 
     /// `initializers` are those that become inputs.
-    fn rename(&mut self, forward: &Forward, initializers: &[String]) {
+    fn rename(&mut self, forward: &Forward, places: &[Place], initializers: &[String]) {
         let inputs = forward.graph.inputs.iter().map(|input| input.name.as_str());
         let own: HashSet<&str> = inputs
             .chain(initializers.iter().map(String::as_str))
@@ -98,7 +105,8 @@ impl Contract {
                 .expect("there is always a higher number");
             renames.insert(name.to_owned(), free);
         }
-        renames.insert(forward.prediction.clone(), names::PREDICTION.to_owned());
+        let predictions = forward.predictions.iter().cloned();
+        renames.extend(predictions.zip(places.iter().map(|place| place.prediction.clone())));
         self.renames = renames;
     }
 }

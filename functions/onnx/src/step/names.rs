@@ -1,4 +1,7 @@
 //! The names of a step graph's inputs and outputs. Trained programs rely on them: they do not change.
+//!
+//! Where several predictions are trained at once, each has labels, a prediction and a loss of its own, whose names carry the
+//! name of the model's tensor: `labels.<output>`, `prediction.<output>`, `loss.<output>`; `loss` is then the weighted sum.
 
 /// The labels of the batch.
 pub const LABELS: &str = "labels";
@@ -25,4 +28,11 @@ pub fn updated(name: &str) -> String {
 #[must_use]
 pub fn slot(parameter: &str, slot: &str) -> String {
     format!("{parameter}.{slot}")
+}
+
+/// The name of what belongs to one of several predictions: `name` is [`LABELS`], [`LOSS`] or [`PREDICTION`], `output` the
+/// tensor of the model that is the prediction.
+#[must_use]
+pub fn of_output(name: &str, output: &str) -> String {
+    format!("{name}.{output}")
 }

@@ -1,4 +1,5 @@
-//! Adam, Algorithm 1 of Kingma and Ba 2015 ("Adam: A Method for Stochastic Optimization"):
+//! Adam, Algorithm 1 of Kingma and Ba 2015 ("Adam: A Method for Stochastic Optimization"), and `AdamW`, Algorithm 2 of
+//! Loshchilov and Hutter 2019 ("Decoupled Weight Decay Regularization"), which is Adam with the weight decay of the options:
 //!
 //! m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², p ← p − lr · m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ).
 //!
@@ -6,12 +7,13 @@
 //! lr · c / (1 − β₁ᵗ) · m / (√v + ε c), which is the same number. They are computed in float64, since 1 − β₂ᵗ cancels most
 //! of its digits in the first steps.
 
-use super::{Rule, float};
+use super::{Rule, emit_running_mean, emit_scaled};
 use crate::ElementType;
 use crate::emitter::Emitter;
 use crate::fast;
 use crate::proto::AttributeProto;
-use crate::step::names::{LEARNING_RATE, STEP, slot, updated};
+use crate::step::names::LEARNING_RATE;
+use crate::step::update::Update;
 
 /// The running mean of gradients, m.
 pub(super) const MEAN: &str = "m";
@@ -23,6 +25,8 @@ pub(super) struct Adam {
     beta1: f64,
     beta2: f64,
     epsilon: f64,
+    /// The tensor with the number of the update, for the fast lowering.
+    number: String,
     /// The corrected rate and ε, once they are emitted.
     rate: String,
     floor: String,
@@ -34,19 +38,39 @@ impl Adam {
             beta1,
             beta2,
             epsilon,
+            number: String::new(),
             rate: String::new(),
             floor: String::new(),
         }
     }
+
+    /// One operator for all of it, weight decay included.
+    fn update_fast(&self, emitter: &mut Emitter, update: &Update<'_>) {
+        let (mean, square) = (update.slot(MEAN), update.slot(SQUARE));
+        let constants = [self.beta1, self.beta2, self.epsilon, update.decay];
+        let constants = emitter.doubles(&constants);
+        let inputs = [
+            update.parameter,
+            update.gradient,
+            &mean,
+            &square,
+            LEARNING_RATE,
+            &self.number,
+            &constants,
+        ];
+        let outputs = [update.parameter, &mean, &square].map(|tensor| update.next(tensor));
+        let outputs = outputs.each_ref().map(String::as_str);
+        emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
+    }
 }
 
 impl Rule for Adam {
-    fn begin(&mut self, emitter: &mut Emitter) {
+    fn begin(&mut self, emitter: &mut Emitter, number: &str) {
         if emitter.is_fast() {
+            number.clone_into(&mut self.number);
             return;
         }
-        emitter.enter("update".to_owned());
-        let step = cast(emitter, STEP, ElementType::Float64);
+        let step = cast(emitter, number, ElementType::Float64);
         let lr = cast(emitter, LEARNING_RATE, ElementType::Float64);
         let mean_correction = correction(emitter, self.beta1, &step);
         let square_correction = correction(emitter, self.beta2, &step);
@@ -59,31 +83,16 @@ impl Rule for Adam {
         self.floor = cast(emitter, &floor, ElementType::Float32);
     }
 
-    fn update(&self, emitter: &mut Emitter, parameter: &str, gradient: &str) {
-        let (mean, square) = (slot(parameter, MEAN), slot(parameter, SQUARE));
+    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
         if emitter.is_fast() {
-            let constants = emitter.doubles(&[self.beta1, self.beta2, self.epsilon, 0.0]);
-            let inputs = [
-                parameter,
-                gradient,
-                &mean,
-                &square,
-                LEARNING_RATE,
-                STEP,
-                &constants,
-            ];
-            let outputs = [parameter, &mean, &square].map(updated);
-            let outputs = outputs.each_ref().map(String::as_str);
-            return emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
+            return self.update_fast(emitter, update);
         }
-        let squared = emitter.node("Mul", &[gradient, gradient]);
-        emit_mean(emitter, &mean, gradient, self.beta1);
-        emit_mean(emitter, &square, &squared, self.beta2);
-        let root = emitter.node("Sqrt", &[&updated(&square)]);
-        let divisor = emitter.node("Add", &[&root, &self.floor]);
-        let scaled = emitter.node("Mul", &[&updated(&mean), &self.rate]);
-        let change = emitter.node("Div", &[&scaled, &divisor]);
-        emitter.named(&updated(parameter), "Sub", &[parameter, &change]);
+        let squared = emitter.node("Mul", &[update.gradient, update.gradient]);
+        let mean = emit_running_mean(emitter, update, MEAN, update.gradient, self.beta1);
+        let square = emit_running_mean(emitter, update, SQUARE, &squared, self.beta2);
+        let scaled = emitter.node("Mul", &[&mean, &self.rate]);
+        let change = emit_scaled(emitter, &scaled, &square, &self.floor);
+        update.subtract(emitter, &change);
     }
 }
 
@@ -93,15 +102,6 @@ fn correction(emitter: &mut Emitter, beta: f64, step: &str) -> String {
     let one = emitter.float(1.0, ElementType::Float64);
     let power = emitter.node("Pow", &[&beta, step]);
     emitter.node("Sub", &[&one, &power])
-}
-
-/// a ← β a + (1 − β) x, under the slot's next name
-fn emit_mean(emitter: &mut Emitter, slot: &str, value: &str, beta: f64) {
-    let keep = float(emitter, beta);
-    let take = float(emitter, 1.0 - beta);
-    let kept = emitter.node("Mul", &[slot, &keep]);
-    let taken = emitter.node("Mul", &[value, &take]);
-    emitter.named(&updated(slot), "Add", &[&kept, &taken]);
 }
 
 fn cast(emitter: &mut Emitter, tensor: &str, element: ElementType) -> String {

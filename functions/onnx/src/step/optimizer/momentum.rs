@@ -4,7 +4,8 @@
 use super::{Rule, float};
 use crate::emitter::Emitter;
 use crate::fast;
-use crate::step::names::{LEARNING_RATE, slot, updated};
+use crate::step::names::LEARNING_RATE;
+use crate::step::update::Update;
 
 /// The running sum of gradients, b.
 pub(super) const SLOT: &str = "momentum";
@@ -15,20 +16,31 @@ pub(super) struct Momentum {
 }
 
 impl Rule for Momentum {
-    fn begin(&mut self, _: &mut Emitter) {}
-
-    fn update(&self, emitter: &mut Emitter, parameter: &str, gradient: &str) {
-        let sum = slot(parameter, SLOT);
-        if emitter.is_fast() {
+    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+        if emitter.is_fast() && update.decay == 0.0 {
+            let sum = update.slot(SLOT);
             let constants = emitter.doubles(&[self.momentum]);
-            let inputs = [parameter, gradient, &sum, LEARNING_RATE, &constants];
-            let outputs = [&*updated(parameter), &updated(&sum)];
+            let inputs = [
+                update.parameter,
+                update.gradient,
+                &sum,
+                LEARNING_RATE,
+                &constants,
+            ];
+            let outputs = [&*update.next(update.parameter), &update.next(&sum)];
             return emitter.fast_named(&outputs, fast::MOMENTUM, &inputs, Vec::new());
         }
-        let momentum = float(emitter, self.momentum);
-        let kept = emitter.node("Mul", &[&sum, &momentum]);
-        emitter.named(&updated(&sum), "Add", &[&kept, gradient]);
-        let change = emitter.node("Mul", &[&updated(&sum), LEARNING_RATE]);
-        emitter.named(&updated(parameter), "Sub", &[parameter, &change]);
+        let sum = emit_sum(emitter, update, self.momentum);
+        update.descend(emitter, &sum);
     }
+}
+
+/// b ← μ b + g; gives b's next name.
+pub(super) fn emit_sum(emitter: &mut Emitter, update: &Update<'_>, momentum: f64) -> String {
+    let sum = update.slot(SLOT);
+    let momentum = float(emitter, momentum);
+    let kept = emitter.node("Mul", &[&sum, &momentum]);
+    let next = update.next(&sum);
+    emitter.named(&next, "Add", &[&kept, update.gradient]);
+    next
 }

@@ -1,22 +1,21 @@
-//! Stochastic gradient descent: p ← p − lr · g.
+//! Stochastic gradient descent (Robbins and Monro 1951, "A Stochastic Approximation Method"): p ← p − lr · g.
 
 use super::Rule;
 use crate::emitter::Emitter;
 use crate::fast;
-use crate::step::names::{LEARNING_RATE, updated};
+use crate::step::names::LEARNING_RATE;
+use crate::step::update::Update;
 
 /// Keeps nothing.
 pub(super) struct Sgd;
 
 impl Rule for Sgd {
-    fn begin(&mut self, _: &mut Emitter) {}
-
-    fn update(&self, emitter: &mut Emitter, parameter: &str, gradient: &str) {
-        if emitter.is_fast() {
-            let inputs = [parameter, gradient, LEARNING_RATE];
-            return emitter.fast_named(&[&updated(parameter)], fast::SGD, &inputs, Vec::new());
+    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+        if emitter.is_fast() && update.decay == 0.0 {
+            let inputs = [update.parameter, update.gradient, LEARNING_RATE];
+            let next = update.next(update.parameter);
+            return emitter.fast_named(&[&next], fast::SGD, &inputs, Vec::new());
         }
-        let change = emitter.node("Mul", &[gradient, LEARNING_RATE]);
-        emitter.named(&updated(parameter), "Sub", &[parameter, &change]);
+        update.descend(emitter, update.gradient);
     }
 }

@@ -60,6 +60,21 @@ impl Emitter {
         name
     }
 
+    /// A node with several outputs, whose names are given back.
+    pub(crate) fn several(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+        outputs: usize,
+    ) -> Vec<String> {
+        let first = self.node_with(operator, inputs, attribute);
+        let others: Vec<String> = (1..outputs).map(|_| self.free_name(&first)).collect();
+        let node = self.nodes.last_mut().expect("a node was just added");
+        node.output.extend(others);
+        node.output.clone()
+    }
+
     /// A reduction such as `ReduceSum` over the given axes, not none of them.
     ///
     /// `ReduceSum` takes its axes as an input from operator set 13 on, all others from 18 on, and as an attribute before.
@@ -135,6 +150,31 @@ impl Emitter {
         self.constant(&format!("{element}({value})"), |name| match element {
             ElementType::Float64 => TensorProto::from_f64(name, &[], &[value]),
             _ => TensorProto::from_f32(name, &[], &[value as f32]),
+        })
+    }
+
+    /// A matrix of the given floating-point type, row by row.
+    pub(crate) fn matrix(
+        &mut self,
+        dims: [usize; 2],
+        values: &[f64],
+        element: ElementType,
+    ) -> String {
+        let name = self.free_name(&format!("constant/{element}{dims:?}"));
+        let matrix = if element == ElementType::Float64 {
+            TensorProto::from_f64(&name, &dims, values)
+        } else {
+            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            TensorProto::from_f32(&name, &dims, &values)
+        };
+        self.initializers.push(matrix);
+        name
+    }
+
+    /// A list of float32 numbers.
+    pub(crate) fn floats(&mut self, values: &[f32]) -> String {
+        self.constant(&format!("float32{values:?}"), |name| {
+            TensorProto::from_f32(name, &[values.len()], values)
         })
     }
 

@@ -2,14 +2,14 @@
 //!
 //! A fact is never wrong, but may be missing: where an operator is unknown, what the model declares of its outputs is taken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::extent::{Extent, Unknowns};
 use crate::graph::Graph;
 use crate::operators::{self, Call, Site};
 use crate::proto::TensorProto;
-use crate::{Dim, ElementType, Tensor, TensorInfo};
+use crate::{Dim, ElementType, Tensor, TensorInfo, sizes};
 
 /// Constants beyond this many elements are weights or tables, of which no shape is made.
 const MOST_CONSTANT_ELEMENTS: usize = 4096;
@@ -32,6 +32,19 @@ impl Fact {
             shape,
             ..Self::default()
         }
+    }
+
+    fn set_constant(&mut self, constant: Tensor) {
+        let shape = constant.dims().iter();
+        self.shape = Some(shape.map(|&size| Extent::fixed(size as i64)).collect());
+        self.constant = Some(Rc::new(constant));
+    }
+
+    /// The size along an axis, which may count from the end; nothing where it is not a plain number.
+    pub(crate) fn size_along(&self, axis: i64) -> Option<i64> {
+        let shape = self.shape.as_ref()?;
+        let axis = operators::resolve_axis(axis, shape.len())?;
+        shape[axis].as_fixed()
     }
 
     pub(crate) fn rank(&self) -> Option<usize> {
@@ -104,8 +117,10 @@ impl Facts {
             let fact = Fact::default().or_declared(Some(input), &mut unknowns);
             facts.known.insert(input.name.clone(), fact);
         }
+        let contents = contents(graph);
         for initializer in &graph.initializers {
-            let fact = of_initializer(initializer, graph.may_train(initializer));
+            let trains = graph.may_train(initializer) && contents.contains(initializer.name());
+            let fact = of_initializer(initializer, trains);
             facts.known.insert(initializer.name().to_owned(), fact);
         }
         for node in &graph.nodes {
@@ -139,6 +154,26 @@ impl Facts {
     }
 }
 
+/// The tensors that are used otherwise than to say how something is computed.
+fn contents(graph: &Graph) -> HashSet<&str> {
+    let used: HashSet<&String> = graph.nodes.iter().flat_map(|node| &node.input).collect();
+    let mut contents = HashSet::new();
+    for node in graph.nodes.iter().rev() {
+        let mut outputs = node.output.iter();
+        let matters =
+            |output: &String| !used.contains(output) || contents.contains(output.as_str());
+        if !outputs.any(matters) {
+            continue;
+        }
+        let operator = operators::find(node);
+        let is_setting = |input| operator.is_some_and(|operator| operator.is_setting(input));
+        let inputs = node.input.iter().enumerate();
+        let inputs = inputs.filter(|(index, _)| !is_setting(*index));
+        contents.extend(inputs.map(|(_, name)| name.as_str()));
+    }
+    contents
+}
+
 fn of_initializer(initializer: &TensorProto, may_train: bool) -> Fact {
     let Ok(sizes) = initializer.sizes() else {
         return Fact::default();
@@ -165,9 +200,21 @@ fn infer(site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
     let mut outputs = operator.infer(site, unknowns);
     let constants = fold(operator, site, &outputs).unwrap_or_default();
     for (output, constant) in outputs.iter_mut().zip(constants) {
-        let shape = constant.dims().iter();
-        output.shape = Some(shape.map(|&size| Extent::fixed(size as i64)).collect());
-        output.constant = Some(Rc::new(constant));
+        output.set_constant(constant);
+    }
+    if let Some(output) = outputs
+        .first_mut()
+        .filter(|output| output.constant.is_none())
+    {
+        match sizes::compare(site) {
+            Some(constant) => output.set_constant(constant),
+            None if output.sizes.is_none()
+                && output.element.is_some_and(ElementType::is_integer) =>
+            {
+                output.sizes = sizes::follow(site, unknowns);
+            }
+            None => {}
+        }
     }
     for output in &mut outputs {
         if output.constant.is_none() {
@@ -181,7 +228,12 @@ fn infer(site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
 fn constant_sizes(fact: &Fact) -> Option<Tensor> {
     let sizes = fact.sizes.as_ref()?.iter().map(Extent::as_fixed);
     let sizes = sizes.collect::<Option<Vec<_>>>()?;
-    let dims = vec![sizes.len(); fact.rank()?];
+    let dims = fact
+        .shape
+        .as_ref()?
+        .iter()
+        .map(|size| Some(size.as_fixed()? as usize));
+    let dims = dims.collect::<Option<Vec<_>>>()?;
     (dims.iter().product::<usize>() == sizes.len()).then(|| Tensor::integers(&dims, sizes))
 }
 

@@ -44,6 +44,7 @@ mod operators;
 pub mod proto;
 pub mod schedule;
 mod signature;
+mod sizes;
 pub mod step;
 mod tensor;
 mod training;

@@ -4,30 +4,41 @@
 //! name it below: nothing else knows the operators. Semantics are those of operator sets 13 and later.
 
 mod activation;
+mod along;
 mod arithmetic;
 mod backward;
 mod batch_normalization;
 mod binary;
+mod blocks;
 mod broadcast;
 mod cast;
 mod choice;
 mod clip;
 mod comparison;
+mod concat;
 mod constant;
 mod error_function;
+mod expand;
 mod exponential;
+mod gather;
 mod gelu;
 mod integer;
 mod linear;
 mod logic;
 mod matrix;
 mod one_hot;
+mod pad;
 mod power;
+mod range;
 mod rectifier;
 mod reduce;
 mod reshape;
+mod resize;
 mod rounding;
+mod scatter;
+mod scatter_add;
 mod shape;
+mod slice;
 mod softmax;
 mod training;
 mod transpose;
@@ -36,6 +47,7 @@ mod unary;
 mod variadic;
 
 pub(crate) use self::backward::Backward;
+pub(crate) use self::slice::Cut;
 pub(crate) use self::training::Training;
 use crate::Tensor;
 use crate::extent::Unknowns;
@@ -53,6 +65,12 @@ pub(crate) trait Operator: Sync {
     /// How many inputs a node needs at least for its derivative.
     fn least_inputs(&self) -> usize {
         1
+    }
+
+    /// Whether an input says how to compute rather than what from: it never trains, so that its values count as constant.
+    fn is_setting(&self, input: usize) -> bool {
+        let _ = input;
+        false
     }
 
     /// Whether a gradient passes from the outputs to an input.
@@ -185,14 +203,18 @@ static FAMILIES: &[Family] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
     batch_normalization::OPERATORS,
+    blocks::OPERATORS,
     cast::OPERATORS,
     choice::OPERATORS,
     clip::OPERATORS,
     comparison::OPERATORS,
+    concat::OPERATORS,
     constant::OPERATORS,
+    expand::OPERATORS,
     exponential::OPERATORS,
     gelu::OPERATORS,
     integer::OPERATORS,
+    gather::OPERATORS,
     linear::OPERATORS,
     logic::OPERATORS,
     one_hot::OPERATORS,
@@ -201,7 +223,12 @@ static FAMILIES: &[Family] = &[
     reduce::OPERATORS,
     reshape::OPERATORS,
     rounding::OPERATORS,
+    pad::OPERATORS,
+    range::OPERATORS,
+    resize::OPERATORS,
+    scatter::OPERATORS,
     shape::OPERATORS,
+    slice::OPERATORS,
     softmax::OPERATORS,
     transpose::OPERATORS,
     trigonometry::OPERATORS,

@@ -186,3 +186,21 @@ fn constants_do_not_train() {
         .collect();
     assert_eq!(trained, ["w"]);
 }
+
+#[test]
+fn sizes_are_followed_while_the_batch_is_a_symbol() {
+    use cases::sizes::{attention, expanded, halves};
+    let shape = |draft: Draft| {
+        let options = support::options(Loss::MeanSquaredError, millrace_onnx::Optimizer::Sgd);
+        let model = draft.result("y").model();
+        let step = millrace_onnx::StepGraph::build(&model, &options).unwrap();
+        step.prediction.dims.unwrap()
+    };
+    let time = || Dim::Symbolic("time".to_owned());
+    let eight = || Dim::Fixed(8);
+    assert_eq!(shape(attention(time())), [batch(), time(), eight()]);
+    let two = Dim::Fixed(2);
+    assert_eq!(shape(attention(two.clone())), [batch(), two, eight()]);
+    assert_eq!(shape(expanded()), [batch(), Dim::Fixed(3), eight()]);
+    assert_eq!(shape(halves()), [batch(), Dim::Unknown, Dim::Fixed(4)]);
+}

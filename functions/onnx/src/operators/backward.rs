@@ -1,10 +1,11 @@
 //! What a derivative sees: a node with the gradients of its outputs, and the emitter that takes the new nodes.
 
+use super::Site;
 use crate::ElementType;
 use crate::emitter::Emitter;
 use crate::extent::Extent;
 use crate::facts::{Fact, Facts};
-use crate::proto::{AttributeProto, NodeProto};
+use crate::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// A node in the backward pass.
 ///
@@ -63,6 +64,16 @@ impl<'a> Backward<'a> {
         self.found.push((input, gradient));
     }
 
+    /// What the node's facts tell, by the same function that the operator infers with.
+    pub(super) fn with_site<T>(&self, tell: impl FnOnce(&Site<'_>) -> T) -> T {
+        let node = self.node;
+        let inputs: Vec<&Fact> = node.input.iter().map(|name| self.facts.get(name)).collect();
+        tell(&Site {
+            node,
+            inputs: &inputs,
+        })
+    }
+
     pub(super) fn input(&self, index: usize) -> &'a str {
         &self.node.input[index]
     }
@@ -92,6 +103,78 @@ impl<'a> Backward<'a> {
 
     pub(super) fn node(&mut self, operator: &str, inputs: &[&str]) -> String {
         self.emit.node(operator, inputs)
+    }
+
+    /// The part of a tensor from `start` to `end` along an axis.
+    pub(super) fn slice(&mut self, tensor: &str, axis: i64, start: i64, end: i64) -> String {
+        let bounds = [start, end, axis].map(|number| self.emit.integers(&[number]));
+        let [start, end, axis] = &bounds;
+        self.node("Slice", &[tensor, start, end, axis])
+    }
+
+    /// A tensor with zeros around it: how many before and behind, dimension by dimension. Negative numbers take off.
+    pub(super) fn pad(&mut self, tensor: &str, before: &[i64], behind: &[i64]) -> String {
+        if before.iter().chain(behind).all(|&count| count == 0) {
+            return tensor.to_owned();
+        }
+        let pads = self.emit.integers(&[before, behind].concat());
+        self.node("Pad", &[tensor, &pads])
+    }
+
+    /// The size of a tensor along an axis, found while it runs, as a list of one.
+    pub(super) fn size_at_run_time(&mut self, tensor: &str, axis: i64) -> String {
+        let shape = self.node("Shape", &[tensor]);
+        let axis = self.emit.integers(&[axis]);
+        self.node("Gather", &[&shape, &axis])
+    }
+
+    /// The shape of a tensor of the model as a list: by constant numbers where all sizes are known, else found while it runs.
+    pub(super) fn shape_of(&mut self, tensor: &str) -> String {
+        let sizes = self
+            .facts
+            .get(tensor)
+            .shape
+            .as_deref()
+            .and_then(fixed_shape);
+        match sizes {
+            Some(sizes) => self.emit.integers(&sizes),
+            None => self.node("Shape", &[tensor]),
+        }
+    }
+
+    /// One value everywhere, in the shape of a tensor of the model.
+    pub(super) fn filled_like(&mut self, tensor: &str, value: f64) -> String {
+        let shape = self.shape_of(tensor);
+        self.filled(&shape, value)
+    }
+
+    /// One value everywhere, in a shape that is a list.
+    pub(super) fn filled(&mut self, shape: &str, value: f64) -> String {
+        let value = match self.input_fact(0).element {
+            Some(ElementType::Float64) => TensorProto::from_f64("", &[1], &[value]),
+            _ => TensorProto::from_f32("", &[1], &[value as f32]),
+        };
+        let value = vec![AttributeProto::from_tensor("value", value)];
+        self.emit.node_with("ConstantOfShape", &[shape], value)
+    }
+
+    /// The dimensions in another order.
+    pub(super) fn transpose(&mut self, tensor: &str, order: &[usize]) -> String {
+        if order.iter().enumerate().all(|(place, &axis)| place == axis) {
+            return tensor.to_owned();
+        }
+        let order: Vec<i64> = order.iter().map(|&axis| axis as i64).collect();
+        let order = vec![AttributeProto::from_ints("perm", &order)];
+        self.emit.node_with("Transpose", &[tensor], order)
+    }
+
+    /// Whole numbers of a tensor of the model as int64, which is the only type that some operators take.
+    pub(super) fn as_int64(&mut self, tensor: &str) -> String {
+        if self.facts.get(tensor).element == Some(ElementType::Int64) {
+            return tensor.to_owned();
+        }
+        let to = AttributeProto::from_int("to", i64::from(ElementType::Int64.code()));
+        self.emit.node_with("Cast", &[tensor], vec![to])
     }
 
     /// Reshapes a tensor to the shape of an input: by constant numbers where all sizes but one are known, else by the
@@ -145,7 +228,7 @@ impl<'a> Backward<'a> {
         let full_rank = self.node("Shape", &[&full]);
         let own_rank = self.node("Shape", &[&own]);
         let missing = self.node("Sub", &[&full_rank, &own_rank]);
-        let one = crate::proto::TensorProto::from_i64("", &[1], &[1]);
+        let one = TensorProto::from_i64("", &[1], &[1]);
         let one = vec![AttributeProto::from_tensor("value", one)];
         let ones = self.emit.node_with("ConstantOfShape", &[&missing], one);
         let along = vec![AttributeProto::from_int("axis", 0)];
@@ -190,6 +273,11 @@ fn broadcast_axes(from: &[Extent], to: &[Extent]) -> Option<Axes> {
         }
     }
     Some(Axes { leading, stretched })
+}
+
+/// The sizes, where all of them are known.
+pub(super) fn fixed_shape(shape: &[Extent]) -> Option<Vec<i64>> {
+    shape.iter().map(Extent::as_fixed).collect()
 }
 
 /// The shape as `Reshape` takes it; at most one size may be unknown, and none 0, which means another thing there.

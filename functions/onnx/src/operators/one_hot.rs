@@ -46,6 +46,10 @@ impl Operator for OneHot {
         Ok(vec![Tensor::floats(&dims, values)])
     }
 
+    fn is_setting(&self, _: usize) -> bool {
+        true
+    }
+
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
         Derivative::Zero
     }

@@ -1,12 +1,11 @@
-//! Arithmetic on shapes: `Shape`, `Size`, `Concat`. No gradient passes a shape.
+//! What a tensor's dimensions are: `Shape`, `Size`. No gradient passes a shape.
 
-use super::{Call, Derivative, Family, Operator, Site, axis_of, resolve_axis};
+use super::{Call, Derivative, Family, Operator, Site};
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
-use crate::tensor::{indices, strides};
-use crate::{ElementType, Tensor, Values};
+use crate::{ElementType, Tensor};
 
-pub(super) const OPERATORS: Family = &[("Concat", &Concat), ("Shape", &Shape), ("Size", &Size)];
+pub(super) const OPERATORS: Family = &[("Shape", &Shape), ("Size", &Size)];
 
 /// The dimensions of a tensor, or those from `start` to `end`.
 struct Shape;
@@ -65,89 +64,4 @@ impl Operator for Size {
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
         Derivative::Zero
     }
-}
-
-/// Tensors one behind the other along an axis.
-struct Concat;
-
-impl Operator for Concat {
-    fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        let count = site.node.input.len();
-        let shape = (|| {
-            let mut shape = site.shape(0)?.to_vec();
-            let axis = resolve_axis(site.node.int("axis", 0), shape.len())?;
-            let parts = (0..count).map(|index| site.shape(index)?.get(axis)?.as_fixed());
-            let total = parts.sum::<Option<i64>>();
-            shape[axis] = total.map_or_else(|| unknowns.next(), Extent::fixed);
-            Some(shape)
-        })();
-        let sizes = (0..count)
-            .map(|index| {
-                site.input(index)
-                    .filter(|fact| fact.rank() == Some(1))?
-                    .to_sizes()
-            })
-            .collect::<Option<Vec<_>>>();
-        vec![Fact {
-            sizes: sizes.map(|parts| parts.concat()),
-            ..Fact::new(site.element(), shape)
-        }]
-    }
-
-    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
-        let first = call.tensor(0)?;
-        let axis = axis_of(call.node.int("axis", 0), first.rank())?;
-        let mut dims = first.dims().to_vec();
-        dims[axis] = 0;
-        for index in 0..call.inputs.len() {
-            let part = call.tensor(index)?.dims();
-            let differs =
-                |(at, (own, first)): (usize, (&usize, &usize))| at != axis && own != first;
-            if part.len() != dims.len() || part.iter().zip(first.dims()).enumerate().any(differs) {
-                return Err(format!("{part:?} does not continue {:?}", first.dims()));
-            }
-            dims[axis] += part[axis];
-        }
-        let empty = first.values().pick(std::iter::empty());
-        let mut joined = empty;
-        for index in indices(&dims) {
-            let (part, at) = Self::part_at(call, axis, &index)?;
-            push(&mut joined, part.values(), at)?;
-        }
-        Ok(vec![Tensor::new(dims, joined)])
-    }
-}
-
-impl Concat {
-    /// The part in which an element of the result stands, and its place there.
-    fn part_at<'a>(
-        call: &Call<'a>,
-        axis: usize,
-        index: &[usize],
-    ) -> Result<(&'a Tensor, usize), String> {
-        let mut index = index.to_vec();
-        for input in 0..call.inputs.len() {
-            let part = call.tensor(input)?;
-            if index[axis] < part.dims()[axis] {
-                let at = index
-                    .iter()
-                    .zip(strides(part.dims()))
-                    .map(|(at, stride)| at * stride)
-                    .sum();
-                return Ok((part, at));
-            }
-            index[axis] -= part.dims()[axis];
-        }
-        Err("an element stands in no part".to_owned())
-    }
-}
-
-fn push(joined: &mut Values, values: &Values, at: usize) -> Result<(), String> {
-    match (joined, values) {
-        (Values::Float(joined), Values::Float(values)) => joined.push(values[at]),
-        (Values::Integer(joined), Values::Integer(values)) => joined.push(values[at]),
-        (Values::Boolean(joined), Values::Boolean(values)) => joined.push(values[at]),
-        _ => return Err("the parts are of different kinds".to_owned()),
-    }
-    Ok(())
 }

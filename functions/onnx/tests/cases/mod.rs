@@ -12,6 +12,8 @@ mod exponential;
 mod integer;
 mod linear;
 mod logic;
+mod shapes;
+pub mod sizes;
 mod softmax;
 mod variadic;
 
@@ -20,6 +22,7 @@ use millrace_onnx::{Dim, ElementType, Model, Tensor, evaluate};
 use crate::support::{Draft, Tensors, batch, noise};
 
 /// A model and a batch for it.
+#[derive(Clone)]
 pub struct Case {
     /// The operator, then what is special about this form of it. It stands in what a failed test says.
     pub name: String,
@@ -67,6 +70,8 @@ pub fn all() -> Vec<Case> {
         integer::cases(),
         linear::cases(),
         logic::cases(),
+        shapes::cases(),
+        sizes::cases(),
         softmax::cases(),
         variadic::cases(),
     ]

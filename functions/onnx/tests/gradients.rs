@@ -194,7 +194,7 @@ fn sizes_are_followed_while_the_batch_is_a_symbol() {
         let options = support::options(Loss::MeanSquaredError, millrace_onnx::Optimizer::Sgd);
         let model = draft.result("y").model();
         let step = millrace_onnx::StepGraph::build(&model, &options).unwrap();
-        step.prediction.dims.unwrap()
+        step.targets[0].prediction.dims.clone().unwrap()
     };
     let time = || Dim::Symbolic("time".to_owned());
     let eight = || Dim::Fixed(8);

@@ -39,6 +39,7 @@ pub struct Server {
     guard: Guard,
     metrics: PrometheusHandle,
     shutdown: Shutdown,
+    written: health::Written,
 }
 
 impl Server {
@@ -53,6 +54,7 @@ impl Server {
             guard,
             metrics: health::recorder()?,
             shutdown,
+            written: health::Written::default(),
         })
     }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use millrace_entity::event_position;
 use millrace_migration::Migrator;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    ActiveModelTrait as _, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IntoActiveModel as _, ModelTrait as _, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait as _;
 
@@ -38,6 +40,24 @@ pub async fn open(url: &str) -> Result<DatabaseConnection, DbErr> {
         tracing::info!(database.migrations = pending, "migrations applied");
     }
     Ok(database)
+}
+
+/// Writes, and changes nothing: a database that answers questions may have no room left, or be a
+/// copy that only reads.
+///
+/// # Errors
+/// The database's own.
+pub async fn probe(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = begin(database).await?;
+    // No topic has this name.
+    let row = event_position::Model {
+        topic: String::new(),
+        partition: 0,
+        next_offset: 0,
+    };
+    row.clone().into_active_model().insert(&transaction).await?;
+    row.delete(&transaction).await?;
+    transaction.commit().await
 }
 
 /// Begins a transaction that writes. SQLite takes its one writer's lock at once: a transaction

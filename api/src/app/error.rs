@@ -1,6 +1,6 @@
 //! The error of every operation: a code for programs and a sentence for people.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// What went wrong, for programs: `extensions.code` in GraphQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Code {
     KafkaForbidden,
     /// A file or message is too large.
     TooLarge,
-    /// The artifact store has no room.
+    /// The artifact store, or the database, has no room.
     DiskFull,
     /// No valid token was given.
     Unauthenticated,
@@ -83,7 +83,12 @@ pub enum Error {
     },
     /// The database failed.
     #[error("the database failed: {0}")]
-    Database(#[from] DbErr),
+    Database(#[source] DbErr),
+    /// The database has no room. Not the caller's fault, and over as soon as somebody makes some.
+    #[error(
+        "no space is left where the database lies; nothing was changed: free some space and try again"
+    )]
+    DatabaseFull,
     /// Anything else that is not the caller's fault.
     #[error("{0}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -127,7 +132,7 @@ impl Error {
                 Code::AlreadyExists,
                 format!("there is a {what} {name:?} already; choose another name"),
             ),
-            _ => Self::Database(error),
+            _ => error.into(),
         }
     }
 
@@ -141,9 +146,38 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Domain { code, .. } => *code,
+            Self::DatabaseFull => Code::DiskFull,
             Self::Database(_) | Self::Internal(_) => Code::Internal,
         }
     }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if is_full(&error) {
+            tracing::error!(%error, "no space is left where the database lies");
+            return Self::DatabaseFull;
+        }
+        Self::Database(error)
+    }
+}
+
+/// Whether the database has no room left, by SQLite's and PostgreSQL's codes.
+fn is_full(error: &DbErr) -> bool {
+    /// The file, and the index of the log beside it, cannot grow.
+    const SQLITE: [&str; 2] = ["13", "4874"];
+    const POSTGRESQL: &str = "53100";
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(error) = error.as_ref() else {
+        return false;
+    };
+    let code = error.code();
+    code.is_some_and(|code| SQLITE.contains(&code.as_ref()) || code == POSTGRESQL)
 }
 
 impl From<millrace_artifacts::Error> for Error {

@@ -105,6 +105,14 @@ impl App {
         Ok(database::begin(&self.database).await?)
     }
 
+    /// Whether the database takes what is written.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn probe_database(&self) -> Result<()> {
+        Ok(database::probe(&self.database).await?)
+    }
+
     /// The one place that reads the clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

@@ -6,6 +6,7 @@
 mod artifact;
 mod audits;
 mod connection;
+mod full_disk;
 mod model;
 mod protocol;
 mod server;

@@ -259,7 +259,7 @@ async fn end(app: &App, id: Uuid) -> Result<()> {
 async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
     let waits = matches!(
         error.code(),
-        Code::KafkaUnreachable | Code::InUse | Code::Internal
+        Code::KafkaUnreachable | Code::InUse | Code::DiskFull | Code::Internal
     );
     let message = if error.code() == Code::Internal {
         tracing::error!(inference.name = %row.name, %error, "a step of an inference failed");

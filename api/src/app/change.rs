@@ -12,6 +12,8 @@ pub enum Change {
     Training(Uuid),
     /// An inference.
     Inference(Uuid),
+    /// What an inference has answered so far, and not its row.
+    Counts(Uuid),
     /// An alias of a model.
     Alias(Uuid),
 }

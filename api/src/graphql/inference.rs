@@ -386,7 +386,10 @@ impl InferenceSubscription {
         let later = changes
             // A listener that fell behind has missed something: the row tells what matters.
             .filter(move |change| {
-                let concerned = matches!(change, Ok(Change::Inference(other)) if *other == id);
+                let concerned = matches!(
+                    change,
+                    Ok(Change::Inference(other) | Change::Counts(other)) if *other == id
+                );
                 std::future::ready(concerned || change.is_err())
             })
             .then(move |_| read(app.clone(), id))

@@ -16,6 +16,8 @@ use crate::report::Reporter;
 
 /// How often progress is reported, where there is any.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is reported where there is none, so that silence means something.
+const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A replica's status; clones share it.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ struct State {
     predicted: u64,
     dead_lettered: u64,
     reported: Option<(u64, u64)>,
-    next_progress: Instant,
+    last_progress: Instant,
     /// How many events were reported: part of each one's identity.
     events: u64,
 }
@@ -62,7 +64,7 @@ impl Status {
                     predicted: 0,
                     dead_lettered: 0,
                     reported: None,
-                    next_progress: Instant::now(),
+                    last_progress: Instant::now(),
                     events: 0,
                 }),
             }),
@@ -140,8 +142,12 @@ impl Status {
         state.predicted += predicted;
         state.dead_lettered += dead_lettered;
         let totals = (state.predicted, state.dead_lettered);
-        let is_due = state.reported != Some(totals) && Instant::now() >= state.next_progress;
-        if is_due {
+        let due = if state.reported == Some(totals) {
+            state.last_progress + IDLE_INTERVAL
+        } else {
+            state.last_progress + PROGRESS_INTERVAL
+        };
+        if Instant::now() >= due {
             self.report_progress(&mut state);
         }
     }
@@ -164,7 +170,7 @@ impl Status {
             return;
         };
         state.reported = Some((state.predicted, state.dead_lettered));
-        state.next_progress = Instant::now() + PROGRESS_INTERVAL;
+        state.last_progress = Instant::now();
         let body = Body::InferenceProgress {
             ordinal: self.shared.ordinal,
             version,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use millrace_entity::inference::{self, State};
 use millrace_wire::event::Body;
@@ -15,6 +16,10 @@ use uuid::Uuid;
 use super::state::{Step, next};
 use super::{idle_note, locked};
 use crate::app::{App, Change, Result};
+
+/// How long a replica that works may say nothing: several of its heartbeats, which come every five
+/// seconds at least.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// What is known of the replicas of all inferences.
 #[derive(Debug, Default)]
@@ -35,6 +40,24 @@ struct Replica {
     /// What is wrong with it.
     trouble: Option<String>,
     counts: Counts,
+    /// When it last said anything.
+    heard: Option<Instant>,
+}
+
+impl Replica {
+    /// What is wrong with it, as it says or as its silence does.
+    fn trouble(&self, now: Instant) -> Option<String> {
+        if let Some(trouble) = &self.trouble {
+            return Some(trouble.clone());
+        }
+        let heard = self.heard.filter(|_| self.works)?;
+        (now.saturating_duration_since(heard) > SILENCE).then(|| {
+            format!(
+                "it has not reported for more than {} s: Kafka, which carries its reports, may be away, or its process hangs; it goes on by itself when they are back",
+                SILENCE.as_secs()
+            )
+        })
+    }
 }
 
 /// Records answered since the API was started.
@@ -80,9 +103,10 @@ impl Replicas {
         self.lock().remove(&id);
     }
 
-    fn works(&self, id: Uuid, ordinal: u32) {
+    fn works(&self, id: Uuid, ordinal: u32, now: Instant) {
         self.with(id, |known| {
             let replica = known.replicas.entry(ordinal).or_default();
+            replica.heard = Some(now);
             replica.works = true;
             replica.trouble = None;
         });
@@ -97,9 +121,10 @@ impl Replicas {
         });
     }
 
-    fn progressed(&self, id: Uuid, ordinal: u32, counts: Counts) {
+    fn progressed(&self, id: Uuid, ordinal: u32, counts: Counts, now: Instant) {
         self.with(id, |known| {
             let replica = known.replicas.entry(ordinal).or_default();
+            replica.heard = Some(now);
             // A process counts from zero: fewer than before means a new one.
             if counts.predicted < replica.counts.predicted
                 || counts.dead_lettered < replica.counts.dead_lettered
@@ -121,13 +146,13 @@ impl Replicas {
     }
 
     /// What is wrong with any of the first `replicas` ordinals.
-    fn trouble(&self, id: Uuid, replicas: u32) -> Option<String> {
+    fn trouble(&self, id: Uuid, replicas: u32, now: Instant) -> Option<String> {
         self.with(id, |known| {
             let mut troubles = known
                 .replicas
                 .range(..replicas)
                 .filter_map(|(ordinal, one)| {
-                    let trouble = one.trouble.as_ref()?;
+                    let trouble = one.trouble(now)?;
                     Some(format!("replica {ordinal}: {trouble}"))
                 });
             troubles.next()
@@ -154,9 +179,10 @@ pub(in crate::app) async fn apply(
     id: Uuid,
     body: &Body,
 ) -> Result<Vec<Change>> {
+    let now = Instant::now();
     let version = match body {
         Body::InferenceRunning { ordinal, version } => {
-            app.replicas.works(id, *ordinal);
+            app.replicas.works(id, *ordinal, now);
             Some(*version)
         }
         Body::InferenceDegraded {
@@ -175,14 +201,15 @@ pub(in crate::app) async fn apply(
                 predicted: *predicted,
                 dead_lettered: *dead_lettered,
             };
-            app.replicas.progressed(id, *ordinal, counts);
+            app.replicas.progressed(id, *ordinal, counts, now);
             Some(*version)
         }
         _ => return Ok(Vec::new()),
     };
-    write(app, transaction, id, version).await?;
-    // Counts change without the row.
-    Ok(vec![Change::Inference(id)])
+    if write(app, transaction, id, version).await? {
+        return Ok(vec![Change::Inference(id)]);
+    }
+    Ok(vec![Change::Counts(id)])
 }
 
 /// Brings an inference's row to what is known of its replicas; says whether it has changed.
@@ -211,7 +238,8 @@ async fn write(
         return Ok(false); // the last words of functions that end
     }
     let replicas = u32::try_from(row.replicas).unwrap_or(0);
-    let (state, message) = if let Some(trouble) = app.replicas.trouble(id, replicas) {
+    let (state, message) = if let Some(trouble) = app.replicas.trouble(id, replicas, Instant::now())
+    {
         (next(row.state, Step::Degrade)?, Some(trouble))
     } else if app.replicas.all_work(id, replicas) {
         let note = idle_note(&row);
@@ -242,6 +270,7 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     const ID: Uuid = Uuid::from_u128(1);
@@ -256,11 +285,12 @@ mod tests {
     #[test]
     fn what_earlier_processes_counted_is_kept() {
         let replicas = Replicas::default();
-        replicas.progressed(ID, 0, counts(10, 1));
-        replicas.progressed(ID, 1, counts(5, 0));
-        replicas.progressed(ID, 0, counts(12, 1));
+        let now = Instant::now();
+        replicas.progressed(ID, 0, counts(10, 1), now);
+        replicas.progressed(ID, 1, counts(5, 0), now);
+        replicas.progressed(ID, 0, counts(12, 1), now);
         assert_eq!(replicas.counts(ID), counts(17, 1));
-        replicas.progressed(ID, 0, counts(3, 0));
+        replicas.progressed(ID, 0, counts(3, 0), now);
         assert_eq!(replicas.counts(ID), counts(20, 1));
         replicas.begin(ID);
         assert_eq!(replicas.counts(ID), counts(20, 1));
@@ -269,18 +299,32 @@ mod tests {
     #[test]
     fn all_wanted_replicas_have_to_work() {
         let replicas = Replicas::default();
-        replicas.works(ID, 0);
+        let now = Instant::now();
+        replicas.works(ID, 0, now);
         assert!(replicas.all_work(ID, 1));
         assert!(!replicas.all_work(ID, 2));
         replicas.troubled(ID, 1, "no model");
         assert_eq!(
-            replicas.trouble(ID, 2).as_deref(),
+            replicas.trouble(ID, 2, now).as_deref(),
             Some("replica 1: no model")
         );
-        assert_eq!(replicas.trouble(ID, 1), None);
-        replicas.works(ID, 1);
+        assert_eq!(replicas.trouble(ID, 1, now), None);
+        replicas.works(ID, 1, now);
         assert!(replicas.all_work(ID, 2));
         replicas.begin(ID);
         assert!(!replicas.all_work(ID, 1));
+    }
+
+    #[test]
+    fn silence_is_trouble_until_the_next_word() {
+        let replicas = Replicas::default();
+        let start = Instant::now();
+        replicas.works(ID, 0, start);
+        assert_eq!(replicas.trouble(ID, 1, start + SILENCE), None);
+        let later = start + SILENCE + Duration::from_secs(1);
+        let trouble = replicas.trouble(ID, 1, later).unwrap();
+        assert!(trouble.contains("has not reported for more than 20 s"));
+        replicas.progressed(ID, 0, counts(1, 0), later);
+        assert_eq!(replicas.trouble(ID, 1, later), None);
     }
 }

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use millrace_entity::inference::{Column, Desired, Entity, Model, State};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, sleep};
+use uuid::Uuid;
 
 pub(in crate::app) use inference::Settings;
 
@@ -42,8 +43,12 @@ pub async fn run(app: App, shutdown: Shutdown) {
             () = shutdown.requested() => return,
         }
     }
+    // The inference that has changed; all of them where something else has, or a second is over.
+    let mut changed = None;
+    let mut every = tokio::time::interval(INTERVAL);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match inferences(&app).await {
+        match inferences(&app, changed.take()).await {
             Ok(rows) => {
                 for row in rows {
                     let owner = Owner::Inference(row.id);
@@ -67,15 +72,17 @@ pub async fn run(app: App, shutdown: Shutdown) {
             });
         }
         // Until something changes; what ended meanwhile may be driven again.
-        let timer = sleep(INTERVAL);
-        tokio::pin!(timer);
         loop {
             tokio::select! {
                 () = shutdown.requested() => return,
-                () = &mut timer => break,
+                _ = every.tick() => break,
                 _ = functions.changed() => break,
                 change = changes.recv() => match change {
-                    Ok(Change::Inference(_)) | Err(RecvError::Lagged(_)) => break,
+                    Ok(Change::Inference(id)) => {
+                        changed = Some(id);
+                        break;
+                    }
+                    Err(RecvError::Lagged(_)) => break,
                     Ok(_) => {}
                     Err(RecvError::Closed) => return,
                 },
@@ -108,9 +115,10 @@ async fn put_back(app: &App) -> Result<()> {
 }
 
 /// Those that something has to be done for, or looked at.
-async fn inferences(app: &App) -> Result<Vec<Model>> {
+async fn inferences(app: &App, changed: Option<Uuid>) -> Result<Vec<Model>> {
     Ok(Entity::find()
         .filter(Column::Platform.eq(app.platform.name()))
+        .filter(Condition::all().add_option(changed.map(|id| Column::Id.eq(id))))
         .all(&app.database)
         .await?)
 }

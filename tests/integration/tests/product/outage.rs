@@ -38,6 +38,37 @@ async fn kafka_may_be_away_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_inference_whose_kafka_is_away_does_not_say_that_it_runs() {
+    const STATE: &str =
+        r#"query State { project { inference(name: "points") { state message } } }"#;
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let millrace = Millrace::start(&kafka, &[]).await;
+    let (training, input, output) = (unique("training"), unique("input"), unique("output"));
+    let segment = prepare(&millrace, &training, 1, 40).await;
+    let first = train(&millrace, &segment, 1, Some("champion")).await;
+    assert_eq!(first["state"], "SUCCEEDED", "{first}");
+    kafka.create_topic(&input, 1, &[]).await;
+    infer(&millrace, &input, &output, 1).await;
+
+    kafka.stop();
+    let seen = millrace
+        .wait_for("it is degraded", LIMIT, STATE, json!({}), |data| {
+            data["project"]["inference"]["state"] == "DEGRADED"
+        })
+        .await;
+    let message = seen["project"]["inference"]["message"].as_str().unwrap();
+    assert!(message.contains("has not reported"), "{message}");
+
+    kafka.start_again();
+    millrace
+        .wait_for("it runs again", LIMIT, STATE, json!({}), |data| {
+            let inference = &data["project"]["inference"];
+            inference["state"] == "RUNNING" && inference["message"].is_null()
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kafka_may_go_away_and_come_back() {
     let kafka = Kafka::start(&KafkaOptions::default());
     let millrace = Millrace::start(&kafka, &[]).await;

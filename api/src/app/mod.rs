@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod project;
 pub mod projector;
 pub mod reconciler;
+mod scans;
 pub mod segment;
 mod shutdown;
 pub mod token;
@@ -32,6 +33,7 @@ use chrono::{DateTime, Utc};
 pub use clusters::{Cluster, Clusters, Ensured, Need};
 pub use error::{Code, Error, Result};
 pub use outbox::Outbox;
+pub use scans::Scans;
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 pub use shutdown::{Ending, Shutdown, shutdown};
 use uuid::Uuid;
@@ -61,6 +63,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Where functions run.
     pub platform: Arc<dyn Platform>,
+    /// Reads topics for segments, a few at once.
+    pub scans: Scans,
     /// What the replicas of inferences last said.
     pub replicas: inference::Replicas,
 }
@@ -90,6 +94,7 @@ impl App {
             clusters: Clusters::default(),
             outbox: Outbox::default(),
             platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
+            scans: Scans::default(),
             replicas: inference::Replicas::default(),
             config,
         }));

@@ -1,7 +1,7 @@
 //! Models: names with numbered versions.
 
 use millrace_entity::training::{self, State};
-use millrace_entity::{alias, alias_move, artifact, inference, model, version};
+use millrace_entity::{alias, alias_move, artifact, function_event, inference, model, version};
 use millrace_onnx::layers;
 use millrace_wire::name;
 use sea_orm::{
@@ -181,8 +181,19 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
         .filter(alias_move::Column::ModelId.eq(row.id))
         .exec(&transaction)
         .await?;
+    let trainings: Vec<Uuid> = training::Entity::find()
+        .filter(training::Column::VersionId.is_in(ids))
+        .select_only()
+        .column(training::Column::Id)
+        .into_tuple()
+        .all(&transaction)
+        .await?;
+    function_event::Entity::delete_many()
+        .filter(function_event::Column::OwnerId.is_in(trainings.iter().copied()))
+        .exec(&transaction)
+        .await?;
     training::Entity::delete_many()
-        .filter(training::Column::VersionId.is_in(ids.clone()))
+        .filter(training::Column::Id.is_in(trainings))
         .exec(&transaction)
         .await?;
     // Children before their parents: a version refers to the one it was trained from.

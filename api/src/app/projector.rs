@@ -122,8 +122,16 @@ fn open(
 
 /// Applies one record and moves the position behind it, all or nothing.
 async fn project(app: &App, record: &kafka::Record) -> Result<()> {
-    let transaction = app.begin().await?;
     let event = Event::from_json(record.value.as_deref().unwrap_or_default());
+    // Before the transaction, as whoever removes files takes the two.
+    let _guard = match &event {
+        Ok(Event {
+            body: Body::TrainingSucceeded { .. },
+            ..
+        }) => Some(app.artifact_guard.read().await),
+        _ => None,
+    };
+    let transaction = app.begin().await?;
     let changes = match &event {
         Ok(event) => {
             // A part of its own: what an event that cannot be applied has done so far is undone.

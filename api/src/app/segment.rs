@@ -112,9 +112,9 @@ pub async fn create(app: &App, new: NewSegment) -> Result<segment::Model> {
     let found = {
         let connection = cluster.connection().clone();
         let topic = topic.clone();
-        tokio::task::spawn_blocking(move || read(&connection, &topic, ranges))
-            .await
-            .map_err(Error::internal)??
+        app.scans
+            .run(move || read(&connection, &topic, ranges))
+            .await??
     };
     if found.count == 0 {
         return Err(Error::new(

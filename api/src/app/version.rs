@@ -86,6 +86,16 @@ pub(super) async fn create_from_training(
     transaction: &impl ConnectionTrait,
     trained: Trained<'_>,
 ) -> Result<version::Model> {
+    // The caller holds the artifact guard, so what is there now stays.
+    if !app.artifacts.exists(trained.digest).await? {
+        return Err(Error::new(
+            Code::NotFound,
+            format!(
+                "the file {} of the trained model is not in the artifact store; train again",
+                trained.digest
+            ),
+        ));
+    }
     let parent = get(transaction, trained.training.version_id).await?;
     let model = models::get(transaction, parent.model_id).await?;
     let artifact = Artifact {

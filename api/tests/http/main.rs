@@ -9,6 +9,8 @@ mod connection;
 mod full_disk;
 mod model;
 mod protocol;
+mod rows;
 mod server;
 mod socket;
 mod token;
+mod training;

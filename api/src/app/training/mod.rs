@@ -126,12 +126,8 @@ pub async fn cancel(app: &App, id: Uuid) -> Result<training::Model> {
         }
         (State::Deploying | State::Running, Some(slot)) if !row.cancel_requested => {
             let command = Command::new(Action::Cancel { id });
-            outbox::add(
-                app,
-                &transaction,
-                schedule::message(app, slot, &command).await?,
-            )
-            .await?;
+            let message = schedule::message(&transaction, slot, &command).await?;
+            outbox::add(app, &transaction, message).await?;
         }
         (State::Deploying | State::Running, _) => {}
         (ended, _) => {

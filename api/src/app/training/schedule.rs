@@ -10,13 +10,13 @@ use std::time::Duration;
 use millrace_entity::training::{self, State};
 use millrace_wire::command::{Action, Command};
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, EntityTrait as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{specification, state};
-use crate::app::{App, Change, Result, outbox};
+use crate::app::{App, Change, Result, connection, outbox};
 
 /// How often rows are looked at without a reason: what an error left behind.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -72,11 +72,12 @@ async fn schedule(app: &App) -> Result<()> {
         let Some(row) = waiting else {
             return Ok(());
         };
-        let specification = specification::of(app, &transaction, &row).await?;
+        let specification = specification::of(&transaction, &row).await?;
         let command = Command::new(Action::Start {
             training: Box::new(specification),
         });
-        outbox::add(app, &transaction, message(app, slot, &command).await?).await?;
+        let message = message(&transaction, slot, &command).await?;
+        outbox::add(app, &transaction, message).await?;
         let id = row.id;
         let next = state::transition(row.state, State::Deploying)?;
         let mut change = row.into_active_model();
@@ -111,11 +112,15 @@ async fn slots(app: &App) -> Result<i32> {
 }
 
 /// A command as a row of the outbox.
-pub(super) async fn message(app: &App, slot: i32, command: &Command) -> Result<outbox::Message> {
-    let cluster = app.control_cluster().await?;
+pub(super) async fn message(
+    transaction: &impl ConnectionTrait,
+    slot: i32,
+    command: &Command,
+) -> Result<outbox::Message> {
+    let control = connection::control(transaction).await?;
     Ok(outbox::Message {
-        connection_id: cluster.row().id,
-        topic: cluster.names().training(),
+        connection_id: control.id,
+        topic: connection::names_of(&control)?.training(),
         partition: Some(slot),
         key: command.training_id().to_string(),
         value: Some(command.to_json()),

@@ -6,13 +6,12 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 use uuid::Uuid;
 
 use crate::app::{
-    App, Error, Result, connection as connections, datasource as datasources, segment as segments,
+    Error, Result, connection as connections, datasource as datasources, segment as segments,
     version as versions,
 };
 
 /// Everything that a function needs to run the training.
 pub(super) async fn of(
-    app: &App,
     database: &impl ConnectionTrait,
     row: &training::Model,
 ) -> Result<TrainingSpec> {
@@ -21,13 +20,13 @@ pub(super) async fn of(
     let model = one::<model::Entity>(database, version.model_id).await?;
     let segment = one::<segment::Entity>(database, row.segment_id).await?;
     let source = one::<datasource::Entity>(database, segment.datasource_id).await?;
-    let cluster = app.cluster(source.connection_id).await?;
+    let connection = connections::get(database, source.connection_id).await?;
     Ok(TrainingSpec {
         id: row.id,
         project: project.name,
         model: model.name,
         version: versions::wire(&version)?,
-        connection: connections::properties_of(cluster.row())?,
+        connection: connections::properties_of(&connection)?,
         segment: segments::manifest(&segment)?,
         format: datasources::format(&source)?,
         label: datasources::label(&source)?
@@ -35,7 +34,7 @@ pub(super) async fn of(
         hyperparameters: serde_json::from_value(row.hyperparameters.clone())
             .map_err(Error::internal)?,
         seed: row.seed.cast_unsigned(),
-        dead_letter_topic: cluster.names().training_dead_letter(),
+        dead_letter_topic: connections::names_of(&connection)?.training_dead_letter(),
     })
 }
 

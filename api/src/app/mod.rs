@@ -14,6 +14,7 @@ mod database;
 pub mod datasource;
 mod error;
 pub mod inference;
+pub mod janitor;
 pub mod model;
 pub mod outbox;
 pub mod project;

@@ -71,6 +71,10 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         until(shutdown.clone(), app::training::schedule::run(app.clone())).boxed(),
     );
     background(
+        "janitor",
+        until(shutdown.clone(), app::janitor::run(app.clone())).boxed(),
+    );
+    background(
         "reconciler",
         functions(app.clone(), shutdown.clone()).boxed(),
     );

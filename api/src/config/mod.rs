@@ -108,6 +108,7 @@ impl Config {
     fn check(&self) -> Result<(), Error> {
         self.kafka.check()?;
         self.secrets.check()?;
+        self.artifacts.check()?;
         self.http.check()?;
         self.limits.check()?;
         self.platform.local.check()

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use chrono::TimeDelta;
+use millrace_api::app::janitor::sweep;
 use millrace_artifacts::digest_of;
+use millrace_entity::training::{self, State};
 use millrace_onnx::layers::{self, Activation, Layer};
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 use serde_json::Value;
 
+use crate::rows;
 use crate::server::{BOTH, On, TestApp};
 
 fn model(units: usize) -> Vec<u8> {
@@ -86,4 +91,106 @@ async fn what_is_refused_leaves_nothing_behind() {
     assert_eq!(status, 400, "{message}");
 
     assert_eq!(files(&app.folder.path().join("artifacts")), 0);
+}
+
+#[tokio::test]
+async fn what_never_became_a_version_goes_after_a_while() {
+    for on in BOTH {
+        let app = TestApp::start(on).await;
+        let [used, unused] = [3, 4].map(model);
+        let [kept, gone] = [&used, &unused].map(|bytes| digest_of(bytes));
+        put(&app, &kept, used).await;
+        put(&app, &gone, unused.clone()).await;
+        app.run(&create(&kept)).await;
+
+        let now = app.app.now();
+        let (earlier, later) = (now - TimeDelta::hours(1), now + TimeDelta::hours(1));
+        assert_eq!(sweep(&app.app, earlier).await.unwrap(), 0, "they are new");
+        let relied_on = app.app.artifact_guard.read().await;
+        assert_eq!(sweep(&app.app, later).await.unwrap(), 0, "one is in use");
+        drop(relied_on);
+        assert_eq!(sweep(&app.app, later).await.unwrap(), 1);
+
+        let status = async |digest: &str| {
+            let request = app.request("GET", &format!("/artifacts/{digest}"));
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!((status(&kept).await, status(&gone).await), (200, 404));
+        assert_eq!(files(&app.folder.path().join("artifacts")), 1);
+        let refused = app.refused(&create_version(&gone)).await;
+        assert!(refused.starts_with("NOT_FOUND: "), "{refused}");
+        put(&app, &gone, unused).await;
+        app.run(&create_version(&gone)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_training_is_about_to_report_stays() {
+    let app = TestApp::start(On::Sqlite).await;
+    let used = model(3);
+    let digest = digest_of(&used);
+    put(&app, &digest, used).await;
+    app.run(&create(&digest)).await;
+    let trained = model(4).into();
+    app.app.artifacts.put_bytes(trained).await.unwrap();
+    let id = rows::training(&app, State::Running).await;
+    let later = app.app.now() + TimeDelta::hours(1);
+    assert_eq!(sweep(&app.app, later).await.unwrap(), 0);
+
+    let ended = training::ActiveModel {
+        id: Set(id),
+        state: Set(State::Failed),
+        ..Default::default()
+    };
+    ended.update(&app.app.database).await.unwrap();
+    assert_eq!(sweep(&app.app, later).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_version_is_left_without_its_file() {
+    let app = TestApp::start(On::Sqlite).await;
+    let first = model(1);
+    let digest = digest_of(&first);
+    put(&app, &digest, first).await;
+    app.run(&create(&digest)).await;
+    let sweeping = tokio::spawn({
+        let app = app.app.clone();
+        async move {
+            loop {
+                let later = app.now() + TimeDelta::hours(1);
+                sweep(&app, later).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let uploads = (2..40).map(async |units| {
+        let bytes = model(units);
+        let digest = digest_of(&bytes);
+        assert_eq!(put(&app, &digest, bytes).await.0, 201);
+        let (_, answer) = app.ask(&create_version(&digest)).await;
+        match answer["errors"][0]["extensions"]["code"].as_str() {
+            None => Some(digest),
+            Some(code) => {
+                assert_eq!(code, "NOT_FOUND", "{answer}");
+                None
+            }
+        }
+    });
+    let made = futures::future::join_all(uploads).await;
+    sweeping.abort();
+    for digest in made.into_iter().flatten() {
+        assert!(app.app.artifacts.exists(&digest).await.unwrap(), "{digest}");
+    }
+}
+
+fn create(digest: &str) -> String {
+    format!(
+        r#"mutation {{ createModel(input: {{name: "m", artifact: "{digest}"}}) {{ version {{ number }} }} }}"#
+    )
+}
+
+fn create_version(digest: &str) -> String {
+    format!(
+        r#"mutation {{ createVersion(input: {{model: "m", artifact: "{digest}"}}) {{ version {{ number }} }} }}"#
+    )
 }

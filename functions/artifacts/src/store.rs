@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
@@ -17,6 +18,9 @@ use url::Url;
 use crate::Error;
 use crate::staging::{self, Upload};
 
+/// The folder of artifacts.
+const FOLDER: &str = "sha256";
+
 /// The bytes of an artifact, or of a part of it, in order.
 pub type Reader = BoxStream<'static, Result<Bytes, Error>>;
 
@@ -29,6 +33,15 @@ pub struct Stored {
     pub size: u64,
     /// False where the same bytes were there already.
     pub created: bool,
+}
+
+/// An artifact as [`Store::list`] finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub digest: String,
+    /// When it was last put there.
+    pub modified: SystemTime,
 }
 
 /// An opened artifact store; cheap to clone.
@@ -210,6 +223,29 @@ impl Store {
         Ok(found.size)
     }
 
+    /// All artifacts.
+    ///
+    /// # Errors
+    /// The errors of the disk.
+    pub async fn list(&self) -> Result<Vec<Listed>, Error> {
+        let folder = Path::from(FOLDER);
+        let mut found = self.storage.list(Some(&folder));
+        let mut listed = Vec::new();
+        while let Some(object) = found.next().await {
+            let object = object.map_err(|error| Error::storage("listing", FOLDER, error))?;
+            // What somebody else left there is nobody's artifact.
+            if let Some(name) = object.location.filename()
+                && location(name).is_ok_and(|location| location == object.location)
+            {
+                listed.push(Listed {
+                    digest: name.to_owned(),
+                    modified: object.last_modified.into(),
+                });
+            }
+        }
+        Ok(listed)
+    }
+
     /// Removes an artifact; one that is not there is no error.
     ///
     /// # Errors
@@ -242,5 +278,5 @@ fn location(digest: &str) -> Result<Path, Error> {
     if !is_digest {
         return Err(Error::NotADigest(digest.to_owned()));
     }
-    Ok(Path::from_iter(["sha256", &digest[..2], digest]))
+    Ok(Path::from_iter([FOLDER, &digest[..2], digest]))
 }

@@ -252,3 +252,33 @@ async fn an_address_that_is_no_folder_is_refused() {
         assert!(matches!(error, Error::Url { .. }), "{url}: {error}");
     }
 }
+
+#[tokio::test]
+async fn artifacts_are_listed_with_the_time_of_their_last_put() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("file://{}", folder.path().display()))
+        .await
+        .unwrap();
+    assert_eq!(store.list().await.unwrap(), []);
+    let first = store.put_bytes(Bytes::from_static(b"a")).await.unwrap();
+    store
+        .put_object("checkpoints/a", Bytes::from_static(b"old"))
+        .await
+        .unwrap();
+    let file = store.local_file(&first.digest).await.unwrap();
+    std::fs::write(file.with_file_name("note"), "of somebody else").unwrap();
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(1);
+    std::fs::File::open(&file)
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
+    let listed = store.list().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0].digest, listed[0].modified),
+        (&first.digest, long_ago)
+    );
+
+    store.put_bytes(Bytes::from_static(b"a")).await.unwrap();
+    assert!(store.list().await.unwrap()[0].modified > long_ago);
+}

@@ -33,9 +33,10 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let limit = app.config.limits.max_artifact_bytes;
-    // Held until the row stands, so that a deletion of the same file comes before or after both.
-    let _guard = app.artifact_guard.read().await;
     let stored = app.artifacts.put(stream, Some(digest), limit).await?;
+    // Held until the row stands, so that a deletion of the same file comes before or after both; and
+    // not before the file has arrived: who deletes would wait for a slow sender, and all behind him.
+    let _guard = app.artifact_guard.read().await;
     if let Err(error) = inspect(app, digest).await {
         if find(&app.database, digest).await.is_err() {
             app.artifacts.delete(digest).await?;

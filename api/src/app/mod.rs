@@ -20,11 +20,11 @@ pub mod outbox;
 pub mod project;
 pub mod projector;
 pub mod reconciler;
-mod scans;
 pub mod segment;
 mod shutdown;
 pub mod token;
 pub mod training;
+mod turns;
 pub mod version;
 
 use std::sync::Arc;
@@ -34,9 +34,9 @@ use chrono::{DateTime, Utc};
 pub use clusters::{Cluster, Clusters, Ensured, Need};
 pub use error::{Code, Error, Result};
 pub use outbox::Outbox;
-pub use scans::Scans;
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 pub use shutdown::{Ending, Shutdown, shutdown};
+pub use turns::Turns;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -64,8 +64,10 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Where functions run.
     pub platform: Arc<dyn Platform>,
-    /// Reads topics for segments, a few at once.
-    pub scans: Scans,
+    /// For reading topics for segments.
+    pub scans: Turns,
+    /// For asking groups how far they are behind.
+    pub lags: Turns,
     /// What the replicas of inferences last said.
     pub replicas: inference::Replicas,
 }
@@ -95,7 +97,8 @@ impl App {
             clusters: Clusters::default(),
             outbox: Outbox::default(),
             platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
-            scans: Scans::default(),
+            scans: Turns::default(),
+            lags: Turns::default(),
             replicas: inference::Replicas::default(),
             config,
         }));

@@ -131,9 +131,15 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
 /// Kafka's.
 pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>> {
     let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
-    app.cluster(row.connection_id)
-        .await?
-        .run(move |admin| admin.lag(&group, &topic))
+    let cluster = app.cluster(row.connection_id).await?;
+    // Each question to a group has a client of its own, and one request can ask of many groups.
+    let turn = app.lags.take().await?;
+    cluster
+        .run(move |admin| {
+            let lag = admin.lag(&group, &topic);
+            drop(turn);
+            lag
+        })
         .await
 }
 

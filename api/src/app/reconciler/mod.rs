@@ -44,11 +44,11 @@ pub async fn run(app: App, shutdown: Shutdown) {
         }
     }
     // The inference that has changed; all of them where something else has, or a second is over.
-    let mut changed = None;
+    let mut only = None;
     let mut every = tokio::time::interval(INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match inferences(&app, changed.take()).await {
+        match inferences(&app, only.take()).await {
             Ok(rows) => {
                 for row in rows {
                     let owner = Owner::Inference(row.id);
@@ -79,7 +79,7 @@ pub async fn run(app: App, shutdown: Shutdown) {
                 _ = functions.changed() => break,
                 change = changes.recv() => match change {
                     Ok(Change::Inference(id)) => {
-                        changed = Some(id);
+                        only = Some(id);
                         break;
                     }
                     Err(RecvError::Lagged(_)) => break,
@@ -115,10 +115,10 @@ async fn put_back(app: &App) -> Result<()> {
 }
 
 /// Those that something has to be done for, or looked at.
-async fn inferences(app: &App, changed: Option<Uuid>) -> Result<Vec<Model>> {
+async fn inferences(app: &App, only: Option<Uuid>) -> Result<Vec<Model>> {
     Ok(Entity::find()
         .filter(Column::Platform.eq(app.platform.name()))
-        .filter(Condition::all().add_option(changed.map(|id| Column::Id.eq(id))))
+        .filter(Condition::all().add_option(only.map(|id| Column::Id.eq(id))))
         .all(&app.database)
         .await?)
 }

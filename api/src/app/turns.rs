@@ -1,27 +1,36 @@
-//! Long reads of topics: a few at once, the others wait. Each has a Kafka client and a thread of its
-//! own for as long as it takes, even where nobody waits for it any more.
+//! Work that takes a Kafka client and a thread of its own: a few at once, the others wait. It goes on
+//! to its end even where nobody waits for it any more, and keeps its turn as long.
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Error, Result};
 
-/// How many are read at once: more would only share the same network.
+/// How many work at once: more would only share the same network.
 const MOST: usize = 4;
 
-/// Where reads wait for their turn.
+/// Where work waits for its turn.
 #[derive(Debug, Clone)]
-pub struct Scans(Arc<Semaphore>);
+pub struct Turns(Arc<Semaphore>);
 
-impl Default for Scans {
+impl Default for Turns {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 }
 
-impl Scans {
-    /// Runs a read on a thread where it may block, when it is its turn.
+impl Turns {
+    /// Waits for a turn, which lasts until it is dropped: take it along to where the work is done.
+    ///
+    /// # Errors
+    /// None: turns are always given.
+    pub async fn take(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.0).acquire_owned().await;
+        turn.map_err(Error::internal)
+    }
+
+    /// Does work on a thread where it may block, when it is its turn.
     ///
     /// # Errors
     /// It panicked.
@@ -30,8 +39,7 @@ impl Scans {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let turn = Arc::clone(&self.0).acquire_owned().await;
-        let turn = turn.map_err(Error::internal)?;
+        let turn = self.take().await?;
         tokio::task::spawn_blocking(move || {
             let result = work();
             drop(turn);
@@ -51,18 +59,18 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn no_more_than_a_few_run_at_once() {
-        let scans = Scans::default();
+        let turns = Turns::default();
         let (started, starts) = mpsc::channel();
         let (end, ends) = crossing();
         let all: Vec<_> = (0..3 * MOST)
             .map(|_| {
-                let (scans, started, ends) = (scans.clone(), started.clone(), Arc::clone(&ends));
+                let (turns, started, ends) = (turns.clone(), started.clone(), Arc::clone(&ends));
                 tokio::spawn(async move {
                     let work = move || {
                         started.send(()).unwrap();
                         ends.lock().unwrap().recv().unwrap();
                     };
-                    scans.run(work).await
+                    turns.run(work).await
                 })
             })
             .collect();
@@ -72,7 +80,7 @@ mod tests {
         }
         for _ in 0..2 * MOST {
             assert!(starts.try_recv().is_err());
-            assert_eq!(scans.0.available_permits(), 0);
+            assert_eq!(turns.0.available_permits(), 0);
             end.send(()).unwrap();
             starts.recv().unwrap();
         }

@@ -58,21 +58,9 @@ impl Alias {
         let select = move_rows::Entity::find()
             .filter(move_rows::Column::ModelId.eq(self.0.model_id))
             .filter(move_rows::Column::Name.eq(&self.0.name));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            move_rows::Column::Id,
-            |row| row.id,
-            AliasMove,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, AliasMove)
+            .await
     }
 }
 

@@ -96,24 +96,11 @@ impl Datasource {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Segment>> {
-        let app = context.app();
-        let page = PageArguments {
-            first,
-            after,
-            last,
-            before,
-        };
         let select =
             segment_rows::Entity::find().filter(segment_rows::Column::DatasourceId.eq(self.0.id));
-        page.page(
-            &app.database,
-            select,
-            segment_rows::Column::Id,
-            |row| row.id,
-            Segment,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Segment)
+            .await
     }
 }
 

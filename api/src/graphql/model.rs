@@ -49,21 +49,9 @@ impl Model {
     ) -> Result<Page<Version>> {
         let select =
             version_rows::Entity::find().filter(version_rows::Column::ModelId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            version_rows::Column::Id,
-            |row| row.id,
-            Version,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Version)
+            .await
     }
 
     /// The version with this number.

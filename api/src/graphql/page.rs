@@ -2,11 +2,16 @@
 //! is an id and a page costs the same however far down it is.
 
 use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{OutputType, SimpleObject};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait as _, Select};
+use async_graphql::{Context, OutputType, SimpleObject};
+use sea_orm::{
+    ConnectionTrait, EntityTrait, FromQueryResult, Iterable as _, ModelTrait as _,
+    PaginatorTrait as _, PrimaryKeyToColumn as _, Select,
+};
 use uuid::Uuid;
 
+use super::context::Find as _;
 use super::long::Long;
+use super::report;
 use crate::app::{Code, Error, Result};
 
 /// Most rows of one page.
@@ -38,16 +43,47 @@ pub struct PageArguments {
 }
 
 impl PageArguments {
-    /// Reads one page of `select`, ordered by the column `id`.
+    /// The arguments in the order in which fields take them.
+    #[must_use]
+    pub fn new(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Self {
+        Self {
+            first,
+            after,
+            last,
+            before,
+        }
+    }
+
+    /// Resolves a field to one page of `select`.
     ///
     /// # Errors
     /// `INVALID_INPUT` for arguments that contradict each other, for cursors that are none.
     pub async fn page<E, T>(
         &self,
+        context: &Context<'_>,
+        select: Select<E>,
+        node: impl Fn(E::Model) -> T,
+    ) -> async_graphql::Result<Page<T>>
+    where
+        E: EntityTrait,
+        E::Model: FromQueryResult + Send + Sync,
+        T: OutputType,
+    {
+        self.read(&context.app().database, select, node)
+            .await
+            .map_err(report)
+    }
+
+    /// Reads one page of `select`, ordered by its table's id.
+    async fn read<E, T>(
+        &self,
         database: &impl ConnectionTrait,
         select: Select<E>,
-        id: E::Column,
-        id_of: impl Fn(&E::Model) -> Uuid,
         node: impl Fn(E::Model) -> T,
     ) -> Result<Page<T>>
     where
@@ -55,6 +91,10 @@ impl PageArguments {
         E::Model: FromQueryResult + Send + Sync,
         T: OutputType,
     {
+        let id = E::PrimaryKey::iter()
+            .next()
+            .expect("every table that is listed has an id")
+            .into_column();
         let backwards = self.last.is_some();
         if backwards && self.first.is_some() {
             return Err(invalid("give `first` or `last`, not both"));
@@ -98,7 +138,7 @@ impl PageArguments {
         let mut page = Connection::with_additional_fields(previous, next, total_count);
         page.edges.extend(
             rows.into_iter()
-                .map(|row| Edge::new(id_of(&row).to_string(), node(row))),
+                .map(|row| Edge::new(row.get(id).unwrap::<Uuid>().to_string(), node(row))),
         );
         Ok(page)
     }

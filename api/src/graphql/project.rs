@@ -61,21 +61,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<KafkaConnection>> {
         let select = connection::Entity::find().filter(connection::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            connection::Column::Id,
-            |row| row.id,
-            KafkaConnection,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, KafkaConnection)
+            .await
     }
 
     /// The model of this name.
@@ -94,21 +82,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<Model>> {
         let select = model::Entity::find().filter(model::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            model::Column::Id,
-            |row| row.id,
-            Model,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Model)
+            .await
     }
 
     /// The datasource of this name.
@@ -127,21 +103,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<Datasource>> {
         let select = datasource::Entity::find().filter(datasource::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            datasource::Column::Id,
-            |row| row.id,
-            Datasource,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Datasource)
+            .await
     }
 
     /// Its segments, oldest first.
@@ -154,21 +118,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<Segment>> {
         let select = segment::Entity::find().filter(segment::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            segment::Column::Id,
-            |row| row.id,
-            Segment,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Segment)
+            .await
     }
 
     /// Its trainings, oldest first.
@@ -181,21 +133,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<Training>> {
         let select = training::Entity::find().filter(training::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            training::Column::Id,
-            |row| row.id,
-            Training,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Training)
+            .await
     }
 
     /// The inference of this name.
@@ -214,21 +154,9 @@ impl Project {
         before: Option<String>,
     ) -> Result<Page<Inference>> {
         let select = inference::Entity::find().filter(inference::Column::ProjectId.eq(self.0.id));
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            select,
-            inference::Column::Id,
-            |row| row.id,
-            Inference,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Inference)
+            .await
     }
 
     /// What runs for it now: its inferences' functions, and the training pool, which all projects
@@ -277,21 +205,9 @@ impl ProjectQuery {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Project>> {
-        PageArguments {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(
-            &context.app().database,
-            project::Entity::find(),
-            project::Column::Id,
-            |row| row.id,
-            Project,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, project::Entity::find(), Project)
+            .await
     }
 }
 

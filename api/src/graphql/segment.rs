@@ -147,24 +147,11 @@ impl Segment {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Training>> {
-        let app = context.app();
-        let page = PageArguments {
-            first,
-            after,
-            last,
-            before,
-        };
         let select =
             training_rows::Entity::find().filter(training_rows::Column::SegmentId.eq(self.0.id));
-        page.page(
-            &app.database,
-            select,
-            training_rows::Column::Id,
-            |row| row.id,
-            Training,
-        )
-        .await
-        .map_err(report)
+        PageArguments::new(first, after, last, before)
+            .page(context, select, Training)
+            .await
     }
 }
 

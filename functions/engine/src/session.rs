@@ -1,10 +1,8 @@
 //! A model that is ready to run.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use ort::logging::LogLevel;
-use ort::session::builder::SessionBuilder;
 use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, ValueType};
 
@@ -77,21 +75,6 @@ impl Session {
     /// # Errors
     /// [`Error::Model`] with ONNX Runtime's own words, or [`Error::NotLoaded`].
     pub fn from_bytes(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
-        Self::build(options, |mut builder| builder.commit_from_memory(bytes))
-    }
-
-    /// Loads the model in a file.
-    ///
-    /// # Errors
-    /// [`Error::Model`] with ONNX Runtime's own words, or [`Error::NotLoaded`].
-    pub fn from_file(path: &Path, options: &SessionOptions) -> Result<Self, Error> {
-        Self::build(options, |mut builder| builder.commit_from_file(path))
-    }
-
-    fn build(
-        options: &SessionOptions,
-        commit: impl FnOnce(SessionBuilder) -> ort::Result<ort::session::Session>,
-    ) -> Result<Self, Error> {
         let environment = environment()?;
         let build = || -> ort::Result<ort::session::Session> {
             let mut builder = ort::session::Session::builder(&environment)?
@@ -101,7 +84,7 @@ impl Session {
             if options.flush_to_zero {
                 builder = builder.with_flush_to_zero()?;
             }
-            commit(builder)
+            builder.commit_from_memory(bytes)
         };
         let inner = build().map_err(|error| Error::Model(error.to_string()))?;
         Ok(Self {

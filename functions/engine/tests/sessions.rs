@@ -244,24 +244,6 @@ fn what_is_no_model_or_can_not_be_read_is_refused_in_words() {
 }
 
 #[test]
-fn a_file_runs_as_its_bytes_do() {
-    load(&library::path()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
-    let bytes = model(
-        &[node("Neg", &["a"], "b")],
-        &[("a", FLOAT, &[1])],
-        &[("b", FLOAT, &[1])],
-    );
-    std::fs::write(&path, bytes).unwrap();
-    let mut session = Session::from_file(&path, &SessionOptions::default()).unwrap();
-    let outputs = session
-        .run(&[("a", View::new([1], Slice::F32(&[4.0])))])
-        .unwrap();
-    assert_eq!(outputs.get("b").unwrap().as_f32(), Some(&[-4.0][..]));
-}
-
-#[test]
 fn steps_lower_the_loss_and_do_not_depend_on_threads() {
     load(&library::path()).unwrap();
     let mut results = Vec::new();

@@ -7,17 +7,13 @@ mod handler;
 mod load;
 mod model;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use millrace_runtime::{Failure, Function, Reporter, Status, poll, run};
+use millrace_runtime::{Failure, Function, Reporter, Status, onnxruntime, poll, run};
 use millrace_wire::function::{InferenceSpec, Role};
 
 use crate::handler::Predictor;
 use crate::load::Loader;
-
-/// The variable that names ONNX Runtime's library.
-const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
 
 fn main() -> ExitCode {
     run(|function| infer(&function))
@@ -29,7 +25,8 @@ fn infer(function: &Function) -> Result<(), Failure> {
             "the specification is not one of an inference: start the binary of its role".to_owned(),
         ));
     };
-    load_library()?;
+    millrace_engine::load(&onnxruntime()?)
+        .map_err(|error| Failure::Specification(error.to_string()))?;
     function
         .readiness
         .unmet("model", "no version of the model is loaded yet");
@@ -62,14 +59,4 @@ fn predictor(
             .map(|(model, following)| (model, Some(following))),
     };
     Ok(first.map(|(model, following)| Predictor::new(spec, model, following)))
-}
-
-fn load_library() -> Result<(), Failure> {
-    let library = std::env::var_os(LIBRARY).ok_or_else(|| {
-        Failure::Specification(format!(
-            "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime's library"
-        ))
-    })?;
-    millrace_engine::load(&PathBuf::from(library))
-        .map_err(|error| Failure::Specification(error.to_string()))
 }

@@ -60,7 +60,6 @@ pub(crate) struct TopicAnswer {
     pub(crate) name: String,
     pub(crate) id: [u8; 16],
     pub(crate) partitions: usize,
-    pub(crate) replication_factor: usize,
 }
 
 /// A group as `DescribeConsumerGroups` tells it.
@@ -139,11 +138,7 @@ impl<'a> Native<'a> {
             let topic = *topics;
             failure_of(sys::rd_kafka_TopicDescription_error(topic))?;
             let mut partitions = 0;
-            let list = sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
-            let mut replicas = 0;
-            if partitions > 0 {
-                sys::rd_kafka_TopicPartitionInfo_replicas(*list, &raw mut replicas);
-            }
+            sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
             let id = sys::rd_kafka_TopicDescription_topic_id(topic);
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&sys::rd_kafka_Uuid_most_significant_bits(id).to_be_bytes());
@@ -153,7 +148,6 @@ impl<'a> Native<'a> {
                 name: text(sys::rd_kafka_TopicDescription_name(topic)),
                 id: bytes,
                 partitions,
-                replication_factor: replicas,
             })
         }
     }

@@ -4,7 +4,6 @@
 //! marker, an aborted record or a gap of compaction, and need not be seen.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,9 +24,6 @@ use crate::{Connection, Error, RecordView};
 
 /// How often an open transaction inside a range is looked at.
 const STABLE_POLL: Duration = Duration::from_millis(100);
-/// The batches and waits of [`RangeReader::read_all`].
-const BATCH_RECORDS: usize = 1_000;
-const BATCH_WAIT: Duration = Duration::from_millis(100);
 
 /// Offsets of one partition, the end exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,24 +174,6 @@ impl RangeReader {
                 .probe(consumer.context().health(), consumer.client(), &self.topic);
         }
         Ok(batch)
-    }
-
-    /// Gives every record to `each`. Returns false where `cancelled` was set
-    /// before the end.
-    pub fn read_all<E: From<Error>>(
-        &mut self,
-        cancelled: &AtomicBool,
-        mut each: impl FnMut(&RecordView<'_>) -> Result<(), E>,
-    ) -> Result<bool, E> {
-        while !self.is_done() {
-            if cancelled.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            for record in self.next_batch(BATCH_RECORDS, BATCH_WAIT)? {
-                each(&record)?;
-            }
-        }
-        Ok(true)
     }
 
     /// Starts reading, once no open transaction stands inside a range: until

@@ -107,12 +107,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later.
-    #[must_use]
-    pub fn retry_can_help(&self) -> bool {
-        matches!(self, Self::Io(_))
-    }
-
     pub(crate) fn request(reason: impl Into<String>) -> Self {
         Self::Request {
             reason: reason.into(),

@@ -21,5 +21,5 @@ pub use readiness::Readiness;
 pub use registry::Registry;
 pub use report::Reporter;
 pub use shutdown::Shutdown;
-pub use start::{Function, run};
+pub use start::{Function, onnxruntime, run};
 pub use status::Status;

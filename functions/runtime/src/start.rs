@@ -3,6 +3,7 @@
 //! Invariant: when the role's code begins, all of that stands; when it returns, the process ends
 //! with the exit code that [`Failure`] documents.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use millrace_wire::function::{FunctionSpec, VARIABLE};
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
 use crate::{http, logs, parent};
+
+/// Names the file of ONNX Runtime's library.
+const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
 
 /// A started function: what its role's code works with.
 pub struct Function {
@@ -44,6 +48,18 @@ pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// The file of ONNX Runtime's library, for functions that run models.
+///
+/// # Errors
+/// [`Failure::Specification`] where whoever started the function does not name it.
+pub fn onnxruntime() -> Result<PathBuf, Failure> {
+    std::env::var_os(LIBRARY).map(PathBuf::from).ok_or_else(|| {
+        Failure::Specification(format!(
+            "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime's library"
+        ))
+    })
 }
 
 fn start(role: impl FnOnce(Function) -> Result<(), Failure>) -> Result<(), Failure> {

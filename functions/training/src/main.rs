@@ -25,14 +25,11 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use millrace_artifacts::Store;
-use millrace_runtime::{Failure, Function, Reporter};
+use millrace_runtime::{Failure, Function, Reporter, onnxruntime};
 use millrace_wire::function::Role;
 
 use crate::handler::Handler;
 use crate::rows::Room;
-
-/// Names the file of ONNX Runtime.
-const LIBRARY: &str = "MILLRACE_ONNXRUNTIME__LIBRARY";
 
 fn main() -> ExitCode {
     millrace_runtime::run(|function| start(&function))
@@ -44,14 +41,8 @@ fn start(function: &Function) -> Result<(), Failure> {
             "this program trains, and the specification is for another role".to_owned(),
         ));
     };
-    let library = std::env::var_os(LIBRARY)
-        .map(PathBuf::from)
-        .ok_or_else(|| {
-            Failure::Specification(format!(
-                "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime"
-            ))
-        })?;
-    millrace_engine::load(&library).map_err(|error| Failure::Specification(error.to_string()))?;
+    millrace_engine::load(&onnxruntime()?)
+        .map_err(|error| Failure::Specification(error.to_string()))?;
     let store = function
         .runtime
         .block_on(Store::open(&function.spec.artifacts))

@@ -27,18 +27,12 @@ pub struct TopicDescription {
     pub id: String,
     /// How many partitions it has.
     pub partitions: i32,
-    /// How many replicas a partition has.
-    pub replication_factor: i32,
     /// `delete`, `compact`, or both with a comma.
     pub cleanup_policy: String,
     /// How long records are kept, in milliseconds; −1 is for ever.
     pub retention_ms: i64,
-    /// How many bytes a partition keeps; −1 is no limit.
-    pub retention_bytes: i64,
     /// The largest batch of records that the topic takes.
     pub max_message_bytes: i64,
-    /// `CreateTime` or `LogAppendTime`.
-    pub message_timestamp_type: String,
 }
 
 impl TopicDescription {
@@ -91,12 +85,9 @@ impl Admin {
             name: answer.name,
             id: uuid_text(answer.id),
             partitions: to_i32(answer.partitions),
-            replication_factor: to_i32(answer.replication_factor),
             cleanup_policy: config_text(&config, "cleanup.policy"),
             retention_ms: config_number(&config, "retention.ms"),
-            retention_bytes: config_number(&config, "retention.bytes"),
             max_message_bytes: config_number(&config, "max.message.bytes"),
-            message_timestamp_type: config_text(&config, "message.timestamp.type"),
         })
     }
 

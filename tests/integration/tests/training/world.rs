@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use millrace_artifacts::Store;
 use millrace_harness::{Kafka, Process, onnxruntime, unique, wait_until};
-use millrace_kafka::{Admin, Connection, Error, OutRecord, Producer, Range, RangeReader};
+use millrace_kafka::{Admin, Connection, OutRecord, Producer, Range, RangeReader};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
@@ -181,8 +181,9 @@ impl<'a> World<'a> {
         let mut digest = SegmentDigest::new();
         let mut counts = BTreeMap::<i32, u64>::new();
         let mut reader = RangeReader::open(&self.connection, &self.data, &ranges).unwrap();
-        reader
-            .read_all(&false.into(), |record| {
+        while !reader.is_done() {
+            let batch = reader.next_batch(1_000, Duration::from_millis(100));
+            for record in batch.unwrap() {
                 *counts.entry(record.partition()).or_default() += 1;
                 let headers: Vec<_> = record.headers().collect();
                 let headers: Vec<_> = headers
@@ -197,9 +198,8 @@ impl<'a> World<'a> {
                     record.value(),
                     headers.into_iter(),
                 );
-                Ok::<_, Error>(())
-            })
-            .unwrap();
+            }
+        }
         Manifest {
             id: Uuid::now_v7(),
             cluster_id: admin.cluster_id().unwrap(),

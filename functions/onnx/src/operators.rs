@@ -17,6 +17,8 @@ mod clip;
 mod comparison;
 mod concat;
 mod constant;
+mod cumulative;
+mod einsum;
 mod error_function;
 mod expand;
 mod exponential;
@@ -30,6 +32,7 @@ mod one_hot;
 mod pad;
 mod power;
 mod range;
+mod ranking;
 mod rectifier;
 mod reduce;
 mod reshape;
@@ -42,6 +45,7 @@ mod slice;
 mod softmax;
 mod training;
 mod transpose;
+mod triangle;
 mod trigonometry;
 mod unary;
 mod variadic;
@@ -210,27 +214,31 @@ static FAMILIES: &[Family] = &[
     comparison::OPERATORS,
     concat::OPERATORS,
     constant::OPERATORS,
+    cumulative::OPERATORS,
+    einsum::OPERATORS,
     expand::OPERATORS,
     exponential::OPERATORS,
+    gather::OPERATORS,
     gelu::OPERATORS,
     integer::OPERATORS,
-    gather::OPERATORS,
     linear::OPERATORS,
     logic::OPERATORS,
     one_hot::OPERATORS,
+    pad::OPERATORS,
     power::OPERATORS,
+    range::OPERATORS,
+    ranking::OPERATORS,
     rectifier::OPERATORS,
     reduce::OPERATORS,
     reshape::OPERATORS,
-    rounding::OPERATORS,
-    pad::OPERATORS,
-    range::OPERATORS,
     resize::OPERATORS,
+    rounding::OPERATORS,
     scatter::OPERATORS,
     shape::OPERATORS,
     slice::OPERATORS,
     softmax::OPERATORS,
     transpose::OPERATORS,
+    triangle::OPERATORS,
     trigonometry::OPERATORS,
     variadic::OPERATORS,
 ];

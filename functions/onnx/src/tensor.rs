@@ -180,3 +180,11 @@ pub(crate) fn indices(dims: &[usize]) -> impl Iterator<Item = Vec<usize>> {
             .collect()
     })
 }
+
+/// The positions of the elements of every line along an axis, line by line.
+pub(crate) fn lines(dims: &[usize], axis: usize) -> impl Iterator<Item = Vec<usize>> {
+    let (size, stride) = (dims[axis], strides(dims)[axis]);
+    let count: usize = dims.iter().product();
+    let starts = (0..count).filter(move |position| position / stride % size == 0);
+    starts.map(move |start| (0..size).map(|step| start + step * stride).collect())
+}

@@ -238,6 +238,23 @@ fn operators_without_a_derivative_are_named_with_their_nodes() {
 }
 
 #[test]
+fn a_diagonal_is_refused_in_words() {
+    let equation = vec![AttributeProto::from_string("equation", "bb->b")];
+    let model = linear()
+        .node_with("Einsum", &["y"], "diagonal", equation)
+        .output("diagonal", &[batch()])
+        .model();
+    let found = check(&model, Some("diagonal")).unwrap();
+    assert_eq!(found.obstacles.len(), 1);
+    let obstacle = found.obstacles[0].to_string();
+    assert!(
+        obstacle.contains("node 'make diagonal' (Einsum)")
+            && obstacle.contains("the index 'b' twice in one input"),
+        "{obstacle}"
+    );
+}
+
+#[test]
 fn an_unknown_operator_in_front_of_all_parameters_is_no_obstacle() {
     let model = Draft::new()
         .input("raw", ElementType::Float32, &[batch(), Dim::Fixed(4)])

@@ -1,14 +1,17 @@
-//! `Constant` and `ConstantOfShape`.
+//! `Constant`, `ConstantOfShape` and `EyeLike`.
 
+use super::unary::same_as_input;
 use super::{Call, Derivative, Family, Operator, Site};
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
 use crate::proto::{NodeProto, TensorProto};
+use crate::tensor::indices;
 use crate::{ElementType, Tensor, Values};
 
 pub(super) const OPERATORS: Family = &[
     ("Constant", &Constant),
     ("ConstantOfShape", &ConstantOfShape),
+    ("EyeLike", &EyeLike),
 ];
 
 /// A tensor that stands in the node. It never trains.
@@ -101,6 +104,52 @@ impl Operator for ConstantOfShape {
         }
         let values = value.pick(std::iter::repeat_n(0, dims.iter().product()));
         Ok(vec![Tensor::new(dims, values)])
+    }
+
+    fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
+        Derivative::Zero
+    }
+}
+
+/// A matrix in the shape of another, with 1 on the k-th diagonal and 0 elsewhere, of the type that `dtype` names, else of the
+/// other's type.
+struct EyeLike;
+
+impl EyeLike {
+    fn named_element(node: &NodeProto) -> Option<ElementType> {
+        let code = node.optional_int("dtype")?;
+        Some(ElementType::from_code(code as i32))
+    }
+}
+
+impl Operator for EyeLike {
+    fn infer(&self, site: &Site<'_>, _: &mut Unknowns) -> Vec<Fact> {
+        let element = Self::named_element(site.node).or(site.element());
+        vec![Fact {
+            element,
+            ..same_as_input(site)
+        }]
+    }
+
+    fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {
+        let like = call.tensor(0)?;
+        let diagonal = call.node.int("k", 0);
+        let is_set = indices(like.dims()).map(|index| match index.as_slice() {
+            &[row, column] => Ok(column as i64 - row as i64 == diagonal),
+            _ => Err("the input is no matrix".to_owned()),
+        });
+        let is_set = is_set.collect::<Result<Vec<bool>, _>>()?;
+        let numbers = is_set.iter().copied();
+        let named = Self::named_element(call.node);
+        let values = match (like.values(), named) {
+            (_, Some(ElementType::Bool)) | (Values::Boolean(_), None) => Values::Boolean(is_set),
+            (_, Some(element)) if element.is_integer() => {
+                Values::Integer(numbers.map(i64::from).collect())
+            }
+            (Values::Integer(_), None) => Values::Integer(numbers.map(i64::from).collect()),
+            _ => Values::Float(numbers.map(|is_set| f64::from(u8::from(is_set))).collect()),
+        };
+        Ok(vec![Tensor::new(like.dims().to_vec(), values)])
     }
 
     fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {

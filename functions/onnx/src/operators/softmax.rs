@@ -5,7 +5,7 @@ use super::{Backward, Call, Derivative, Family, Operator, Site, axis_of};
 use crate::Tensor;
 use crate::extent::Unknowns;
 use crate::facts::Fact;
-use crate::tensor::strides;
+use crate::tensor::lines;
 
 pub(super) const OPERATORS: Family = &[("LogSoftmax", &LogSoftmax), ("Softmax", &Softmax)];
 
@@ -73,14 +73,15 @@ fn sum_along(backward: &mut Backward<'_>, tensor: &str) -> String {
 fn log_softmax(call: &Call<'_>) -> Result<Tensor, String> {
     let (tensor, values) = (call.tensor(0)?, call.floats(0)?);
     let axis = axis_of(call.node.int("axis", -1), tensor.rank())?;
-    let (size, stride) = (tensor.dims()[axis], strides(tensor.dims())[axis]);
     let mut found = values.to_vec();
-    for start in (0..values.len()).filter(|position| position / stride % size == 0) {
-        let line = (0..size).map(|step| values[start + step * stride]);
-        let largest = line.clone().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = line.map(|value| (value - largest).exp()).sum();
-        for step in 0..size {
-            found[start + step * stride] -= largest + sum.ln();
+    for line in lines(tensor.dims(), axis) {
+        let largest = line
+            .iter()
+            .map(|&at| values[at])
+            .fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = line.iter().map(|&at| (values[at] - largest).exp()).sum();
+        for at in line {
+            found[at] -= largest + sum.ln();
         }
     }
     Ok(Tensor::floats(tensor.dims(), found))

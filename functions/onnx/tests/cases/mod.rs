@@ -8,10 +8,14 @@ mod activation;
 mod arithmetic;
 mod cast;
 mod choice;
+mod constant;
+mod einsum;
 mod exponential;
 mod integer;
 mod linear;
 mod logic;
+mod ranking;
+mod reduction;
 mod shapes;
 pub mod sizes;
 mod softmax;
@@ -66,10 +70,14 @@ pub fn all() -> Vec<Case> {
         arithmetic::cases(),
         cast::cases(),
         choice::cases(),
+        constant::cases(),
+        einsum::cases(),
         exponential::cases(),
         integer::cases(),
         linear::cases(),
         logic::cases(),
+        ranking::cases(),
+        reduction::cases(),
         shapes::cases(),
         sizes::cases(),
         softmax::cases(),

@@ -41,7 +41,7 @@ fn a_full_disk_is_told_in_words_and_gone_when_there_is_room() {
 
 #[tokio::main]
 async fn inside(disk: &Path) {
-    let app = TestApp::with(On::Sqlite, |config| config.data.folder = disk.to_owned()).await;
+    let app = TestApp::with(On::Sqlite, |config| config.data.folder = disk.into()).await;
 
     // An upload that does not fit.
     let large = vec![7; 8 << 20];
@@ -66,21 +66,16 @@ async fn inside(disk: &Path) {
         refused,
         "DISK_FULL: no space is left where the database lies; nothing was changed: free some space and try again"
     );
-    wait_until(
+    let message = wait_until(
         "the API says that it is not ready",
         LIMIT,
         async || match database(&app).await {
-            database if database["ok"] == false => Ok(assert!(
-                database["message"]
-                    .as_str()
-                    .unwrap()
-                    .contains("no space is left"),
-                "{database}"
-            )),
+            database if database["ok"] == false => Ok(database["message"].to_string()),
             database => Err(database),
         },
     )
     .await;
+    assert!(message.contains("no space is left"), "{message}");
 
     std::fs::remove_file(rest).unwrap();
     app.run(CREATE).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_entity::{alias, artifact, model, training, version};
 use millrace_onnx::{Dim, Inspection};
+use millrace_wire::event::ClassReport;
 use millrace_wire::registry;
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use sea_orm::{
@@ -33,6 +34,7 @@ pub(super) struct Lineage {
     pub training_id: Option<Uuid>,
     pub segment_id: Option<Uuid>,
     pub metrics: Option<serde_json::Value>,
+    pub report: Option<serde_json::Value>,
 }
 
 /// An ONNX file in the artifact store, looked at.
@@ -49,6 +51,7 @@ pub(super) struct Trained<'a> {
     pub digest: &'a str,
     pub size: u64,
     pub metrics: &'a BTreeMap<String, f64>,
+    pub report: Option<&'a ClassReport>,
 }
 
 /// What can be trained of a version.
@@ -109,6 +112,11 @@ pub(super) async fn create_from_training(
         training_id: Some(trained.training.id),
         segment_id: Some(trained.training.segment_id),
         metrics: Some(serde_json::to_value(trained.metrics).map_err(Error::internal)?),
+        report: trained
+            .report
+            .map(serde_json::to_value)
+            .transpose()
+            .map_err(Error::internal)?,
     };
     insert(app, transaction, &model, artifact, lineage).await
 }
@@ -148,6 +156,7 @@ pub(super) async fn insert(
         training_id: lineage.training_id,
         segment_id: lineage.segment_id,
         metrics: lineage.metrics,
+        report: lineage.report,
         created_at: app.now(),
     };
     Ok(row.into_active_model().insert(transaction).await?)

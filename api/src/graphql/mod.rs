@@ -9,6 +9,7 @@
 )]
 
 pub mod alias;
+mod class_report;
 pub mod connection;
 pub mod context;
 pub mod datasource;

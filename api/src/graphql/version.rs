@@ -3,9 +3,10 @@
 use async_graphql::{Context, ID, Json, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use millrace_entity::{alias as alias_rows, version as rows};
-use millrace_wire::signature;
+use millrace_wire::{event, signature};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
+use super::class_report::ClassReport;
 use super::context::Find as _;
 use super::loader::{ModelId, SegmentId, TrainingId, VersionId};
 use super::model::Model;
@@ -112,6 +113,17 @@ impl Version {
     /// What its training reported at its end.
     async fn metrics(&self) -> Option<Json<&serde_json::Value>> {
         self.0.metrics.as_ref().map(Json)
+    }
+
+    /// What the test part of its training's segment says of each class, where there are classes.
+    #[graphql(name = "report")]
+    async fn class_report(&self) -> Result<Option<ClassReport>> {
+        let Some(stored) = self.0.report.clone() else {
+            return Ok(None);
+        };
+        let found: event::ClassReport =
+            serde_json::from_value(stored).map_err(|error| report(Error::internal(error)))?;
+        Ok(Some(found.into()))
     }
 
     /// When it was made.

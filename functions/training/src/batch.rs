@@ -39,6 +39,7 @@ pub struct Batch {
     capacity: usize,
     rows: Aligned<f32>,
     labels: Buffer,
+    label_width: usize,
     /// A row on its way.
     bytes: Vec<u8>,
     len: usize,
@@ -52,14 +53,17 @@ enum Buffer {
 impl Batch {
     /// Room for `capacity` records of `dataset`.
     pub fn new(dataset: &Dataset, capacity: usize) -> Self {
-        let labels = match dataset.labels() {
-            Labels::Classes(_) => Buffer::Classes(Aligned::new(capacity)),
-            Labels::Values { width, .. } => Buffer::Values(Aligned::new(capacity * width)),
+        let (labels, label_width) = match dataset.labels() {
+            Labels::Classes(_) => (Buffer::Classes(Aligned::new(capacity)), 1),
+            Labels::Values { width, .. } => {
+                (Buffer::Values(Aligned::new(capacity * width)), *width)
+            }
         };
         Self {
             capacity,
             rows: Aligned::new(capacity * dataset.rows().width()),
             labels,
+            label_width,
             bytes: Vec::new(),
             len: 0,
         }
@@ -127,6 +131,14 @@ impl Batch {
         match &self.labels {
             Buffer::Classes(buffer) => Some(buffer.slice(self.len)),
             Buffer::Values(_) => None,
+        }
+    }
+
+    /// The labels where they are numbers, so many a record.
+    pub fn values(&self) -> Option<&[f32]> {
+        match &self.labels {
+            Buffer::Classes(_) => None,
+            Buffer::Values(buffer) => Some(buffer.slice(self.len * self.label_width)),
         }
     }
 }

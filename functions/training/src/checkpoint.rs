@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::score::Score;
 
 const MAGIC: &[u8; 8] = b"millrace";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const DIGEST: usize = 32;
 
 /// How far a training has come.
@@ -32,6 +32,8 @@ pub struct Progress {
     pub score: Score,
     /// What was reported of the epochs done.
     pub history: Vec<Epoch>,
+    /// The best of the epochs done, where one is looked for.
+    pub best: Option<u32>,
 }
 
 /// All that a training needs to go on.
@@ -41,6 +43,8 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// Parameters and optimizer state by name.
     pub tensors: Vec<(String, Tensor)>,
+    /// The same after the best epoch; empty where that is not kept.
+    pub best: Vec<(String, Tensor)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +53,7 @@ struct Head {
     training: String,
     progress: Progress,
     tensors: Vec<Place>,
+    best: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,21 +73,15 @@ impl Checkpoint {
         let head = Head {
             training: training.to_owned(),
             progress: self.progress.clone(),
-            tensors: self
-                .tensors
-                .iter()
-                .map(|(name, tensor)| Place {
-                    name: name.clone(),
-                    shape: tensor.shape.clone(),
-                })
-                .collect(),
+            tensors: places(&self.tensors),
+            best: places(&self.best),
         };
         let head = serde_json::to_vec(&head).expect("a head has string keys and finite numbers");
         let mut bytes = Vec::from(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend((head.len() as u64).to_le_bytes());
         bytes.extend(head);
-        for (_, tensor) in &self.tensors {
+        for (_, tensor) in self.tensors.iter().chain(&self.best) {
             if let Data::F32(numbers) = &tensor.data {
                 bytes.reserve(numbers.len() * 4);
                 bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
@@ -113,25 +112,38 @@ impl Checkpoint {
         if head.training != training {
             return Err("it belongs to another training".to_owned());
         }
-        let mut tensors = Vec::new();
-        for place in head.tensors {
-            let numbers = take(&mut content, place.shape.iter().product::<usize>() * 4)?
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|number| f32::from_le_bytes(*number))
-                .collect();
-            let tensor = Tensor {
-                shape: place.shape,
-                data: Data::F32(numbers),
-            };
-            tensors.push((place.name, tensor));
-        }
         Ok(Self {
             progress: head.progress,
-            tensors,
+            tensors: tensors(head.tensors, &mut content)?,
+            best: tensors(head.best, &mut content)?,
         })
     }
+}
+
+fn places(tensors: &[(String, Tensor)]) -> Vec<Place> {
+    let place = |(name, tensor): &(String, Tensor)| Place {
+        name: name.clone(),
+        shape: tensor.shape.clone(),
+    };
+    tensors.iter().map(place).collect()
+}
+
+fn tensors(places: Vec<Place>, content: &mut &[u8]) -> Result<Vec<(String, Tensor)>, String> {
+    let mut tensors = Vec::new();
+    for place in places {
+        let numbers = take(content, place.shape.iter().product::<usize>() * 4)?
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|number| f32::from_le_bytes(*number))
+            .collect();
+        let tensor = Tensor {
+            shape: place.shape,
+            data: Data::F32(numbers),
+        };
+        tensors.push((place.name, tensor));
+    }
+    Ok(tensors)
 }
 
 fn take<'a>(content: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
@@ -171,11 +183,13 @@ mod tests {
                 step: 14,
                 score,
                 history: vec![epoch],
+                best: Some(1),
             },
             tensors: vec![
                 ("w".to_owned(), tensor(&[2, 3])),
                 ("b".to_owned(), tensor(&[])),
             ],
+            best: vec![("w".to_owned(), tensor(&[3, 2]))],
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use millrace_artifacts::{Error as ArtifactError, Store, digest_of};
+use millrace_artifacts::{Error as ArtifactError, Store, Stored, digest_of};
 use millrace_kafka::Connection;
 use millrace_onnx::{Error as OnnxError, Loss, Model, Optimizer, StepGraph, StepOptions};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
-use millrace_wire::event::{Body, Epoch};
+use millrace_wire::event::{Body, Epoch, LastVersion};
 use millrace_wire::training::{self, TrainingSpec};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use crate::report::{self, Report};
 use crate::rows::Room;
 use crate::segment;
 use crate::shape::Shapes;
-use crate::trainer::{Trainer, Watch};
+use crate::trainer::{Made, Trainer, Watch};
 
 /// The least time between two checkpoints: what a killed process loses.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
@@ -149,22 +149,39 @@ impl Handler {
             checkpoint,
         )?;
         trainer.train(&mut watch)?;
-        let result = trainer.finish()?;
-        let file = model
-            .with_parameters(&result.parameters)
-            .map_err(|error| Failure::new("model-invalid", error.to_string()))?
-            .encode();
-        let stored = self
-            .runtime
-            .block_on(self.store.put_bytes(file.into()))
-            .map_err(|error| Failure::artifact("the new version can't be stored", &error))?;
+        let made = trainer.finish()?;
+        let stored = self.store(&model, &made.result)?;
+        let last = match made.last {
+            None => None,
+            Some(last) => {
+                let stored = self.store(&model, &last)?;
+                Some(LastVersion {
+                    digest: stored.digest,
+                    size: stored.size,
+                    metrics: last.metrics,
+                })
+            }
+        };
         // A wish that came in the meantime still counts: nothing has been said yet.
         control.check()?;
         Ok(Body::TrainingSucceeded {
             digest: stored.digest,
             size: stored.size,
-            metrics: result.metrics,
+            metrics: made.result.metrics,
+            report: made.report,
+            last,
         })
+    }
+
+    /// Stores the model with what a training made.
+    fn store(&self, model: &Model, made: &Made) -> Result<Stored, Failure> {
+        let file = model
+            .with_parameters(&made.parameters)
+            .map_err(|error| Failure::new("model-invalid", error.to_string()))?
+            .encode();
+        self.runtime
+            .block_on(self.store.put_bytes(file.into()))
+            .map_err(|error| Failure::artifact("the new version can't be stored", &error))
     }
 
     fn model(&self, spec: &TrainingSpec) -> Result<Model, Failure> {

@@ -8,6 +8,7 @@ mod dataset;
 mod dead_letter;
 mod failure;
 mod handler;
+mod judge;
 mod lane;
 mod patience;
 mod pool;
@@ -16,6 +17,7 @@ mod rows;
 mod score;
 mod segment;
 mod shape;
+mod stopping;
 #[cfg(test)]
 mod testing;
 mod trainer;

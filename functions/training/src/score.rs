@@ -1,5 +1,5 @@
-//! How good predictions are: the mean loss, and for classes the share that is
-//! right.
+//! How good predictions are while the parameters still change: the mean loss of an epoch's steps,
+//! and for classes the share that is right.
 
 use std::collections::BTreeMap;
 

@@ -60,6 +60,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
             learning_rate: 0.1,
             loss: Loss::CrossEntropy,
             max_bad_records: 0.0,
+            early_stopping: None,
         },
         seed: 7,
         dead_letter_topic: "dlq".to_owned(),

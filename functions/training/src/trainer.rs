@@ -13,7 +13,7 @@ use millrace_engine::{
 };
 use millrace_onnx::StepGraph;
 use millrace_onnx::step::names;
-use millrace_wire::event::Epoch;
+use millrace_wire::event::{ClassReport, Epoch};
 use millrace_wire::split::shuffle;
 use millrace_wire::training::Hyperparameters;
 
@@ -22,8 +22,10 @@ use crate::batch::Batch;
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
+use crate::judge::Judge;
 use crate::score::{Score, correct};
 use crate::shape::Shapes;
+use crate::stopping;
 
 /// Threads of one step. A pool runs as many trainings at once as it has
 /// partitions; small models gain little from a second thread.
@@ -55,6 +57,8 @@ pub struct Trainer<'a> {
     steps: StepSession,
     evaluation: Session,
     progress: Progress,
+    /// Parameters and state after the best epoch, where that is kept.
+    best: Vec<(String, Tensor)>,
 }
 
 impl<'a> Trainer<'a> {
@@ -76,11 +80,13 @@ impl<'a> Trainer<'a> {
         let evaluation = Session::from_bytes(&graph.evaluation.encode(), &options)
             .map_err(|error| refused(&error))?;
         let mut progress = Progress::default();
+        let mut best = Vec::new();
         if let Some(checkpoint) = checkpoint {
             steps
                 .import(&checkpoint.tensors)
                 .map_err(|error| refused(&error))?;
             progress = checkpoint.progress;
+            best = checkpoint.best;
         }
         Ok(Self {
             graph,
@@ -91,13 +97,14 @@ impl<'a> Trainer<'a> {
             steps,
             evaluation,
             progress,
+            best,
         })
     }
 
-    /// Trains to the end of the last epoch.
+    /// Trains to the end of the last epoch, or until more of them are of no use.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
         let size = self.hyperparameters.batch_size.max(1) as usize;
-        while self.progress.epoch < self.hyperparameters.epochs {
+        while self.progress.epoch < self.hyperparameters.epochs && !self.is_enough()? {
             let order = self.order();
             let done = (self.progress.batch as usize * size).min(order.len());
             let started = Instant::now();
@@ -117,6 +124,30 @@ impl<'a> Trainer<'a> {
             })?;
             let epoch = self.end_epoch(order.len() - done, started)?;
             watch.epoch(&epoch);
+        }
+        Ok(())
+    }
+
+    /// Whether the epochs done say that the rest is of no use.
+    fn is_enough(&self) -> Result<bool, Failure> {
+        let Some(stopping) = &self.hyperparameters.early_stopping else {
+            return Ok(false);
+        };
+        let verdict = stopping::judge(stopping, &self.progress.history, self.progress.best)?;
+        Ok(verdict.is_enough)
+    }
+
+    /// Notes whether the epoch that has just ended is the best.
+    fn compare(&mut self) -> Result<(), Failure> {
+        let Some(stopping) = &self.hyperparameters.early_stopping else {
+            return Ok(());
+        };
+        let verdict = stopping::judge(stopping, &self.progress.history, self.progress.best)?;
+        if verdict.is_best {
+            self.progress.best = Some(self.progress.epoch);
+            if stopping.restore_best {
+                self.best = self.steps.export().map_err(|error| failed(&error))?;
+            }
         }
         Ok(())
     }
@@ -170,7 +201,8 @@ impl<'a> Trainer<'a> {
         let mut metrics = BTreeMap::new();
         self.progress.score.write("", &mut metrics);
         let part = &self.dataset.validation;
-        self.evaluate("validation_", part, &mut metrics)?;
+        self.evaluate("validation_", part)?
+            .write("validation_", &mut metrics);
         #[allow(clippy::cast_precision_loss, reason = "fewer than 2^32 records")]
         let records_per_second = records as f64 / seconds;
         let epoch = Epoch {
@@ -184,17 +216,13 @@ impl<'a> Trainer<'a> {
         self.progress.batch = 0;
         self.progress.score = Score::default();
         self.progress.history.push(epoch.clone());
+        self.compare()?;
         Ok(epoch)
     }
 
-    /// Judges the parameters by a part of the records.
-    fn evaluate(
-        &mut self,
-        prefix: &str,
-        part: &[u32],
-        metrics: &mut BTreeMap<String, f64>,
-    ) -> Result<(), Failure> {
-        let mut score = Score::default();
+    /// Judges the parameters by a part of the records; `prefix` is of the names of its metrics.
+    fn evaluate(&mut self, prefix: &str, part: &[u32]) -> Result<Judge, Failure> {
+        let mut judge = Judge::default();
         each_batch(self.dataset, part, EVALUATION_BATCH, |batch| {
             let outputs = self
                 .steps
@@ -206,8 +234,10 @@ impl<'a> Trainer<'a> {
                     ],
                 )
                 .map_err(|error| failed(&error))?;
-            let loss = add(&mut score, &outputs, batch)?;
+            let loss = loss_of(&outputs)?;
             if loss.is_finite() {
+                let prediction = outputs.get(names::PREDICTION);
+                judge.add(batch, loss, &prediction.map_err(|error| failed(&error))?);
                 return Ok(());
             }
             Err(Failure::new(
@@ -218,8 +248,7 @@ impl<'a> Trainer<'a> {
                 ),
             ))
         })?;
-        score.write(prefix, metrics);
-        Ok(())
+        Ok(judge)
     }
 
     /// All that is needed to go on from here.
@@ -227,20 +256,41 @@ impl<'a> Trainer<'a> {
         Ok(Checkpoint {
             progress: self.progress.clone(),
             tensors: self.steps.export().map_err(|error| failed(&error))?,
+            best: self.best.clone(),
         })
     }
 
-    /// The trained parameters and running statistics by name, and the metrics of the last epoch with
-    /// those of the test part.
+    /// What was made: that of the best epoch, where it is kept, and that of the last one.
     pub fn finish(mut self) -> Result<Trained, Failure> {
-        let mut metrics = match self.progress.history.last() {
-            Some(epoch) => epoch.metrics.clone(),
-            None => BTreeMap::new(),
+        let exported = self.steps.export().map_err(|error| failed(&error))?;
+        let last = self.made(exported, self.progress.epoch)?;
+        let best = match self.progress.best {
+            Some(epoch) if !self.best.is_empty() && epoch < self.progress.epoch => {
+                let tensors = std::mem::take(&mut self.best);
+                self.steps
+                    .import(&tensors)
+                    .map_err(|error| failed(&error))?;
+                Some(self.made(tensors, epoch)?)
+            }
+            _ => None,
         };
-        let part = &self.dataset.test;
-        self.evaluate("test_", part, &mut metrics)?;
+        let (mut result, last) = match best {
+            Some(best) => (best, Some(last)),
+            None => (last, None),
+        };
+        let judge = self.evaluate("test_", &self.dataset.test)?;
+        judge.write("test_", &mut result.metrics);
+        Ok(Trained {
+            result,
+            last,
+            report: judge.report(),
+        })
+    }
+
+    /// The parameters, running statistics and metrics of an epoch.
+    fn made(&self, tensors: Vec<(String, Tensor)>, epoch: u32) -> Result<Made, Failure> {
         let mut parameters = BTreeMap::new();
-        for (name, tensor) in self.steps.export().map_err(|error| failed(&error))? {
+        for (name, tensor) in tensors {
             let mut kept = self.graph.parameters.iter().chain(&self.graph.statistics);
             if let Data::F32(numbers) = tensor.data
                 && kept.any(|tensor| tensor.name == name)
@@ -258,26 +308,36 @@ impl<'a> Trainer<'a> {
                 parameters.insert(name, numbers);
             }
         }
-        Ok(Trained {
+        let mut history = self.progress.history.iter();
+        let epoch = history.find(|done| done.epoch == epoch);
+        Ok(Made {
             parameters,
-            metrics,
+            metrics: epoch.map(|epoch| epoch.metrics.clone()).unwrap_or_default(),
         })
     }
 }
 
 /// What a training has made.
 pub struct Trained {
+    /// The result, with the metrics of the test part.
+    pub result: Made,
+    /// What it was after the last epoch, where the result is an earlier one's.
+    pub last: Option<Made>,
+    /// What the test part says of each class.
+    pub report: Option<ClassReport>,
+}
+
+/// A model after an epoch.
+pub struct Made {
     /// The parameters and running statistics by name.
     pub parameters: BTreeMap<String, Vec<f32>>,
-    /// Final metrics by name.
+    /// Metrics by name.
     pub metrics: BTreeMap<String, f64>,
 }
 
 /// Adds a run's loss and hits to a score, and returns the loss.
 fn add(score: &mut Score, outputs: &Outputs<'_>, batch: &Batch) -> Result<f32, Failure> {
-    let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
-    let loss = loss.as_f32().and_then(|loss| loss.first().copied());
-    let loss = loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))?;
+    let loss = loss_of(outputs)?;
     let correct = match batch.classes() {
         None => None,
         Some(classes) => {
@@ -289,6 +349,12 @@ fn add(score: &mut Score, outputs: &Outputs<'_>, batch: &Batch) -> Result<f32, F
     };
     score.add(batch.len(), loss, correct);
     Ok(loss)
+}
+
+fn loss_of(outputs: &Outputs<'_>) -> Result<f32, Failure> {
+    let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
+    let loss = loss.as_f32().and_then(|loss| loss.first().copied());
+    loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))
 }
 
 /// What steps hand on: parameters and running statistics as the model has them, state of zeros.

@@ -29,6 +29,9 @@ pub struct Model {
     pub segment_id: Option<Uuid>,
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub metrics: Option<Json>,
+    /// What its training's test part said of each class.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub report: Option<Json>,
     pub created_at: DateTimeUtc,
 }
 

@@ -55,6 +55,12 @@ pub enum Body {
         size: u64,
         /// Final metrics by name (`loss`, `accuracy`, `validation_loss`, `test_accuracy`, …).
         metrics: BTreeMap<String, f64>,
+        /// What the test part says of each class, where there are classes and a test part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<ClassReport>,
+        /// The version after the last epoch, where the result is that of an earlier one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<LastVersion>,
     },
     /// A training ended without a version.
     TrainingFailed {
@@ -107,6 +113,43 @@ pub struct Epoch {
     pub records_per_second: f64,
     /// Metrics by name (`loss`, `accuracy`, `validation_loss`, `validation_accuracy`, …).
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// What a training had made after its last epoch, where an earlier one was better.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastVersion {
+    /// Hex SHA-256 of the ONNX file.
+    pub digest: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Metrics of the last epoch by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// What a part of the records says of each class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassReport {
+    /// By the index of the class.
+    pub classes: Vec<ClassMetrics>,
+    /// Records by label (the row) and prediction (the column); empty where there are too many classes.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// How well one class is told from the others. A share of nothing is 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassMetrics {
+    /// Records with this label.
+    pub records: u64,
+    /// The share of the predictions of this class that are right.
+    pub precision: f64,
+    /// The share of the records of this class that are found.
+    pub recall: f64,
+    /// The harmonic mean of both.
+    pub f1: f64,
+    /// The area under the ROC curve of this class against the others; left out where there are too
+    /// many classes, or records of one kind alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
 }
 
 /// Namespace of event ids, a random UUID fixed for ever.

@@ -51,6 +51,33 @@ pub struct Hyperparameters {
     pub loss: Loss,
     /// The share of records that may be undecodable before the training fails, 0 to 1.
     pub max_bad_records: f64,
+    /// When to end before the last epoch; never where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+}
+
+/// When a training ends before its last epoch, and what it keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// The metric of an epoch that is looked at, such as `validation_loss`.
+    pub monitor: String,
+    /// After so many epochs without a better value the training ends, at least 1.
+    pub patience: u32,
+    /// By how much a value has to be better than the best one to count, at least 0.
+    pub min_change: f64,
+    /// Whether the result is the best epoch's; else it is the last one's.
+    pub restore_best: bool,
+}
+
+impl EarlyStopping {
+    /// Whether smaller values of the metric are better: losses and errors are.
+    #[must_use]
+    pub fn is_lower_better(&self) -> bool {
+        ["loss", "mae", "rmse"]
+            .iter()
+            .any(|name| self.monitor.ends_with(name))
+    }
 }
 
 /// An optimizer with its constants.

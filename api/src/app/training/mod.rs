@@ -184,6 +184,19 @@ fn check(parameters: &Hyperparameters) -> Result<()> {
             "maxBadRecords is a share: 0 to 1",
         ),
         (
+            parameters
+                .early_stopping
+                .as_ref()
+                .is_none_or(|stopping| stopping.patience >= 1),
+            "earlyStopping.patience must be at least 1",
+        ),
+        (
+            parameters.early_stopping.as_ref().is_none_or(|stopping| {
+                stopping.min_change >= 0.0 && stopping.min_change.is_finite()
+            }),
+            "earlyStopping.minChange must be at least 0",
+        ),
+        (
             optimizer_is_valid,
             "the optimizer's decays must be at least 0 and less than 1, epsilon positive",
         ),

@@ -1,8 +1,6 @@
 //! What training functions report, applied to the row. Every function here may see a report
 //! again, or late: what has ended stays as it ended.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use millrace_entity::training::{self, State};
 use millrace_entity::training_epoch;
@@ -53,8 +51,28 @@ pub(in crate::app) async fn apply(
             digest,
             size,
             metrics,
+            report,
+            last,
         } => {
-            let made = succeed(app, database, &row, digest, *size, metrics).await?;
+            // Before the result, which is the newest version then.
+            if let Some(last) = last {
+                let last = version::Trained {
+                    training: &row,
+                    digest: &last.digest,
+                    size: last.size,
+                    metrics: &last.metrics,
+                    report: None,
+                };
+                version::create_from_training(app, database, last).await?;
+            }
+            let trained = version::Trained {
+                training: &row,
+                digest,
+                size: *size,
+                metrics,
+                report: report.as_ref(),
+            };
+            let made = succeed(app, database, trained).await?;
             change.result_version_id = Set(Some(made.version));
             changes.extend(made.alias.map(Change::Alias));
             end(&row, &mut change, State::Succeeded, time)?;
@@ -134,22 +152,10 @@ struct Made {
 async fn succeed(
     app: &App,
     database: &impl ConnectionTrait,
-    row: &training::Model,
-    digest: &str,
-    size: u64,
-    metrics: &BTreeMap<String, f64>,
+    trained: version::Trained<'_>,
 ) -> Result<Made> {
-    let made = version::create_from_training(
-        app,
-        database,
-        version::Trained {
-            training: row,
-            digest,
-            size,
-            metrics,
-        },
-    )
-    .await?;
+    let row = trained.training;
+    let made = version::create_from_training(app, database, trained).await?;
     let alias = match &row.promote_to {
         None => None,
         Some(name) => Some(alias::point(app, database, &made, name, MOVED_BY).await?.id),

@@ -56,6 +56,25 @@ pub struct HyperparametersInput {
     /// The share of records that may be unusable before the training fails, 0 to 1.
     #[graphql(default = 0.01)]
     max_bad_records: f64,
+    /// When to end before the last epoch; never if left out.
+    early_stopping: Option<EarlyStoppingInput>,
+}
+
+/// Ends a training once an epoch's metric no longer gets better.
+#[derive(InputObject)]
+pub struct EarlyStoppingInput {
+    /// The metric: `validation_loss`, `validation_accuracy`, … Of losses and errors less is better.
+    #[graphql(default_with = "\"validation_loss\".to_owned()")]
+    monitor: String,
+    /// After so many epochs without a better value the training ends.
+    #[graphql(default = 5)]
+    patience: u32,
+    /// By how much a value has to be better than the best one to count.
+    #[graphql(default = 0.0)]
+    min_change: f64,
+    /// Whether the result is the best epoch's; what the last one made becomes a version before it.
+    #[graphql(default = true)]
+    restore_best: bool,
 }
 
 /// A loss function, the mean over a mini-batch.
@@ -196,6 +215,14 @@ impl StartTrainingInput {
                 learning_rate: single(self.hyperparameters.learning_rate),
                 loss: self.hyperparameters.loss.into(),
                 max_bad_records: self.hyperparameters.max_bad_records,
+                early_stopping: self.hyperparameters.early_stopping.map(|stopping| {
+                    wire::EarlyStopping {
+                        monitor: stopping.monitor,
+                        patience: stopping.patience,
+                        min_change: stopping.min_change,
+                        restore_best: stopping.restore_best,
+                    }
+                }),
             },
             seed: self.seed.0,
             promote_to: self.promote_to,

@@ -113,6 +113,7 @@ impl Rows {
             training_id: Some(self.id),
             segment_id: Some(self.id),
             metrics: Some(json!({ "accuracy": 0.96 })),
+            report: Some(json!({ "classes": [], "confusion": [[1, 0], [0, 1]] })),
             created_at: self.now,
         }
     }

@@ -8,6 +8,7 @@ mod world;
 use millrace_engine::{Session, SessionOptions, Slice, View};
 use millrace_harness::onnxruntime;
 use millrace_wire::event::Body;
+use millrace_wire::training::EarlyStopping;
 
 use crate::world::{CLASSES, LIMIT, WIDTH, World, easy};
 
@@ -38,14 +39,36 @@ async fn a_training_makes_a_version_that_predicts() {
         assert_eq!(epoch.step, u64::from(number) * 10);
         assert!(epoch.records_per_second > 0.0);
         let names: Vec<_> = epoch.metrics.keys().collect();
-        assert_eq!(
-            names,
-            ["accuracy", "loss", "validation_accuracy", "validation_loss"]
-        );
+        let expected = [
+            "accuracy",
+            "loss",
+            "validation_accuracy",
+            "validation_auc_macro",
+            "validation_f1_macro",
+            "validation_loss",
+            "validation_precision_macro",
+            "validation_recall_macro",
+        ];
+        assert_eq!(names, expected);
     }
-    let Body::TrainingSucceeded { size, metrics, .. } = &events[13].body else {
+    let Body::TrainingSucceeded {
+        size,
+        metrics,
+        report: Some(report),
+        last: None,
+        ..
+    } = &events[13].body
+    else {
         panic!("{:?}", events[13]);
     };
+    assert_eq!(report.classes.len(), usize::from(CLASSES));
+    let right: u64 = (0..usize::from(CLASSES))
+        .map(|class| report.confusion[class][class])
+        .sum();
+    let all: u64 = report.confusion.iter().flatten().sum();
+    #[expect(clippy::cast_precision_loss, reason = "a few records")]
+    let accuracy = right as f64 / all as f64;
+    assert!((accuracy - metrics["test_accuracy"]).abs() < 1e-12);
     assert_eq!(events.len(), 14);
     assert!(metrics["test_accuracy"] >= 0.95, "{metrics:?}");
     assert!(metrics["validation_accuracy"] >= 0.95, "{metrics:?}");
@@ -94,6 +117,58 @@ async fn the_same_seed_makes_the_same_bytes_and_another_does_not() {
     }
     assert_eq!(digests[0], digests[1]);
     assert_ne!(digests[0], digests[2]);
+}
+
+/// No change is large enough to count, so the first epoch is the best, and the training ends once its
+/// patience is over: what it makes is what trainings of just that many epochs make.
+#[tokio::test]
+async fn a_training_ends_early_and_keeps_its_best_epoch() {
+    let world = World::new().await;
+    let segment = world.easy_segment(300);
+    let _pool = world.pool(0);
+    let mut digests = Vec::new();
+    for epochs in [1, 3] {
+        let training = world.training(&segment, epochs);
+        world.start(&training).await;
+        digests.push(world.succeeded(training.id).await);
+    }
+    for restore_best in [true, false] {
+        let mut training = world.training(&segment, 50);
+        training.hyperparameters.early_stopping = Some(EarlyStopping {
+            monitor: "validation_loss".to_owned(),
+            patience: 2,
+            min_change: 1e6,
+            restore_best,
+        });
+        world.start(&training).await;
+        let found = world
+            .wait_for(training.id, "it succeeds", |body| match body {
+                Body::TrainingSucceeded { digest, last, .. } => {
+                    let last = last.as_ref().map(|last| last.digest.clone());
+                    Some((digest.clone(), last))
+                }
+                _ => None,
+            })
+            .await;
+        let [first, third] = digests.clone().try_into().unwrap();
+        let expected = if restore_best {
+            (first, Some(third))
+        } else {
+            (third, None)
+        };
+        assert_eq!(found, expected);
+    }
+    let mut wrong = world.training(&segment, 2);
+    wrong.hyperparameters.early_stopping = Some(EarlyStopping {
+        monitor: "validation_beauty".to_owned(),
+        patience: 1,
+        min_change: 0.0,
+        restore_best: true,
+    });
+    world.start(&wrong).await;
+    let (code, message) = world.failed(wrong.id).await;
+    assert_eq!(code, "monitor");
+    assert!(message.contains("validation_loss"), "{message}");
 }
 
 #[tokio::test]

@@ -255,6 +255,7 @@ impl<'a> World<'a> {
                 learning_rate: 0.003,
                 loss: Loss::CrossEntropy,
                 max_bad_records: 0.0,
+                early_stopping: None,
             },
             seed: 11,
             dead_letter_topic: self.dead_letters.clone(),

@@ -1,0 +1,256 @@
+//! Metrics of classification: accuracy, top-k, precision, recall and F1, the area under the ROC
+//! curve, the confusion matrix.
+//!
+//! Precision, recall and F1 are 0 where nothing was predicted or nothing was there; their macro
+//! average is over the classes that occur as a label or as a prediction (as scikit-learn has them).
+//! With one label a record their micro averages all are the accuracy.
+
+use millrace_wire::event::{ClassMetrics, ClassReport};
+
+use super::curve::Curve;
+use super::{ratio, to_f64};
+
+/// With more classes than these nobody reads the matrix, and it takes their square in memory.
+const MOST_IN_MATRIX: usize = 256;
+/// With more classes than these the curves take too much memory.
+const MOST_CURVES: usize = 16;
+/// A prediction counts for the top-k accuracy where its class is among the best so many.
+const TOP: usize = 5;
+
+/// Counts over the records seen.
+#[derive(Debug)]
+pub(super) struct Classes {
+    counts: Vec<Counts>,
+    /// Row by row: records of a label by prediction. Empty where there are too many classes.
+    matrix: Vec<u64>,
+    /// One for each class against the others; empty where there are too many classes.
+    curves: Vec<Curve>,
+    in_top: u64,
+    records: u64,
+}
+
+/// Of one class.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    right: u64,
+    predicted: u64,
+    labelled: u64,
+}
+
+impl Counts {
+    fn precision(&self) -> f64 {
+        ratio(self.right, self.predicted)
+    }
+
+    fn recall(&self) -> f64 {
+        ratio(self.right, self.labelled)
+    }
+
+    /// The harmonic mean of precision and recall.
+    fn f1(&self) -> f64 {
+        ratio(2 * self.right, self.predicted + self.labelled)
+    }
+}
+
+impl Classes {
+    /// Of so many classes.
+    pub(super) fn new(classes: usize) -> Self {
+        let matrix = if classes <= MOST_IN_MATRIX {
+            vec![0; classes * classes]
+        } else {
+            Vec::new()
+        };
+        let curves = match classes {
+            2 => 1,
+            3..=MOST_CURVES => classes,
+            _ => 0,
+        };
+        Self {
+            counts: vec![Counts::default(); classes],
+            matrix,
+            curves: vec![Curve::default(); curves],
+            in_top: 0,
+            records: 0,
+        }
+    }
+
+    /// Adds a record by its scores, one a class, and its label.
+    pub(super) fn add(&mut self, scores: &[f32], label: usize) {
+        let Some(own) = scores.get(label) else {
+            return;
+        };
+        let predicted = best(scores);
+        self.records += 1;
+        self.counts[label].labelled += 1;
+        self.counts[predicted].predicted += 1;
+        if predicted == label {
+            self.counts[label].right += 1;
+        }
+        if let Some(cell) = self.matrix.get_mut(label * scores.len() + predicted) {
+            *cell += 1;
+        }
+        // Of equal scores the first ones are the better.
+        let (before, after) = scores.split_at(label);
+        let better = before.iter().filter(|score| *score >= own).count()
+            + after.iter().filter(|score| *score > own).count();
+        self.in_top += u64::from(better < TOP);
+        match self.curves.as_mut_slice() {
+            // With two classes the one curve is the second's, which is the positive one.
+            [curve] => curve.add(scores[1], label == 1),
+            curves => {
+                for (class, (curve, score)) in curves.iter_mut().zip(scores).enumerate() {
+                    curve.add(*score, class == label);
+                }
+            }
+        }
+    }
+
+    pub(super) fn write(&self, write: &mut impl FnMut(&str, f64)) {
+        let right = self.counts.iter().map(|counts| counts.right).sum();
+        write("accuracy", ratio(right, self.records));
+        if self.counts.len() > TOP {
+            write("top_5_accuracy", ratio(self.in_top, self.records));
+        }
+        let occurring = self
+            .counts
+            .iter()
+            .filter(|counts| counts.labelled + counts.predicted > 0);
+        let count = to_f64(occurring.clone().count() as u64);
+        let average =
+            |metric: fn(&Counts) -> f64| occurring.clone().map(metric).sum::<f64>() / count;
+        write("precision_macro", average(Counts::precision));
+        write("recall_macro", average(Counts::recall));
+        write("f1_macro", average(Counts::f1));
+        if let [_, positive] = self.counts.as_slice() {
+            write("precision", positive.precision());
+            write("recall", positive.recall());
+            write("f1", positive.f1());
+        }
+        let areas: Vec<f64> = self.curves.iter().filter_map(Curve::area).collect();
+        match areas.as_slice() {
+            [] => {}
+            [area] => write("auc", *area),
+            areas => {
+                let count = to_f64(areas.len() as u64);
+                write("auc_macro", areas.iter().sum::<f64>() / count);
+            }
+        }
+    }
+
+    pub(super) fn report(&self) -> ClassReport {
+        let area = |class: usize| match (self.curves.as_slice(), class) {
+            // Turning both the labels and the order of scores around leaves the area as it is.
+            ([curve], _) => curve.area(),
+            (curves, class) => curves.get(class)?.area(),
+        };
+        let of_class = |(class, counts): (usize, &Counts)| ClassMetrics {
+            records: counts.labelled,
+            precision: counts.precision(),
+            recall: counts.recall(),
+            f1: counts.f1(),
+            auc: area(class),
+        };
+        let rows = self.matrix.chunks_exact(self.counts.len().max(1));
+        ClassReport {
+            classes: self.counts.iter().enumerate().map(of_class).collect(),
+            confusion: rows.map(<[u64]>::to_vec).collect(),
+        }
+    }
+}
+
+/// The class with the largest score. Of equal ones the first counts.
+fn best(scores: &[f32]) -> usize {
+    let mut best = 0;
+    for (class, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = class;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn metrics(classes: &Classes) -> BTreeMap<String, f64> {
+        let mut found = BTreeMap::new();
+        classes.write(&mut |name, value| {
+            found.insert(name.to_owned(), value);
+        });
+        found
+    }
+
+    fn close(found: f64, expected: f64) {
+        assert!(
+            (found - expected).abs() < 1e-12,
+            "{found} is not {expected}"
+        );
+    }
+
+    /// Worked out by hand; class 3 never occurs and does not count.
+    #[test]
+    fn metrics_of_four_classes() {
+        let mut classes = Classes::new(4);
+        for (predicted, label) in [(0, 0), (0, 0), (1, 0), (1, 1), (2, 1), (2, 2)] {
+            let mut scores = [0.0; 4];
+            scores[predicted] = 1.0;
+            classes.add(&scores, label);
+        }
+        let found = metrics(&classes);
+        close(found["accuracy"], 4.0 / 6.0);
+        close(found["precision_macro"], (1.0 + 0.5 + 0.5) / 3.0);
+        close(found["recall_macro"], (2.0 / 3.0 + 0.5 + 1.0) / 3.0);
+        close(found["f1_macro"], (0.8 + 0.5 + 2.0 / 3.0) / 3.0);
+        assert!(!found.contains_key("top_5_accuracy") && !found.contains_key("f1"));
+
+        let report = classes.report();
+        assert_eq!(
+            report.confusion,
+            [[2, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+        );
+        assert_eq!(report.classes[1].records, 2);
+        close(report.classes[0].f1, 0.8);
+        assert_eq!(report.classes[3].auc, None);
+    }
+
+    #[test]
+    fn two_classes_have_a_positive_one() {
+        let mut classes = Classes::new(2);
+        for (score, label) in [(0.9, 1), (0.6, 0), (0.4, 1), (0.2, 0), (0.1, 0)] {
+            classes.add(&[1.0 - score, score], label);
+        }
+        let found = metrics(&classes);
+        close(found["precision"], 0.5);
+        close(found["recall"], 0.5);
+        close(found["f1"], 0.5);
+        // Of the 2 · 3 pairs one stands the wrong way round.
+        close(found["auc"], 5.0 / 6.0);
+        close(classes.report().classes[0].auc.unwrap(), 5.0 / 6.0);
+    }
+
+    #[test]
+    fn the_best_five_are_the_top() {
+        let mut classes = Classes::new(7);
+        let scores = [0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
+        for label in 0..7 {
+            classes.add(&scores, label);
+        }
+        // Of equal scores the first ones are the best.
+        classes.add(&[0.5; 7], 5);
+        close(metrics(&classes)["top_5_accuracy"], 5.0 / 8.0);
+    }
+
+    #[test]
+    fn very_many_classes_take_little_memory() {
+        let mut classes = Classes::new(100_000);
+        let mut scores = vec![0.0; 100_000];
+        scores[7] = 1.0;
+        classes.add(&scores, 7);
+        assert!(classes.report().confusion.is_empty());
+        close(metrics(&classes)["accuracy"], 1.0);
+    }
+}

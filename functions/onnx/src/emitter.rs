@@ -126,9 +126,51 @@ impl Emitter {
         }
     }
 
-    /// A node whose output has a name of the contract.
+    /// The tensors one behind the other along an axis; one alone is itself.
+    pub(crate) fn concat(&mut self, tensors: &[&str], axis: i64) -> String {
+        match tensors {
+            [only] => (*only).to_owned(),
+            several => {
+                let along = vec![AttributeProto::from_int("axis", axis)];
+                self.node_with("Concat", several, along)
+            }
+        }
+    }
+
+    /// Equal parts of a tensor along an axis; one alone is the tensor itself.
+    pub(crate) fn split(&mut self, tensor: &str, axis: i64, parts: usize) -> Vec<String> {
+        if parts == 1 {
+            return vec![tensor.to_owned()];
+        }
+        let mut attribute = vec![AttributeProto::from_int("axis", axis)];
+        // Before operator set 18 the number of outputs says it.
+        if self.opset >= 18 {
+            attribute.push(AttributeProto::from_int("num_outputs", parts as i64));
+        }
+        self.several("Split", &[tensor], attribute, parts)
+    }
+
+    /// Parts of a tensor along an axis, of the given sizes.
+    pub(crate) fn split_into(&mut self, tensor: &str, axis: i64, sizes: &[i64]) -> Vec<String> {
+        let attribute = vec![AttributeProto::from_int("axis", axis)];
+        let parts = self.integers(sizes);
+        self.several("Split", &[tensor, &parts], attribute, sizes.len())
+    }
+
+    /// A node whose output has a name that is given.
     pub(crate) fn named(&mut self, output: &str, operator: &str, inputs: &[&str]) {
         self.push(output, operator, inputs, Vec::new());
+    }
+
+    /// As [`Emitter::named`], with attributes.
+    pub(crate) fn named_with(
+        &mut self,
+        output: &str,
+        operator: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+    ) {
+        self.push(output, operator, inputs, attribute);
     }
 
     /// A list of whole numbers, such as axes or a shape.

@@ -3,6 +3,8 @@
 //! It is what gradients and runtimes are held against, and it folds constants. Each operator's arithmetic stands with the
 //! operator; here is only the order.
 
+mod scan;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::operators::{self, Call};
@@ -38,15 +40,11 @@ pub fn evaluate(
             }
         }
     }
-    for node in &graph.node {
-        let outputs = evaluate_node(node, &known)?;
-        let named = node
-            .output
-            .iter()
-            .zip(outputs)
-            .filter(|(name, _)| !name.is_empty());
-        known.extend(named.map(|(name, tensor)| (name.as_str(), tensor)));
-    }
+    let mut known = Scope {
+        own: known,
+        outer: None,
+    };
+    evaluate_nodes(&graph.node, &mut known)?;
     graph
         .output
         .iter()
@@ -59,22 +57,57 @@ pub fn evaluate(
         .collect()
 }
 
-fn evaluate_node(node: &NodeProto, known: &HashMap<&str, Tensor>) -> Result<Vec<Tensor>, Error> {
+/// The tensors that are known at a place in a graph, those of the graphs around it included.
+struct Scope<'a, 'outer> {
+    own: HashMap<&'a str, Tensor>,
+    outer: Option<&'outer Scope<'outer, 'outer>>,
+}
+
+impl Scope<'_, '_> {
+    fn get(&self, name: &str) -> Option<&Tensor> {
+        let outer = || self.outer?.get(name);
+        self.own.get(name).or_else(outer)
+    }
+
+    /// The inputs of a node.
+    fn inputs(&self, node: &NodeProto) -> Result<Vec<Option<&Tensor>>, String> {
+        let names = node.input.iter();
+        names
+            .map(|name| match (self.get(name), name.is_empty()) {
+                (_, true) => Ok(None),
+                (Some(tensor), false) => Ok(Some(tensor)),
+                (None, false) => Err(format!("nothing before it makes '{name}'")),
+            })
+            .collect()
+    }
+}
+
+fn evaluate_nodes<'a>(nodes: &'a [NodeProto], known: &mut Scope<'a, '_>) -> Result<(), Error> {
+    for node in nodes {
+        let outputs = evaluate_node(node, known)?;
+        let named = node
+            .output
+            .iter()
+            .zip(outputs)
+            .filter(|(name, _)| !name.is_empty());
+        known
+            .own
+            .extend(named.map(|(name, tensor)| (name.as_str(), tensor)));
+    }
+    Ok(())
+}
+
+fn evaluate_node(node: &NodeProto, known: &Scope<'_, '_>) -> Result<Vec<Tensor>, Error> {
     let refused = |reason: String| Error::Evaluation {
         node: node.label().to_owned(),
         operator: node.op_type().to_owned(),
         reason,
     };
+    if matches!(node.domain(), "" | "ai.onnx") && node.op_type() == "Scan" {
+        return scan::evaluate(node, known, &refused);
+    }
     let operator = operators::find(node)
         .ok_or_else(|| refused("the operator is not known here".to_owned()))?;
-    let inputs = node
-        .input
-        .iter()
-        .map(|name| match (known.get(name.as_str()), name.is_empty()) {
-            (_, true) => Ok(None),
-            (Some(tensor), false) => Ok(Some(tensor)),
-            (None, false) => Err(refused(format!("nothing before it makes '{name}'"))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let inputs = known.inputs(node).map_err(refused)?;
     operator.evaluate(&Call { node, inputs }).map_err(refused)
 }

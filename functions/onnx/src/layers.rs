@@ -5,6 +5,7 @@
 //! same description and seed give the same bytes, on every machine.
 
 mod initial;
+mod sequence;
 
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -12,6 +13,7 @@ use crate::proto::{
 };
 use crate::{Dim, ElementType, Error, Model, TensorInfo};
 use initial::Initial;
+use sequence::Recurrent;
 
 /// The operator set of built models: the newest whose IR version (10) every runtime of the last two years loads.
 const OPSET: i64 = 21;
@@ -39,6 +41,27 @@ pub enum Layer {
         /// Whether a trained bias is added.
         bias: bool,
     },
+    /// Looks every value of the input, a whole number from 0, up in a table of trained rows.
+    Embedding {
+        /// How many rows there are: each value is less.
+        count: usize,
+        /// How long a row is.
+        width: usize,
+    },
+    /// Long short-term memory over records of the shape `[steps, features]`.
+    Lstm {
+        /// How many outputs each step has.
+        units: usize,
+        /// Whether it gives the outputs of all steps, or those of the last one.
+        all_steps: bool,
+    },
+    /// Gated recurrent units over records of the shape `[steps, features]`.
+    Gru {
+        /// How many outputs each step has.
+        units: usize,
+        /// Whether it gives the outputs of all steps, or those of the last one.
+        all_steps: bool,
+    },
 }
 
 impl Layer {
@@ -47,6 +70,9 @@ impl Layer {
             Self::Scale { .. } => "scale",
             Self::Flatten => "flatten",
             Self::Dense { .. } => "dense",
+            Self::Embedding { .. } => "embedding",
+            Self::Lstm { .. } => "lstm",
+            Self::Gru { .. } => "gru",
         }
     }
 }
@@ -81,7 +107,7 @@ impl Activation {
 /// Builds a model that takes records of the given shape (without the batch), with weights drawn from a seed.
 ///
 /// # Errors
-/// No layers, sizes of zero, a dense layer on anything but a row of features, or more weights than a file can hold.
+/// No layers, sizes of zero, a layer on records of a shape that it does not take, or more weights than a file can hold.
 pub fn build(features: &[usize], layers: &[Layer], seed: u64) -> Result<Model, Error> {
     if features.is_empty() || features.contains(&0) {
         return Err(Error::request(format!(
@@ -161,6 +187,13 @@ impl Builder {
                 activation,
                 bias,
             } => self.dense(name, *units, *activation, *bias),
+            Layer::Embedding { count, width } => self.embedding(name, *count, *width),
+            Layer::Lstm { units, all_steps } => {
+                self.recurrent(name, Recurrent::Lstm, *units, *all_steps)
+            }
+            Layer::Gru { units, all_steps } => {
+                self.recurrent(name, Recurrent::Gru, *units, *all_steps)
+            }
         }
     }
 
@@ -201,13 +234,8 @@ impl Builder {
             return Err("it has no units: give at least 1".to_owned());
         }
         let biases = if bias { units } else { 0 };
-        self.parameters = inputs
-            .checked_mul(units)
-            .and_then(|weights| weights.checked_add(biases)?.checked_add(self.parameters))
-            .filter(|&parameters| parameters <= MOST_PARAMETERS)
-            .ok_or_else(|| {
-                format!("with its {inputs} × {units} weights the model has more than {MOST_PARAMETERS} parameters")
-            })?;
+        let weights = inputs.checked_mul(units);
+        self.count_parameters(weights.and_then(|weights| weights.checked_add(biases)))?;
 
         let weight = format!("{name}.weight");
         let values = self.initial.weights(inputs, units, activation);
@@ -228,6 +256,17 @@ impl Builder {
             let name = format!("{name}.{}", operator.to_lowercase());
             self.node(&name, operator, &[], axis.into_iter().collect());
         }
+        Ok(())
+    }
+
+    /// Adds to the number of parameters, unless a file could not hold so many.
+    fn count_parameters(&mut self, more: Option<usize>) -> Result<(), String> {
+        self.parameters = more
+            .and_then(|more| more.checked_add(self.parameters))
+            .filter(|&parameters| parameters <= MOST_PARAMETERS)
+            .ok_or_else(|| {
+                format!("with its weights the model has more than {MOST_PARAMETERS} parameters")
+            })?;
         Ok(())
     }
 

@@ -55,6 +55,7 @@ pub use self::evaluate::evaluate;
 pub use self::fast::Lowering;
 pub use self::inspect::{Inspection, OperatorUse, inspect};
 pub use self::model::Model;
+pub use self::operators::operators;
 pub use self::signature::{Dim, ElementType, Signature, TensorInfo};
 pub use self::step::{
     BatchNormalization, ClassLabels, Clipping, CrossEntropy, Goal, Loss, Optimizer, Parameter,

@@ -6,6 +6,7 @@
 mod activation;
 mod along;
 mod arithmetic;
+mod attention;
 mod backward;
 mod batch_normalization;
 mod binary;
@@ -34,6 +35,7 @@ mod power;
 mod range;
 mod ranking;
 mod rectifier;
+mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
@@ -206,6 +208,7 @@ type Family = &'static [(&'static str, &'static dyn Operator)];
 static FAMILIES: &[Family] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
+    attention::OPERATORS,
     batch_normalization::OPERATORS,
     blocks::OPERATORS,
     cast::OPERATORS,
@@ -229,6 +232,7 @@ static FAMILIES: &[Family] = &[
     range::OPERATORS,
     ranking::OPERATORS,
     rectifier::OPERATORS,
+    recurrent::OPERATORS,
     reduce::OPERATORS,
     reshape::OPERATORS,
     resize::OPERATORS,
@@ -242,6 +246,15 @@ static FAMILIES: &[Family] = &[
     trigonometry::OPERATORS,
     variadic::OPERATORS,
 ];
+
+/// The operators of the standard set that are known here, in alphabetical order.
+#[must_use]
+pub fn operators() -> Vec<&'static str> {
+    let names = FAMILIES.iter().copied().flatten();
+    let mut names: Vec<&str> = names.map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names
+}
 
 /// The operator of a node; nothing for operators of other domains and for those that are not here.
 pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {

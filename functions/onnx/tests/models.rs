@@ -38,6 +38,62 @@ fn layers_compute_what_they_say() {
 }
 
 #[test]
+fn sequences_become_rows_of_the_last_step_or_of_all_steps() {
+    let table = Layer::Embedding { count: 3, width: 4 };
+    for (all_steps, dims) in [(false, vec![2, 5]), (true, vec![2, 6, 5])] {
+        let recurrent = [
+            Layer::Lstm {
+                units: 5,
+                all_steps,
+            },
+            Layer::Gru {
+                units: 5,
+                all_steps,
+            },
+        ];
+        for layer in recurrent {
+            let model = layers::build(&[6], &[table.clone(), layer], 3).unwrap();
+            let input = Tensor::floats(&[2, 6], vec![1.0; 12]);
+            let outputs = evaluate(&model, &Tensors::from([("input".to_owned(), input)])).unwrap();
+            assert_eq!(outputs["output"].dims(), dims);
+        }
+    }
+}
+
+#[test]
+fn recurrent_weights_begin_orthogonal_and_forget_gates_open() {
+    const UNITS: usize = 5;
+    let layer = Layer::Lstm {
+        units: UNITS,
+        all_steps: false,
+    };
+    let model = layers::build(&[2, 3], &[layer], 8).unwrap();
+    let initial = |name: &str| {
+        let mut initializers = model.graph().initializer.iter();
+        let tensor = initializers.find(|tensor| tensor.name() == name).unwrap();
+        tensor.to_f32().unwrap()
+    };
+    let weights = initial("lstm_1.recurrent");
+    let column = |column: usize| weights.iter().skip(column).step_by(UNITS);
+    for left in 0..UNITS {
+        for right in 0..UNITS {
+            let product: f32 = column(left).zip(column(right)).map(|(a, b)| a * b).sum();
+            let expected = if left == right { 1.0 } else { 0.0 };
+            assert!(
+                (product - expected).abs() < 1e-6,
+                "{left}, {right}: {product}"
+            );
+        }
+    }
+    let biases = initial("lstm_1.bias");
+    let forget = 2 * UNITS..3 * UNITS;
+    for (at, bias) in biases.into_iter().enumerate() {
+        let expected = if forget.contains(&at) { 1.0 } else { 0.0 };
+        assert_eq!(bias.to_bits(), f32::to_bits(expected), "bias {at}");
+    }
+}
+
+#[test]
 fn probabilities_sum_to_one() {
     let model = layers::build(&[3], &[dense(4, Activation::Softmax)], 9).unwrap();
     let input = Tensor::floats(&[1, 3], vec![1e3, -2e3, 5e2]);
@@ -100,6 +156,17 @@ fn layers_that_make_no_model_are_refused() {
     );
     assert!(refused(&[8], &[Layer::Scale { factor: f32::NAN }]).contains("finite"));
     assert!(refused(&[8], &[dense(usize::MAX, Activation::None)]).contains("parameters"));
+    let table = |count| Layer::Embedding { count, width: 2 };
+    assert!(refused(&[8], &[table(0)]).contains("empty"));
+    assert!(refused(&[8], &[table(usize::MAX)]).contains("parameters"));
+    assert!(refused(&[8], &[Layer::Flatten, table(3)]).contains("put it first"));
+    let lstm = |units| Layer::Lstm {
+        units,
+        all_steps: false,
+    };
+    assert!(refused(&[8], &[lstm(3)]).contains("[steps, features]"));
+    assert!(refused(&[8, 2], &[lstm(0)]).contains("no units"));
+    assert!(refused(&[8, 2], &[lstm(usize::MAX / 2)]).contains("parameters"));
 }
 
 #[test]

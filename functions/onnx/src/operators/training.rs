@@ -37,6 +37,12 @@ impl<'a> Training<'a> {
         (!name.is_empty()).then(|| self.facts.get(name))
     }
 
+    /// What is known of all inputs.
+    pub(super) fn inputs(&self) -> Vec<&'a Fact> {
+        let names = self.node.input.iter();
+        names.map(|name| self.facts.get(name)).collect()
+    }
+
     /// Whether an input is a running statistic that the step updates.
     pub(super) fn updates(&self, input: usize) -> bool {
         let name = self.node.input.get(input);

@@ -1,7 +1,7 @@
 //! Attributes of nodes: reading them with their defaults, and making them.
 
 use super::attribute_proto::AttributeType;
-use super::{AttributeProto, NodeProto, TensorProto};
+use super::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 impl NodeProto {
     fn attribute_named(&self, name: &str) -> Option<&AttributeProto> {
@@ -56,11 +56,25 @@ impl NodeProto {
         std::str::from_utf8(self.attribute_named(name)?.s()).ok()
     }
 
+    /// The list of texts `name`, where the node has it and they are valid UTF-8.
+    #[must_use]
+    pub fn strings(&self, name: &str) -> Option<Vec<&str>> {
+        let texts = self.attribute_named(name)?.strings.iter();
+        texts.map(|text| std::str::from_utf8(text).ok()).collect()
+    }
+
     /// The tensor attribute `name`, where the node has it.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
         self.attribute_named(name)
             .and_then(|attribute| attribute.t.as_ref())
+    }
+
+    /// The graph attribute `name`, where the node has it.
+    #[must_use]
+    pub fn graph(&self, name: &str) -> Option<&GraphProto> {
+        self.attribute_named(name)
+            .and_then(|attribute| attribute.g.as_ref())
     }
 
     /// The node's name, or, where it has none, its first output's: something a person can find in the model.
@@ -114,12 +128,40 @@ impl AttributeProto {
         }
     }
 
+    /// An attribute that is a list of floats.
+    #[must_use]
+    pub fn from_floats(name: &str, values: &[f32]) -> Self {
+        Self {
+            floats: values.to_vec(),
+            ..Self::of(name, AttributeType::Floats)
+        }
+    }
+
     /// A text attribute.
     #[must_use]
     pub fn from_string(name: &str, value: &str) -> Self {
         Self {
             s: Some(value.to_owned().into()),
             ..Self::of(name, AttributeType::String)
+        }
+    }
+
+    /// An attribute that is a list of texts.
+    #[must_use]
+    pub fn from_strings(name: &str, values: &[&str]) -> Self {
+        let texts = values.iter();
+        Self {
+            strings: texts.map(|text| text.as_bytes().to_vec()).collect(),
+            ..Self::of(name, AttributeType::Strings)
+        }
+    }
+
+    /// A graph attribute.
+    #[must_use]
+    pub fn from_graph(name: &str, value: GraphProto) -> Self {
+        Self {
+            g: Some(value),
+            ..Self::of(name, AttributeType::Graph)
         }
     }
 

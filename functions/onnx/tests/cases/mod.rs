@@ -6,15 +6,18 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod cast;
 mod choice;
 mod constant;
 mod einsum;
 mod exponential;
 mod integer;
+mod layers;
 mod linear;
 mod logic;
 mod ranking;
+mod recurrent;
 mod reduction;
 mod shapes;
 pub mod sizes;
@@ -27,6 +30,7 @@ use crate::support::{Draft, Tensors, batch, noise};
 
 /// A model and a batch for it.
 #[derive(Clone)]
+#[allow(dead_code, reason = "each test program uses its own part")]
 pub struct Case {
     /// The operator, then what is special about this form of it. It stands in what a failed test says.
     pub name: String,
@@ -46,8 +50,12 @@ impl Case {
     }
 
     /// A case with inputs that matter.
-    pub fn with(name: &str, draft: Draft, mut batch: Tensors) -> Self {
-        let model = draft.model();
+    pub fn with(name: &str, draft: Draft, batch: Tensors) -> Self {
+        Self::of(name, draft.model(), batch)
+    }
+
+    /// A case of a whole model.
+    pub fn of(name: &str, model: Model, mut batch: Tensors) -> Self {
         let outputs = evaluate(&model, &batch).unwrap_or_else(|error| panic!("{name}: {error}"));
         let prediction = outputs.values().next().unwrap();
         let labels = noise(prediction.count(), 12);
@@ -68,15 +76,18 @@ pub fn all() -> Vec<Case> {
     [
         activation::cases(),
         arithmetic::cases(),
+        attention::cases(),
         cast::cases(),
         choice::cases(),
         constant::cases(),
         einsum::cases(),
         exponential::cases(),
         integer::cases(),
+        layers::cases(),
         linear::cases(),
         logic::cases(),
         ranking::cases(),
+        recurrent::cases(),
         reduction::cases(),
         shapes::cases(),
         sizes::cases(),

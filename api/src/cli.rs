@@ -6,11 +6,13 @@
 
 mod config;
 mod logging;
+mod onnx;
 mod schema;
 mod token;
 mod up;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -22,6 +24,7 @@ Examples:
   millrace up                                     everything on one machine, at http://127.0.0.1:8080
   MILLRACE_KAFKA__BOOTSTRAP_SERVERS=kafka:9092 millrace up
   millrace model push digits model.onnx           a model, or its next version, from an ONNX file
+  millrace onnx check model.onnx                  what of a model can be trained
 
 Configuration comes from millrace.toml and from variables MILLRACE_<SECTION>__<KEY>;
 `millrace config` shows all of it. MILLRACE_LOG sets what is logged (info, debug, millrace_api=debug),
@@ -51,25 +54,27 @@ enum Command {
     /// Models, from the command line
     #[command(subcommand)]
     Model(client::model::ModelCommand),
+    /// ONNX files alone: their training steps, and whether they have one
+    #[command(subcommand)]
+    Onnx(onnx::OnnxCommand),
     /// Send records to a datasource, and make a segment of them
     Send(client::send::SendArguments),
 }
 
-/// Runs what was asked for.
+/// Runs what was asked for, and says with which code the process ends.
 ///
 /// # Errors
 /// What went wrong, for people.
-pub async fn run(cli: Cli) -> Result<()> {
+pub async fn run(cli: Cli) -> Result<ExitCode> {
     let file = cli.config.as_deref();
     match cli.command {
-        Command::Up(arguments) => up::run(file, &arguments).await,
-        Command::Config(arguments) => config::run(file, &arguments),
-        Command::Schema(arguments) => {
-            schema::run(&arguments);
-            Ok(())
-        }
-        Command::Token(arguments) => token::run(file, &arguments).await,
-        Command::Model(command) => client::model::run(command).await,
-        Command::Send(arguments) => client::send::run(arguments).await,
+        Command::Up(arguments) => up::run(file, &arguments).await?,
+        Command::Config(arguments) => config::run(file, &arguments)?,
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Token(arguments) => token::run(file, &arguments).await?,
+        Command::Model(command) => client::model::run(command).await?,
+        Command::Onnx(command) => return tokio::task::block_in_place(|| onnx::run(&command)),
+        Command::Send(arguments) => client::send::run(arguments).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use millrace_api::cli::{self, Cli};
 #[tokio::main]
 async fn main() -> ExitCode {
     match cli::run(Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[allow(
                 clippy::print_stderr,

@@ -60,7 +60,9 @@ pub async fn run(command: ModelCommand) -> Result<()> {
     let ModelCommand::Push(push) = command;
     let whole = tokio::task::spawn_blocking({
         let file = push.file.clone();
-        move || self_contained(&file)
+        move || {
+            self_contained(&file).with_context(|| format!("{} cannot be pushed", file.display()))
+        }
     })
     .await??;
     let client = push.server.client();
@@ -82,11 +84,9 @@ pub async fn run(command: ModelCommand) -> Result<()> {
 }
 
 /// A copy of the model with all its weights inside; it goes when it is dropped.
-fn self_contained(file: &Path) -> Result<tempfile::NamedTempFile> {
+pub(crate) fn self_contained(file: &Path) -> Result<tempfile::NamedTempFile> {
     let mut whole = tempfile::NamedTempFile::new()?;
-    millrace_onnx::external::embed(file, &mut whole)
-        .map_err(|error| finer(file, error))
-        .with_context(|| format!("{} cannot be pushed", file.display()))?;
+    millrace_onnx::external::embed(file, &mut whole).map_err(|error| finer(file, error))?;
     Ok(whole)
 }
 

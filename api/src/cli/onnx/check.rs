@@ -1,0 +1,115 @@
+//! `millrace onnx check`
+
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use millrace_onnx::Check;
+use serde_json::json;
+
+use super::whole;
+
+/// The exit code where a model is valid and cannot be trained as it is. 2 is that of wrong arguments.
+const NOT_TRAINABLE: u8 = 3;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 the model can be trained, 3 it cannot be as it is, 1 it cannot be read, 2 wrong arguments.
+
+Examples:
+  millrace onnx check model.onnx
+  millrace onnx check model.onnx --output logits
+  millrace onnx check model.onnx --json | jq -r '.obstacles[].help'")]
+pub(in crate::cli) struct Arguments {
+    /// The ONNX file
+    model: PathBuf,
+    /// The graph output or inner tensor that is the prediction; found where there is only one candidate
+    #[arg(long, value_name = "TENSOR")]
+    output: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let file = whole(&arguments.model)?;
+    let inspection = millrace_onnx::inspect(BufReader::new(file.reopen()?));
+    let check = inspection.and_then(|found| found.check(arguments.output.as_deref()));
+    let check =
+        check.with_context(|| format!("{} cannot be checked", arguments.model.display()))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&to_json(&check))?);
+    } else {
+        print(&check);
+    }
+    Ok(if check.trainable() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_TRAINABLE)
+    })
+}
+
+fn to_json(check: &Check) -> serde_json::Value {
+    let sized = |tensors: &[(String, Vec<usize>)]| -> Vec<_> {
+        let tensors = tensors.iter();
+        tensors
+            .map(|(name, dims)| json!({"name": name, "dims": dims}))
+            .collect()
+    };
+    let frozen = check.constants.iter();
+    let frozen = frozen.map(|(name, reason)| json!({"name": name, "reason": reason}));
+    let obstacles = check.obstacles.iter().map(|obstacle| {
+        json!({
+            "node": obstacle.node,
+            "operator": obstacle.operator,
+            "reason": obstacle.reason,
+            "help": obstacle.help,
+        })
+    });
+    json!({
+        "trainable": check.trainable(),
+        "parameters": sized(&check.parameters),
+        "statistics": sized(&check.statistics),
+        "frozen": frozen.collect::<Vec<_>>(),
+        "obstacles": obstacles.collect::<Vec<_>>(),
+    })
+}
+
+fn print(check: &Check) {
+    let count: usize = check
+        .parameters
+        .iter()
+        .map(|(_, dims)| dims.iter().product::<usize>())
+        .sum();
+    if check.trainable() {
+        let tensors = check.parameters.len();
+        println!("it can be trained: {count} numbers in {tensors} parameters");
+    } else {
+        println!("it cannot be trained as it is");
+    }
+    section("what stands in the way", &check.obstacles, |obstacle| {
+        obstacle.to_string()
+    });
+    if check.obstacles.is_empty() && check.parameters.is_empty() {
+        println!("\nwhat stands in the way:");
+        println!("  no gradient of the prediction reaches a float32 initializer");
+    }
+    let sized = |(name, dims): &(String, Vec<usize>)| format!("{name} {dims:?}");
+    section("what trains", &check.parameters, sized);
+    section("what follows the batches", &check.statistics, sized);
+    section("what is frozen", &check.constants, |(name, reason)| {
+        format!("{name}: {reason}")
+    });
+}
+
+fn section<T>(title: &str, entries: &[T], line: impl Fn(&T) -> String) {
+    if entries.is_empty() {
+        return;
+    }
+    println!("\n{title}:");
+    for entry in entries {
+        println!("  {}", line(entry));
+    }
+}

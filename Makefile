@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test bench setup build web sdl fmt lint clean distclean
+.PHONY: help demo up test bench setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -46,6 +46,9 @@ web: ## Build the pages that the API serves
 
 sdl: build ## Write schema/schema.graphql anew from the code
 	@$(bin)/millrace schema > schema/schema.graphql.new && mv schema/schema.graphql.new schema/schema.graphql
+
+operators: ## Write docs/operators.md anew from the code
+	@MILLRACE_WRITE_DOCS=1 cargo test --locked --quiet -p millrace-onnx --test operators the_table
 
 fmt: ## Format the code
 	cargo fmt --all

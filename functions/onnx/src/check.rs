@@ -1,5 +1,7 @@
 //! Whether a model can be trained, and what stands in the way.
 
+use std::collections::BTreeSet;
+
 use crate::forward::Forward;
 use crate::training::statistics;
 use crate::{Error, Model, Obstacle};
@@ -14,6 +16,8 @@ pub struct Check {
     pub statistics: Vec<(String, Vec<usize>)>,
     /// The floating-point initializers that stay as they are, and why.
     pub constants: Vec<(String, String)>,
+    /// The operators that the gradient passes on its way.
+    pub passed: BTreeSet<String>,
     /// The nodes that a gradient cannot pass.
     pub obstacles: Vec<Obstacle>,
 }
@@ -41,6 +45,7 @@ pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
         parameters: with_sizes(&forward, plan.parameters)?,
         constants: constants.collect(),
         statistics: with_sizes(&forward, statistics)?,
+        passed: plan.passed,
         obstacles: plan.obstacles,
     })
 }

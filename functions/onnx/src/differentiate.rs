@@ -3,7 +3,7 @@
 //! A [`Plan`] says which tensors a gradient passes, before anything is emitted; [`emit`] then walks the graph backwards
 //! along the plan. What stands in the way is found by the plan, never halfway.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::emitter::Emitter;
 use crate::facts::{Fact, Facts};
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) parameters: Vec<String>,
     /// The floating-point initializers that do not, and why.
     pub(crate) constants: Vec<(String, String)>,
+    /// The operators that it passes.
+    pub(crate) passed: BTreeSet<String>,
     /// The nodes that the gradient would have to pass and cannot.
     pub(crate) obstacles: Vec<Obstacle>,
     /// The tensors that get a gradient.
@@ -31,6 +33,7 @@ impl Plan {
         let mut plan = Self {
             parameters: Vec::new(),
             constants: Vec::new(),
+            passed: BTreeSet::new(),
             obstacles: Vec::new(),
             live: targets.iter().copied().map(str::to_owned).collect(),
         };
@@ -53,13 +56,16 @@ impl Plan {
                 continue;
             }
             self.live.insert(name.to_owned());
+            let operator = node.op_type().to_owned();
             if let Derivative::Missing { reason, help } = derivative {
                 found = Some(Obstacle {
                     node: node.label().to_owned(),
-                    operator: node.op_type().to_owned(),
+                    operator,
                     reason,
                     help,
                 });
+            } else {
+                self.passed.insert(operator);
             }
         }
         self.obstacles.extend(found);

@@ -45,7 +45,8 @@ pub fn cases() -> Vec<Case> {
             .causal()
             .case("shared heads within the last dimension"),
         of().scores().case("its scores as an output"),
-        written_out(),
+        written_out("attention written out, masked by a triangle", false),
+        written_out("attention written out, masked by places", true),
     ]
 }
 
@@ -219,7 +220,7 @@ fn fixed(size: usize) -> Dim {
 
 /// Self-attention with two heads as a program writes it: one product for queries, keys and values, a causal mask, and all
 /// shapes computed from the input's, of which neither the batch nor the length is fixed.
-fn written_out() -> Case {
+fn written_out(name: &str, by_places: bool) -> Case {
     const WIDTH: usize = 4;
     let ints = |name: &str, values: &[i64]| vec![AttributeProto::from_ints(name, values)];
     let int = |name: &str, value: i64| vec![AttributeProto::from_int(name, value)];
@@ -251,6 +252,7 @@ fn written_out() -> Case {
             "together",
             int("axis", 0),
         )
+        .node_with("Concat", &["length", "length"], "square", int("axis", 0))
         .node("MatMul", &["x", "in"], "projected")
         .node("Add", &["projected", "in bias"], "biased")
         .integers("thirds", &[4, 4, 4]);
@@ -275,22 +277,35 @@ fn written_out() -> Case {
             ints("perm", &order),
         );
     }
-    let numbers = [("root", 0.840_896_4), ("least", f32::MIN), ("zero", 0.0)];
-    let numbers = numbers.map(|(name, value)| (name, TensorProto::from_f32("", &[], &[value])));
-    let places = [("from", 0), ("by", 1)];
-    let places = places.map(|(name, value)| (name, TensorProto::from_i64("", &[], &[value])));
-    for (name, value) in numbers.into_iter().chain(places) {
+    for (name, value) in [
+        ("root", 0.840_896_4),
+        ("least", f32::MIN),
+        ("zero", 0.0),
+        ("one", 1.0),
+    ] {
+        let value = TensorProto::from_f32("", &[], &[value]);
         let value = vec![AttributeProto::from_tensor("value", value)];
         draft = draft.node_with("Constant", &[], name, value);
     }
+    draft = if by_places {
+        draft
+            .node("Size", &["x"], "size")
+            .node("Squeeze", &["length"], "count")
+            .node("Sub", &["size", "size"], "from")
+            .node("Squeeze", &["index 1"], "by")
+            .node("Range", &["from", "count", "by"], "places")
+            .node("Unsqueeze", &["places", "index 1"], "rows")
+            .node("Greater", &["places", "rows"], "later")
+    } else {
+        draft
+            .node("Expand", &["one", "square"], "ones")
+            .node_with("Trilu", &["ones"], "past", int("upper", 0))
+            .node("Equal", &["past", "zero"], "later")
+    };
     let draft = draft
         .node("Mul", &["q heads", "root"], "q scaled")
         .node("Mul", &["k heads", "root"], "k scaled")
         .node("MatMul", &["q scaled", "k scaled"], "scores")
-        .node("Squeeze", &["length"], "count")
-        .node("Range", &["from", "count", "by"], "places")
-        .node("Unsqueeze", &["places", "index 1"], "rows")
-        .node("Greater", &["places", "rows"], "later")
         .node("Where", &["later", "least", "zero"], "mask")
         .node("Add", &["scores", "mask"], "masked")
         .node_with("Softmax", &["masked"], "weights", int("axis", -1))
@@ -304,5 +319,5 @@ fn written_out() -> Case {
         .node("Reshape", &["turned", "together"], "joined")
         .node("MatMul", &["joined", "out"], "y")
         .result("y");
-    Case::new("attention written out", draft, &[("x", &[BATCH, 3, WIDTH])])
+    Case::new(name, draft, &[("x", &[BATCH, 3, WIDTH])])
 }

@@ -21,7 +21,13 @@ pub fn cases() -> Vec<Case> {
         case(
             "an embedding, LSTM and GRU",
             &[4],
-            &[table, lstm(true), gru(false), dense(2)],
+            &[table.clone(), lstm(true), gru(false), dense(2)],
+            numbers.clone(),
+        ),
+        case(
+            "all steps of an embedding in one row",
+            &[4],
+            &[table, Layer::Flatten, dense(2)],
             numbers,
         ),
         case(

@@ -4,6 +4,7 @@
 //! softmax, else `output`. Layers are numbered by kind from 1, and their weights named after them (`dense_1.weight`). The
 //! same description and seed give the same bytes, on every machine.
 
+mod image;
 mod initial;
 mod sequence;
 
@@ -12,6 +13,8 @@ use crate::proto::{
     ValueInfoProto,
 };
 use crate::{Dim, ElementType, Error, Model, TensorInfo};
+use image::Moves;
+pub use image::Padding;
 use initial::Initial;
 use sequence::Recurrent;
 
@@ -25,6 +28,11 @@ const MOST_PARAMETERS: usize = 500_000_000;
 /// One layer of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
+    /// Gives each record another shape of as many elements: a row of pixels becomes `[channels, height, width]`.
+    Reshape {
+        /// The shape without the batch.
+        shape: Vec<usize>,
+    },
     /// Multiplies by a factor that is not trained, to bring raw values near 1.
     Scale {
         /// The factor.
@@ -62,6 +70,44 @@ pub enum Layer {
         /// Whether it gives the outputs of all steps, or those of the last one.
         all_steps: bool,
     },
+    /// Slides filters over images of shape `[channels, height, width]`.
+    Conv2d {
+        /// How many filters, which are the channels of the result.
+        filters: usize,
+        /// The height and width of a filter.
+        kernel: [usize; 2],
+        /// By how many rows and columns a filter moves.
+        stride: [usize; 2],
+        /// What is done at the edges.
+        padding: Padding,
+        /// What is applied to the outputs.
+        activation: Activation,
+        /// Whether each filter has a trained bias.
+        bias: bool,
+    },
+    /// The largest value of each window.
+    MaxPooling {
+        /// The height and width of a window.
+        size: [usize; 2],
+        /// By how many rows and columns the window moves.
+        stride: [usize; 2],
+    },
+    /// The average of each window.
+    AveragePooling {
+        /// The height and width of a window.
+        size: [usize; 2],
+        /// By how many rows and columns the window moves.
+        stride: [usize; 2],
+    },
+    /// The average of each channel, which makes a row of features of an image.
+    GlobalAveragePooling,
+    /// Brings each channel, or each feature of a row, to mean 0 and variance 1, then scales and shifts it.
+    BatchNormalization,
+    /// Drops values by chance while the model trains.
+    Dropout {
+        /// The share of values that are dropped, at least 0 and less than 1.
+        ratio: f32,
+    },
 }
 
 impl Layer {
@@ -73,6 +119,13 @@ impl Layer {
             Self::Embedding { .. } => "embedding",
             Self::Lstm { .. } => "lstm",
             Self::Gru { .. } => "gru",
+            Self::Reshape { .. } => "reshape",
+            Self::Conv2d { .. } => "conv2d",
+            Self::MaxPooling { .. } => "max_pooling",
+            Self::AveragePooling { .. } => "average_pooling",
+            Self::GlobalAveragePooling => "global_average_pooling",
+            Self::BatchNormalization => "batch_normalization",
+            Self::Dropout { .. } => "dropout",
         }
     }
 }
@@ -194,25 +247,39 @@ impl Builder {
             Layer::Gru { units, all_steps } => {
                 self.recurrent(name, Recurrent::Gru, *units, *all_steps)
             }
+            Layer::Reshape { shape } => self.reshape(name, shape),
+            Layer::Conv2d {
+                filters,
+                kernel,
+                stride,
+                padding,
+                activation,
+                bias,
+            } => {
+                let moves = Moves {
+                    window: *kernel,
+                    stride: *stride,
+                    padding: *padding,
+                };
+                self.convolution(name, *filters, moves, *activation, *bias)
+            }
+            Layer::MaxPooling { size, stride } => self.pool(name, "MaxPool", *size, *stride),
+            Layer::AveragePooling { size, stride } => {
+                self.pool(name, "AveragePool", *size, *stride)
+            }
+            Layer::GlobalAveragePooling => self.global_average(name),
+            Layer::BatchNormalization => self.batch_normalization(name),
+            Layer::Dropout { ratio } => self.dropout(name, *ratio),
         }
     }
 
-    /// The factor is a constant node, not an initializer: what is an initializer trains.
     fn scale(&mut self, name: &str, factor: f32) -> Result<(), String> {
         if !factor.is_finite() || factor == 0.0 {
             return Err(format!(
                 "the factor {factor} leaves nothing of the input: give a finite one that is not 0"
             ));
         }
-        let constant = format!("{name}.factor");
-        let value = TensorProto::from_f32(&constant, &[], &[factor]);
-        self.nodes.push(NodeProto {
-            output: vec![constant.clone()],
-            name: Some(constant.clone()),
-            op_type: Some("Constant".to_owned()),
-            attribute: vec![AttributeProto::from_tensor("value", value)],
-            ..NodeProto::default()
-        });
+        let constant = self.constant(&format!("{name}.factor"), factor);
         self.node(name, "Mul", &[&constant], Vec::new());
         Ok(())
     }
@@ -250,13 +317,18 @@ impl Builder {
             self.node(name, "Gemm", &[&weight], Vec::new());
         }
         self.shape = vec![units];
+        self.activate(name, activation, -1);
+        Ok(())
+    }
+
+    /// Applies a function to what a layer gives; its outputs stand along the axis.
+    fn activate(&mut self, layer: &str, activation: Activation, axis: i64) {
         if let Some(operator) = activation.operator() {
             let axis =
-                (activation == Activation::Softmax).then(|| AttributeProto::from_int("axis", -1));
-            let name = format!("{name}.{}", operator.to_lowercase());
+                (activation == Activation::Softmax).then(|| AttributeProto::from_int("axis", axis));
+            let name = format!("{layer}.{}", operator.to_lowercase());
             self.node(&name, operator, &[], axis.into_iter().collect());
         }
-        Ok(())
     }
 
     /// Adds to the number of parameters, unless a file could not hold so many.

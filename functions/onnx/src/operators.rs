@@ -18,19 +18,23 @@ mod clip;
 mod comparison;
 mod concat;
 mod constant;
+mod convolution;
 mod cumulative;
+mod dropout;
 mod einsum;
 mod error_function;
 mod expand;
 mod exponential;
 mod gather;
 mod gelu;
+mod global_pooling;
 mod integer;
 mod linear;
 mod logic;
 mod matrix;
 mod one_hot;
 mod pad;
+mod pooling;
 mod power;
 mod range;
 mod ranking;
@@ -51,6 +55,7 @@ mod triangle;
 mod trigonometry;
 mod unary;
 mod variadic;
+mod window;
 
 pub(crate) use self::backward::Backward;
 pub(crate) use self::slice::Cut;
@@ -217,17 +222,21 @@ static FAMILIES: &[Family] = &[
     comparison::OPERATORS,
     concat::OPERATORS,
     constant::OPERATORS,
+    convolution::OPERATORS,
     cumulative::OPERATORS,
+    dropout::OPERATORS,
     einsum::OPERATORS,
     expand::OPERATORS,
     exponential::OPERATORS,
     gather::OPERATORS,
     gelu::OPERATORS,
+    global_pooling::OPERATORS,
     integer::OPERATORS,
     linear::OPERATORS,
     logic::OPERATORS,
     one_hot::OPERATORS,
     pad::OPERATORS,
+    pooling::OPERATORS,
     power::OPERATORS,
     range::OPERATORS,
     ranking::OPERATORS,

@@ -48,13 +48,13 @@ pub(crate) fn training_form(
     let mut graph = forward.graph.clone();
     let mut emitter = Emitter::new(taken, graph.opset, Lowering::Standard);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    for (number, node) in graph.nodes.iter().enumerate() {
         let replaced = match operators::find(node) {
             None => false,
             Some(operator) => {
                 emitter.enter(format!("training/{}", node.label()));
                 let facts = &forward.facts;
-                let mut training = Training::new(node, &mut emitter, facts, statistics);
+                let mut training = Training::new(node, number, &mut emitter, facts, statistics);
                 operator.training(&mut training).map_err(|reason| {
                     let (label, operator) = (node.label(), node.op_type());
                     Error::request(format!("node '{label}' ({operator}) {reason}"))

@@ -7,6 +7,8 @@ use crate::proto::NodeProto;
 /// A node on its way into the form in which it trains.
 pub(crate) struct Training<'a> {
     pub(crate) node: &'a NodeProto,
+    /// Its place among the nodes of the model that the prediction depends on.
+    pub(super) number: usize,
     pub(super) emit: &'a mut Emitter,
     facts: &'a Facts,
     statistics: &'a [String],
@@ -15,12 +17,14 @@ pub(crate) struct Training<'a> {
 impl<'a> Training<'a> {
     pub(crate) fn new(
         node: &'a NodeProto,
+        number: usize,
         emit: &'a mut Emitter,
         facts: &'a Facts,
         statistics: &'a [String],
     ) -> Self {
         Self {
             node,
+            number,
             emit,
             facts,
             statistics,

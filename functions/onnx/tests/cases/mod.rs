@@ -10,12 +10,15 @@ mod attention;
 mod cast;
 mod choice;
 mod constant;
+mod convolution;
+mod dropout;
 mod einsum;
 mod exponential;
 mod integer;
 mod layers;
 mod linear;
 mod logic;
+mod pooling;
 mod ranking;
 mod recurrent;
 mod reduction;
@@ -71,6 +74,18 @@ impl Case {
     }
 }
 
+/// x[batch, channels, sizes…] times a parameter of the shape of a record: the tensor `h`.
+pub fn images(record: &[usize]) -> Draft {
+    let sizes = record
+        .iter()
+        .map(|&size| Dim::Fixed(i64::try_from(size).unwrap()));
+    let dims: Vec<Dim> = std::iter::once(batch()).chain(sizes).collect();
+    Draft::new()
+        .input("x", ElementType::Float32, &dims)
+        .weights("s", record, &noise(record.iter().product(), 4))
+        .node("Mul", &["x", "s"], "h")
+}
+
 /// All cases.
 pub fn all() -> Vec<Case> {
     [
@@ -80,12 +95,15 @@ pub fn all() -> Vec<Case> {
         cast::cases(),
         choice::cases(),
         constant::cases(),
+        convolution::cases(),
+        dropout::cases(),
         einsum::cases(),
         exponential::cases(),
         integer::cases(),
         layers::cases(),
         linear::cases(),
         logic::cases(),
+        pooling::cases(),
         ranking::cases(),
         recurrent::cases(),
         reduction::cases(),

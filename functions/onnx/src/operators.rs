@@ -32,6 +32,7 @@ mod integer;
 mod linear;
 mod logic;
 mod matrix;
+mod normalization;
 mod one_hot;
 mod pad;
 mod pooling;
@@ -234,6 +235,7 @@ static FAMILIES: &[Family] = &[
     integer::OPERATORS,
     linear::OPERATORS,
     logic::OPERATORS,
+    normalization::OPERATORS,
     one_hot::OPERATORS,
     pad::OPERATORS,
     pooling::OPERATORS,

@@ -5,11 +5,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use millrace_onnx::proto::AttributeProto;
+use millrace_onnx::proto::{AttributeProto, NodeProto};
 use millrace_onnx::{
-    BatchNormalization, Dim, ElementType, Error, Loss, Optimizer, StepGraph, Tensor,
+    BatchNormalization, Dim, ElementType, Error, Loss, Model, Optimizer, StepGraph, Tensor, check,
+    evaluate,
 };
-use support::{Draft, Tensors, batch, check_gradients_with, noise, options};
+use support::{
+    Draft, Tensors, batch, check_gradients_with, initial_state, noise, options, run_step,
+};
 
 /// x[batch, 4] · w, normalized over three channels with statistics of the given names, as `y`.
 fn normalized(mean: &str, variance: &str, training_mode: i64) -> Draft {
@@ -55,6 +58,14 @@ fn frozen() -> millrace_onnx::StepOptions {
     }
 }
 
+fn step(model: &Model) -> StepGraph {
+    StepGraph::build(model, &options(Loss::MeanSquaredError, Optimizer::Sgd)).unwrap()
+}
+
+fn floats(tensor: &Tensor) -> &[f64] {
+    tensor.as_floats().unwrap()
+}
+
 #[test]
 fn frozen_statistics_stay_while_scale_and_bias_train() {
     for training_mode in [0, 1] {
@@ -97,6 +108,98 @@ fn images_are_normalized_by_channel() {
 }
 
 /// Each record is predicted by the running statistics, alone, however the exporter wrote the node.
+#[test]
+fn evaluation_uses_the_running_statistics() {
+    for training_mode in [0, 1] {
+        let step = step(&normalized("mean", "variance", training_mode).model());
+        let mut inputs = data();
+        inputs.extend(initial_state(&step));
+        let found = evaluate(&step.evaluation, &inputs).unwrap();
+        let h = product(&inputs);
+        let expected: Vec<f64> = h
+            .chunks(3)
+            .flat_map(|row| {
+                let statistics = [(0.1_f32, 0.5_f64), (-0.2, 1.5), (0.3, 2.5)];
+                [0, 1, 2].map(|at| {
+                    let (mean, variance) = (f64::from(statistics[at].0), statistics[at].1);
+                    (row[at] - mean) / (variance + f64::from(1e-5_f32)).sqrt()
+                })
+            })
+            .collect();
+        let prediction = floats(&found["prediction"]);
+        for (found, expected) in prediction.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+        }
+    }
+}
+
+/// x · w
+fn product(inputs: &Tensors) -> Vec<f64> {
+    let (x, w) = (floats(&inputs["x"]), floats(&inputs["w"]));
+    let rows = x.chunks(4);
+    rows.flat_map(|row| (0..3).map(|column| (0..4).map(|at| row[at] * w[at * 3 + column]).sum()))
+        .collect()
+}
+
+#[test]
+fn running_statistics_are_shared_with_nothing_else() {
+    // As exporters write a fresh model: scale and variance are the same ones, bias and mean the same zeros.
+    let model = normalized("zeros", "ones", 0).model();
+    let step = step(&model);
+    let names: Vec<&str> = step.statistics.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["make y.running_mean", "make y.running_variance"]);
+    assert_eq!(step.statistics[0].initial, [0.0; 3]);
+    let found = check(&model, None).unwrap();
+    assert_eq!(found.parameters.len(), 3);
+    assert_eq!(
+        found.statistics[1],
+        ("make y.running_variance".to_owned(), vec![3])
+    );
+
+    let values = BTreeMap::from([
+        ("ones".to_owned(), vec![2.0; 3]),
+        ("make y.running_mean".to_owned(), vec![0.5; 3]),
+    ]);
+    let trained = model.with_parameters(&values).unwrap();
+    let node = &trained.graph().node[1];
+    assert_eq!(
+        node.input,
+        [
+            "h",
+            "ones",
+            "zeros",
+            "make y.running_mean",
+            "make y.running_variance"
+        ]
+    );
+    let again = trained.with_parameters(&BTreeMap::new()).unwrap();
+    assert_eq!(again, trained);
+}
+
+#[test]
+fn statistics_behind_identities_and_constants_are_found() {
+    let mut draft = normalized("same", "fixed", 0);
+    let identity = NodeProto {
+        input: vec!["mean".to_owned()],
+        output: vec!["same".to_owned()],
+        op_type: Some("Identity".to_owned()),
+        ..NodeProto::default()
+    };
+    let variance = millrace_onnx::proto::TensorProto::from_f32("", &[3], &[4.0; 3]);
+    let constant = NodeProto {
+        output: vec!["fixed".to_owned()],
+        op_type: Some("Constant".to_owned()),
+        attribute: vec![AttributeProto::from_tensor("value", variance)],
+        ..NodeProto::default()
+    };
+    draft.graph.node.insert(0, identity);
+    draft.graph.node.insert(0, constant);
+    let step = step(&draft.model());
+    assert_eq!(step.statistics[0].name, "mean");
+    assert_eq!(step.statistics[1].name, "make y.running_variance");
+    assert_eq!(step.statistics[1].initial, [4.0; 3]);
+}
+
 /// A model exported in the form for training predicts by its running statistics once it is trained.
 #[test]
 fn a_trained_model_has_the_form_for_prediction() {
@@ -124,4 +227,36 @@ fn statistics_have_names_of_the_contract() {
         matches!(refused, Err(Error::NameTaken { .. })),
         "{refused:?}"
     );
+}
+
+#[test]
+fn the_step_normalizes_by_the_batch_and_the_running_statistics_follow() {
+    let step = step(&normalized("mean", "variance", 0).model());
+    let mut inputs = data();
+    inputs.extend(initial_state(&step));
+    let h = product(&inputs);
+    let outputs = run_step(&step, &data(), &initial_state(&step), 0.1, 1);
+    for channel in 0..3 {
+        let column = |values: &[f64]| -> Vec<f64> {
+            values.iter().copied().skip(channel).step_by(3).collect()
+        };
+        let average = |values: &[f64]| values.iter().sum::<f64>() / 5.0;
+        let values = column(&h);
+        let mean = average(&values);
+        let squares: Vec<f64> = values.iter().map(|value| (value - mean).powi(2)).collect();
+        let variance = average(&squares);
+        for (value, found) in values.iter().zip(column(floats(&outputs["prediction"]))) {
+            let expected = (value - mean) / (variance + f64::from(1e-5_f32)).sqrt();
+            assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+        }
+        for (name, statistic) in [("mean", mean), ("variance", variance)] {
+            let running = floats(&inputs[name])[channel];
+            let found = floats(&outputs[&format!("{name}.new")])[channel];
+            let expected = 0.75 * running + 0.25 * statistic;
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{name}: {found} for {expected}"
+            );
+        }
+    }
 }

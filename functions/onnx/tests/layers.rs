@@ -24,6 +24,7 @@ fn network() -> Vec<Layer> {
             shape: vec![1, 8, 6],
         },
         convolution(3, Padding::Same),
+        Layer::BatchNormalization,
         Layer::MaxPooling {
             size: [2, 2],
             stride: [2, 2],
@@ -70,11 +71,17 @@ fn a_network_for_images_predicts_and_trains() {
         [
             "conv2d_1.weight",
             "conv2d_1.bias",
+            "batch_normalization_1.scale",
+            "batch_normalization_1.bias",
             "conv2d_2.weight",
             "conv2d_2.bias",
             "dense_1.weight",
             "dense_1.bias",
         ]
+    );
+    assert_eq!(
+        found.statistics[0],
+        ("batch_normalization_1.running_mean".to_owned(), vec![3])
     );
     let mut inputs = records();
     inputs.remove("labels");

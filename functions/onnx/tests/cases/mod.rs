@@ -18,6 +18,7 @@ mod integer;
 mod layers;
 mod linear;
 mod logic;
+mod normalization;
 mod pooling;
 mod ranking;
 mod recurrent;
@@ -103,6 +104,7 @@ pub fn all() -> Vec<Case> {
         layers::cases(),
         linear::cases(),
         logic::cases(),
+        normalization::cases(),
         pooling::cases(),
         ranking::cases(),
         recurrent::cases(),

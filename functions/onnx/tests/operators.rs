@@ -15,9 +15,6 @@ use millrace_onnx::{Loss, Lowering, Optimizer, StepGraph, StepOptions, check, fa
 
 use cases::Case;
 
-/// Operators that train by other values than they predict with, and have a test program of their own.
-const OF_THEIR_OWN: [&str; 1] = ["BatchNormalization"];
-
 /// What the cases show of an operator.
 #[derive(Default)]
 struct Shown {
@@ -46,7 +43,7 @@ fn every_operator_has_a_case() {
     let shown = shown();
     let without: Vec<&str> = operators()
         .into_iter()
-        .filter(|operator| !OF_THEIR_OWN.contains(operator) && !shown.contains_key(*operator))
+        .filter(|operator| !shown.contains_key(*operator))
         .collect();
     assert!(without.is_empty(), "{without:?}");
 }
@@ -111,8 +108,7 @@ What Millrace trains through. `make operators` writes this page from the code an
     for operator in operators() {
         let nothing = Shown::default();
         let shown = shown.get(operator).unwrap_or(&nothing);
-        let is_of_its_own = OF_THEIR_OWN.contains(&operator);
-        let supported = if shown.has_gradient || is_of_its_own {
+        let supported = if shown.has_gradient {
             "with its gradient"
         } else {
             "without a gradient"
@@ -122,9 +118,7 @@ What Millrace trains through. `make operators` writes this page from the code an
         } else {
             "standard"
         };
-        let tested = if is_of_its_own {
-            "gradients against differences, by a test of its own"
-        } else if shown.has_gradient {
+        let tested = if shown.has_gradient {
             "gradients against differences, step on ONNX Runtime"
         } else {
             "values on ONNX Runtime"

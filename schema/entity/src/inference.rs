@@ -52,7 +52,7 @@ pub struct Model {
     /// The positions at which it was stopped, put back when it starts again.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub saved_offsets: Option<Json>,
-    /// The topics that Millrace made for it, and removes with it.
+    /// The topics that Millrace made for it, and removes with it: a list of `name` and Kafka's `id`.
     #[sea_orm(column_type = "JsonBinary")]
     pub owned_topics: Json,
     /// The number of the version that it last reported to run.

@@ -1,6 +1,7 @@
 //! The life of an inference, from outside: the real API, functions and Kafka.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millrace_harness::{Kafka, Process, free_port, onnxruntime, unique, wait_until};
@@ -183,7 +184,18 @@ async fn an_inference_lives_through_the_end_of_the_api_and_leaves_nothing() {
     let after = millrace.until("RUNNING").await;
     assert!(processes(&after).iter().all(|id| !before.contains(id)));
 
-    // At rest and back, at the same offsets.
+    // At rest and back, at the same offsets, without what was noted of the registry: whoever begins
+    // reads all of it.
+    let producer = Producer::new(&connection).unwrap();
+    let record = OutRecord::to(&input).partition(1).value(&[1, 2, 3, 4]);
+    producer.send_and_wait(&record).unwrap().await.unwrap();
+    wait_until("the record is answered", LIMIT, async || {
+        match admin.committed(&group, &input) {
+            Ok(offsets) if offsets[1].offset == 4 && !offsets[1].metadata.is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     let by_name = json!({ "name": NAME });
     let stop = "mutation($name: String!) { stopInference(input: { name: $name }) { inference { state } } }";
     millrace.ask(stop, by_name.clone()).await;
@@ -194,9 +206,15 @@ async fn an_inference_lives_through_the_end_of_the_api_and_leaves_nothing() {
     millrace.ask(start, by_name.clone()).await;
     millrace.until("RUNNING").await;
     let committed = admin.committed(&group, &input).unwrap();
-    assert_eq!(positions(committed), [(0, 0), (1, 3)]);
+    assert!(committed.iter().all(|offset| offset.metadata.is_empty()));
+    assert_eq!(positions(committed), [(0, 0), (1, 4)]);
 
-    // Gone, with what Millrace made for it, and nothing else.
+    // Gone, with what Millrace made for it, and nothing else: not even what somebody else made under
+    // the name of its output.
+    millrace.ask(stop, by_name.clone()).await;
+    millrace.until("STOPPED").await;
+    admin.delete_topics(&[output.as_str()]).unwrap();
+    admin.create_topic(&output, 1, 1, &BTreeMap::new()).unwrap();
     let delete = "mutation($name: String!) { deleteInference(input: { name: $name }) { name } }";
     millrace.ask(delete, by_name).await;
     wait_until("the inference is gone", LIMIT, async || {
@@ -210,7 +228,11 @@ async fn an_inference_lives_through_the_end_of_the_api_and_leaves_nothing() {
     .await;
     let topics = admin.topics().unwrap();
     assert!(topics.contains(&input), "the input is somebody else's");
-    assert!(!topics.contains(&output) && !topics.contains(&dead_letters));
+    assert!(
+        topics.contains(&output),
+        "the output is somebody else's now"
+    );
+    assert!(!topics.contains(&dead_letters));
     assert!(admin.committed(&group, &input).unwrap().is_empty());
 
     millrace.process.terminate();

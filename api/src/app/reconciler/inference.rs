@@ -16,6 +16,7 @@ use super::super::{
     App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
     project, version,
 };
+use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
 use super::topics::needs;
 use super::update;
@@ -67,13 +68,13 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
     let mut owned = owned_topics(row)?;
     for need in needs(row, settings.partitions, settings.max_message_bytes) {
         let topic = need.topic.clone();
-        let created = cluster.ensure_topic(need).await?.created;
-        if created || is_ours(&cluster, &settings, &topic).await? {
-            owned.push(topic);
+        let found = cluster.ensure_topic(need).await?;
+        if found.created {
+            owned::take(&mut owned, found.description);
+        } else if let Some(found) = made_before(&cluster, &settings, &topic).await? {
+            owned::take(&mut owned, found);
         }
     }
-    owned.sort_unstable();
-    owned.dedup();
     settings.planned.clear();
     settings.partitions = put_offsets(&cluster, row).await?;
     let settings = serde_json::to_value(settings).map_err(Error::internal)?;
@@ -91,20 +92,6 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
     })
     .await?;
     Ok(())
-}
-
-/// Whether a planned topic that is there was made here before a crash: nobody has written to it.
-async fn is_ours(cluster: &Cluster, settings: &Settings, topic: &str) -> Result<bool> {
-    if !settings.planned.iter().any(|planned| planned == topic) {
-        return Ok(false);
-    }
-    let name = topic.to_owned();
-    let ends = cluster.run(move |admin| admin.watermarks(&name)).await;
-    match ends {
-        Ok(ends) => Ok(ends.iter().all(|ends| ends.high == 0)),
-        Err(error) if error.code() == Code::TopicNotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Commits the saved offsets for the group, which must have no members. Gives the number of the
@@ -134,7 +121,12 @@ async fn put_offsets(cluster: &Cluster, row: &Model) -> Result<i32> {
             ),
         )
     })?;
-    let wanted: Vec<GroupOffset> = saved.iter().map(|one| one.of(&row.input_topic)).collect();
+    // Without the notes: whoever begins now reads the registry to its end first, and an entry that
+    // was noted may be one of a registry that is gone.
+    let wanted: Vec<GroupOffset> = saved
+        .iter()
+        .map(|one| GroupOffset::new(&row.input_topic, one.partition, one.offset))
+        .collect();
     if wanted.iter().all(|offset| committed.contains(offset)) {
         return Ok(partitions); // where the group still is, even if Kafka has not missed its members yet
     }
@@ -211,8 +203,8 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
     let settings = Settings::of(row)?;
     let mut topics = owned_topics(row)?;
     for planned in &settings.planned {
-        if is_ours(&cluster, &settings, planned).await? {
-            topics.push(planned.clone());
+        if let Some(found) = made_before(&cluster, &settings, planned).await? {
+            owned::take(&mut topics, found);
         }
     }
     let group = row.group_id.clone();
@@ -222,8 +214,7 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
                 return Ok(false);
             }
             admin.delete_group(&group)?;
-            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            admin.delete_topics(&topics)?;
+            owned::remove(admin, &topics)?;
             Ok(true)
         })
         .await?;
@@ -349,8 +340,4 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         )
     });
     Ok(specs.collect())
-}
-
-fn owned_topics(row: &Model) -> Result<Vec<String>> {
-    serde_json::from_value(row.owned_topics.clone()).map_err(Error::internal)
 }

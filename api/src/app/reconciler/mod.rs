@@ -4,6 +4,7 @@
 //! point left. Every step may be repeated. No owner is driven by two tasks at once.
 
 mod inference;
+mod owned;
 mod pool;
 pub(in crate::app) mod topics;
 

@@ -113,7 +113,7 @@ impl<'s> Work<'s> {
             Some((partition, noted)) => self.status.degraded(
                 REGISTRY_BEHIND,
                 format!(
-                    "partition {partition} waits: its records were answered by the version of registry entry {noted}, which this replica has not applied; see whether that version can be loaded"
+                    "partition {partition} waits: its records were answered by the version of registry entry {noted}, which this replica has not applied; see whether that version can be loaded. Where the registry topic was deleted and made anew, that entry is gone: move the alias once more, then stop the inference and start it again"
                 ),
             ),
         }

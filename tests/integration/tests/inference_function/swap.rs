@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use millrace_harness::Kafka;
+use millrace_kafka::GroupOffset;
 
 use crate::answers::{Answer, assert_each_once};
 use crate::fixture::{Fixture, LIMIT, end};
@@ -122,5 +123,19 @@ async fn a_restart_begins_with_what_the_alias_points_at() {
     let mut outputs = fixture.outputs();
     outputs.count(10, LIMIT);
     assert!(outputs.all.iter().all(|answer| answer.version() == 2));
+    end(process);
+}
+
+#[tokio::test]
+async fn a_registry_that_was_made_anew_is_reported_with_what_to_do() {
+    let fixture = Fixture::without_start(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    // What the partition's last owner had applied is in no registry any more.
+    fixture.commit(&[GroupOffset::new(&fixture.input, 0, 0).with_metadata("registry=99")]);
+    fixture.point(&version);
+    let process = fixture.start(0, &fixture.following(0, &version));
+    let message = fixture.wait_for_problem("registry-behind");
+    assert!(message.contains("registry entry 99"), "{message}");
+    assert!(message.contains("start it again"), "{message}");
     end(process);
 }

@@ -23,6 +23,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use rows::Rows;
+use serde_json::json;
 
 const TABLES: usize = 16;
 
@@ -80,6 +81,38 @@ async fn entities_are_what_the_migrations_make() {
     }
 }
 
+#[tokio::test]
+async fn topics_that_are_owned_get_room_for_an_id_and_lose_it_again() {
+    for database in databases().await {
+        Migrator::up(&database, Some(14)).await.unwrap();
+        let rows = Rows::new();
+        put::<project::Entity>(&database, rows.project()).await;
+        put::<connection::Entity>(&database, rows.connection()).await;
+        put::<artifact::Entity>(&database, rows.artifact()).await;
+        put::<model::Entity>(&database, rows.model()).await;
+        put::<datasource::Entity>(&database, rows.datasource()).await;
+        put::<segment::Entity>(&database, rows.segment()).await;
+        put::<version::Entity>(&database, rows.version()).await;
+        let row = inference::Model {
+            owned_topics: json!(["out", "dead"]),
+            ..rows.inference()
+        };
+        put::<inference::Entity>(&database, row).await;
+
+        Migrator::up(&database, None).await.unwrap();
+        let with_ids = json!([{ "name": "out", "id": null }, { "name": "dead", "id": null }]);
+        assert_eq!(owned_topics(&database).await, with_ids);
+
+        Migrator::down(&database, Some(1)).await.unwrap();
+        assert_eq!(owned_topics(&database).await, json!(["out", "dead"]));
+    }
+}
+
+async fn owned_topics(database: &DatabaseConnection) -> serde_json::Value {
+    let row = inference::Entity::find().one(database).await.unwrap();
+    row.unwrap().owned_topics
+}
+
 #[test]
 fn states_are_kept_as_these_words() {
     assert_eq!(words::<connection::TopicPolicy>(), "CREATE REQUIRE");
@@ -123,12 +156,21 @@ where
         "columns of {table}"
     );
 
-    E::insert(row.clone().into_active_model())
+    put::<E>(database, row.clone()).await;
+    let found = E::find().all(database).await.unwrap();
+    assert_eq!(found, vec![row], "rows of {table}");
+}
+
+async fn put<E>(database: &DatabaseConnection, row: E::Model)
+where
+    E: EntityTrait,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+{
+    E::insert(row.into_active_model())
         .exec_without_returning(database)
         .await
         .unwrap();
-    let found = E::find().all(database).await.unwrap();
-    assert_eq!(found, vec![row], "rows of {table}");
 }
 
 /// A new and empty database on each of the two systems.

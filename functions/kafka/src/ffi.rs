@@ -339,6 +339,19 @@ impl<'a> Native<'a> {
         }
     }
 
+    /// The group's name for this member; empty while it has none.
+    pub(crate) fn member_id(self) -> String {
+        // SAFETY: the client is alive; the name is ours to free, once.
+        unsafe {
+            let name = sys::rd_kafka_memberid(self.client);
+            let member = text(name);
+            if !name.is_null() {
+                sys::rd_kafka_mem_free(self.client, name.cast());
+            }
+            member
+        }
+    }
+
     /// Waits for one event of the main queue and hands it to the context.
     /// rdkafka's admin client never does, so that its logs pile up unread.
     pub(crate) fn serve_main_queue(self, context: &impl ClientContext, wait: Duration) {

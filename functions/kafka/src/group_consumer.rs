@@ -23,12 +23,16 @@ use crate::error::{Step, code_text};
 use crate::ffi::list_entries;
 use crate::group::{native_list, native_offsets};
 use crate::observer::Observer;
-use crate::reader::{BETWEEN_POLLS, CONSUMER_DEFAULTS, CONSUMER_FIXED, PollError, Prober, judge};
+use crate::reader::{
+    BETWEEN_POLLS, CONSUMER_DEFAULTS, CONSUMER_FIXED, PollError, Prober, judge, native,
+};
 use crate::{Connection, Error, GroupMetadata, GroupOffset, RecordView, TopicPartition};
 use rebalance::{GroupContext, Rebalance, answer};
 
 pub use membership::{Assigned, BatchLimits, GroupOptions, RebalanceHandler};
 
+/// How long leaving the group may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one question to the group's coordinator may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -221,6 +225,36 @@ impl GroupConsumer {
         Ok(GroupMetadata { native })
     }
 
+    /// Leaves the group for good, so that others get this member's partitions at once. Closing alone
+    /// does not: who has a stable name is expected back for the time of a session. All that is to
+    /// be committed must be committed before.
+    pub fn leave(self) {
+        self.answer_from_here_on();
+        // librdkafka lets a static member leave by ending its subscription, not by closing.
+        self.consumer.unsubscribe();
+        let deadline = Instant::now() + LEAVE_TIMEOUT;
+        // The name goes with the request to leave, for whose answer closing waits.
+        while !native(&self.consumer).member_id().is_empty() {
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    kafka.group = self.options.group,
+                    "the group could not be left in time: its partitions wait for the session's end"
+                );
+                return;
+            }
+            drop(self.consumer.poll(Duration::from_millis(10)));
+        }
+    }
+
+    /// Lets the context answer rebalances at once, and asks nobody.
+    fn answer_from_here_on(&self) {
+        let context = self.consumer.context();
+        context.is_closing.store(true, Ordering::Relaxed);
+        while let Some(rebalance) = context.take_pending() {
+            answer(&self.consumer, &rebalance);
+        }
+    }
+
     /// Does what librdkafka's rebalance events ask for. Returns false where the
     /// coordinator does not answer, or offsets are in a transaction that is still
     /// open: the event is then left for the next poll.
@@ -366,11 +400,7 @@ impl Drop for GroupConsumer {
     fn drop(&mut self) {
         // Closing revokes everything and waits for the answer, which nobody but
         // the context can give from here on.
-        let context = self.consumer.context();
-        context.is_closing.store(true, Ordering::Relaxed);
-        while let Some(rebalance) = context.take_pending() {
-            answer(&self.consumer, &rebalance);
-        }
+        self.answer_from_here_on();
     }
 }
 

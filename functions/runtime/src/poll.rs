@@ -87,7 +87,12 @@ fn poll_for_ever(
         let consumer = GroupConsumer::new(connection, options.clone())?;
         tracing::info!(kafka.group = options.group, "reading records");
         match poll(&consumer, work, handler)? {
-            End::Shutdown => return Ok(()),
+            End::Shutdown => {
+                // Others go on with its partitions at once, as where replicas become fewer. One that
+                // dies is expected back instead, for a session.
+                consumer.leave();
+                return Ok(());
+            }
             End::Membership => work.leave()?,
         }
     }

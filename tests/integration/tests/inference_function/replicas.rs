@@ -35,8 +35,13 @@ async fn a_second_replica_joins_and_leaves_under_load() {
     load_until(1_000, &mut || !second.running());
     let status = second.wait(LIMIT);
     assert!(status.success());
+    // It has left, so nothing waits for the end of its session.
+    let members = fixture.admin.group(&fixture.group).unwrap().members;
+    assert_eq!(members, [format!("{}-0", fixture.group)]);
     fixture.wait_until_done();
     end(first);
+    let group = fixture.admin.group(&fixture.group).unwrap();
+    assert!(group.is_empty(), "{group:?}");
     assert_each_once(&outputs.drain(), &fixture.ends());
 }
 

@@ -16,6 +16,7 @@ use millrace_wire::training::{self, TrainingSpec};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::attempts::Attempts;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
@@ -73,6 +74,7 @@ impl Handler {
             Err(Stop::Cancelled) => Body::TrainingCancelled,
             Err(Stop::Interrupted) => {
                 tracing::info!(training.id = %spec.id, "the training is interrupted");
+                self.attempts(spec.id).take_back();
                 return Outcome::Interrupted;
             }
         };
@@ -83,7 +85,12 @@ impl Handler {
         if let Err(error) = self.runtime.block_on(self.store.delete_object(&name)) {
             tracing::warn!(training.id = %spec.id, %error, "a checkpoint is left behind");
         }
+        self.attempts(spec.id).forget();
         Outcome::Ended
+    }
+
+    fn attempts(&self, training: Uuid) -> Attempts<'_> {
+        Attempts::new(&self.store, &self.runtime, training)
     }
 
     /// A command that nobody can read is a training that fails, where it at
@@ -110,6 +117,10 @@ impl Handler {
 
     fn train(&self, spec: &TrainingSpec, control: &Control, report: &Report) -> Result<Body, Stop> {
         control.check()?;
+        let keeper = Keeper::new(self, spec);
+        let checkpoint = keeper.load();
+        // All that may take the process down comes after it.
+        self.attempts(spec.id).begin(checkpoint.as_ref())?;
         let model = self.model(spec)?;
         let graph =
             StepGraph::build(&model, &options(spec)).map_err(|error| graph_failure(&error))?;
@@ -117,8 +128,6 @@ impl Handler {
         let connection = Connection::new(&spec.connection);
         self.readiness.kafka(CONDITION, &connection);
         let patience = Patience::new(control, report);
-        let keeper = Keeper::new(self, spec);
-        let checkpoint = keeper.load();
         // The first checkpoint is written once all dead letters are.
         let with_dead_letters = checkpoint.is_none();
         let target = shapes.target.clone();

@@ -1,6 +1,7 @@
 //! `millrace-training`: a process of the training pool.
 
 mod ahead;
+mod attempts;
 mod batch;
 mod checkpoint;
 mod control;

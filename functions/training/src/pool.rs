@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use millrace_kafka::{
-    Assigned, BatchLimits, Connection, Error, GroupConsumer, GroupOffset, GroupOptions,
+    Admin, Assigned, BatchLimits, Connection, Error, GroupConsumer, GroupOffset, GroupOptions,
     RebalanceHandler, RecordView, TopicPartition,
 };
 use millrace_runtime::{Failure, Function};
@@ -46,6 +46,8 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
     options.session_timeout = SESSION;
     let mut consumer = GroupConsumer::new(&connection, options.clone())?;
     let mut lanes = Lanes {
+        connection: connection.clone(),
+        group: pool.group.clone(),
         topic: pool.topic.clone(),
         handler,
         slots: BTreeMap::new(),
@@ -104,6 +106,8 @@ struct Slot {
 
 /// The lanes of the partitions that this member holds.
 struct Lanes {
+    connection: Connection,
+    group: String,
     topic: String,
     handler: Handler,
     slots: BTreeMap<i32, Slot>,
@@ -267,6 +271,43 @@ impl Lanes {
         });
     }
 
+    /// Whether the group has an offset for a partition; nothing where the function shall end first.
+    fn has_committed(&self, partition: i32, function: &Function) -> Result<Option<bool>, Failure> {
+        let admin = Admin::new(&self.connection)?;
+        loop {
+            match admin.committed(&self.group, &self.topic) {
+                Ok(offsets) => {
+                    return Ok(Some(offsets.iter().any(|one| one.partition == partition)));
+                }
+                Err(error) if !error.is_retriable() => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "asking for the committed offsets again"),
+            }
+            if function.shutdown.wait(PAUSE) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Goes on where there are commands again. A restart must do so too, so that offset is committed.
+    fn move_on(
+        &mut self,
+        consumer: &GroupConsumer,
+        error: &Error,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), Failure> {
+        tracing::error!(%error, "commands are lost, going on at offset {offset}; cancel the trainings that wait for them");
+        // What is known of the partition has offsets that mean something else from here on.
+        self.lose(Some(&[TopicPartition::new(&self.topic, partition)]));
+        self.slots.insert(partition, Slot::default());
+        let offsets = [GroupOffset::new(&self.topic, partition, offset)];
+        consumer.seek(&offsets)?;
+        if let Err(error) = consumer.commit(&offsets) {
+            tracing::warn!(%error, "the new offset could not be committed");
+        }
+        Ok(())
+    }
+
     /// Gets over an error of a poll, or says that the process can't.
     fn recover(
         &mut self,
@@ -277,10 +318,22 @@ impl Lanes {
         match error {
             // Commands that Kafka no longer keeps can't be read by anybody: whoever waits for
             // their trainings has to cancel them.
-            Error::OffsetExpired { partition, low, .. }
-            | Error::OffsetInFuture { partition, low, .. } => {
-                tracing::error!(%error, "commands are lost, going on at offset {low}");
-                consumer.seek(&[GroupOffset::new(&self.topic, partition, low)])?;
+            Error::OffsetExpired { partition, low, .. } => {
+                self.move_on(consumer, &error, partition, low)?;
+            }
+            Error::OffsetInFuture {
+                partition,
+                low,
+                high,
+                ..
+            } => {
+                let Some(is_known) = self.has_committed(partition, function)? else {
+                    return Ok(());
+                };
+                // Where the topic was made anew, Kafka has forgotten the group's offsets, and every
+                // command in it is new. Else it has lost its last ones, and what is left was done.
+                let offset = if is_known { high } else { low };
+                self.move_on(consumer, &error, partition, offset)?;
             }
             Error::TopicNotFound { .. } => {
                 tracing::error!(%error, "there are no commands to read");

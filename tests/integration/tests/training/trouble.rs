@@ -173,3 +173,56 @@ async fn a_training_waits_for_the_broker_of_its_segment() {
     kafka.kill();
     drop(pool);
 }
+
+#[tokio::test]
+async fn a_training_that_takes_its_process_down_each_time_fails_and_the_next_one_runs() {
+    let kafka = Kafka::start(&KafkaOptions::default());
+    let world = World::apart(Kafka::shared(), &kafka).await;
+    let segment = world.easy_segment(100);
+    let training = world.training(&segment, 2);
+    // Without the broker of its records it gets nowhere.
+    kafka.kill();
+    world.start(&training).await;
+    // An end in order does not count.
+    let mut pool = world.pool(0);
+    pool.wait_for("an attempt begins", LIMIT);
+    pool.terminate();
+    pool.wait(LIMIT);
+    for _ in 0..5 {
+        let mut pool = world.pool(0);
+        pool.wait_for("an attempt begins", LIMIT);
+        pool.kill();
+    }
+    let pool = world.pool(0);
+    let (code, message) = world.failed(training.id).await;
+    assert_eq!(code, "crashed");
+    assert!(
+        message.contains("5 times before its first step"),
+        "{message}"
+    );
+
+    kafka.start_again();
+    let next = world.training(&segment, 2);
+    world.start(&next).await;
+    world.succeeded(next.id).await;
+    kafka.kill();
+    drop(pool);
+}
+
+#[tokio::test]
+async fn commands_that_kafka_lost_are_passed_over_and_none_is_done_twice() {
+    let world = World::new().await;
+    let segment = world.easy_segment(100);
+    let done = world.training(&segment, 2);
+    world.start(&done).await;
+    // The group has done more than the topic holds: its last commands are lost.
+    world.set_offset(100);
+    let mut pool = world.pool(0);
+    pool.wait_for("going on at offset 1", LIMIT);
+    let next = world.training(&segment, 2);
+    world.start(&next).await;
+    world.succeeded(next.id).await;
+    assert_eq!(world.events(done.id), []);
+    world.all_commands_are_done().await;
+    drop(pool);
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use millrace_artifacts::Store;
 use millrace_harness::{Kafka, Process, onnxruntime, unique, wait_until};
-use millrace_kafka::{Admin, Connection, OutRecord, Producer, Range, RangeReader};
+use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer, Range, RangeReader};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
@@ -362,6 +362,14 @@ impl<'a> World<'a> {
             }
         })
         .await;
+    }
+
+    /// Sets the pool's offset in the first partition, while it has no members.
+    pub fn set_offset(&self, offset: i64) {
+        let connection = Connection::new(self.control.client_properties());
+        let offset = GroupOffset::new(&self.commands, 0, offset);
+        let admin = Admin::new(&connection).unwrap();
+        admin.commit(&self.group, &[offset]).unwrap();
     }
 
     /// Waits until the pool has committed every command of the first partition.

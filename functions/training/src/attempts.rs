@@ -1,0 +1,143 @@
+//! How often a training was begun at one position without getting any further.
+//!
+//! The count stands in an object beside the checkpoint, `checkpoints/<training>.attempts`, and is
+//! written before an attempt begins: a process that dies leaves it behind. It counts anew from
+//! every new checkpoint, and an attempt that ends in order is taken back.
+
+use bytes::Bytes;
+use millrace_artifacts::{Error as ArtifactError, Store};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::failure::Failure;
+
+/// So many attempts may end with their process.
+const LIMIT: u32 = 5;
+
+/// The attempts of one training.
+pub struct Attempts<'a> {
+    store: &'a Store,
+    runtime: &'a Handle,
+    training: Uuid,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Count {
+    /// Optimizer steps done; nothing without a checkpoint.
+    step: Option<u64>,
+    attempts: u32,
+}
+
+impl<'a> Attempts<'a> {
+    /// Counts for this training.
+    pub fn new(store: &'a Store, runtime: &'a Handle, training: Uuid) -> Self {
+        Self {
+            store,
+            runtime,
+            training,
+        }
+    }
+
+    /// Notes that an attempt begins at a checkpoint, or says that there were enough.
+    pub fn begin(&self, checkpoint: Option<&Checkpoint>) -> Result<(), Failure> {
+        let step = checkpoint.map(|checkpoint| checkpoint.progress.step);
+        let count = self.load().next(step)?;
+        tracing::info!(training.id = %self.training, training.attempt = count.attempts, "an attempt begins");
+        self.save(&count);
+        Ok(())
+    }
+
+    /// Takes back an attempt whose process ends in order.
+    pub fn take_back(&self) {
+        let count = self.load();
+        self.save(&Count {
+            attempts: count.attempts.saturating_sub(1),
+            ..count
+        });
+    }
+
+    /// Forgets all, since the training is over.
+    pub fn forget(&self) {
+        let deleted = self
+            .runtime
+            .block_on(self.store.delete_object(&name(self.training)));
+        if let Err(error) = deleted {
+            tracing::warn!(training.id = %self.training, %error, "the count of attempts is left behind");
+        }
+    }
+
+    fn load(&self) -> Count {
+        let loaded = self
+            .runtime
+            .block_on(self.store.get_object(&name(self.training)));
+        let found = match loaded {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(ArtifactError::NotFound(_)) => return Count::default(),
+            Err(error) => Err(error.to_string()),
+        };
+        found.unwrap_or_else(|reason| {
+            tracing::warn!(training.id = %self.training, reason, "the count of attempts can't be read, and begins anew");
+            Count::default()
+        })
+    }
+
+    fn save(&self, count: &Count) {
+        let bytes = serde_json::to_vec(count).expect("numbers always serialise");
+        let saved = self.runtime.block_on(
+            self.store
+                .put_object(&name(self.training), Bytes::from(bytes)),
+        );
+        // The training itself does not need it.
+        if let Err(error) = saved {
+            tracing::warn!(training.id = %self.training, %error, "the attempt could not be noted");
+        }
+    }
+}
+
+impl Count {
+    fn next(self, step: Option<u64>) -> Result<Self, Failure> {
+        let before = if self.step == step { self.attempts } else { 0 };
+        if before >= LIMIT {
+            let position = step.map_or_else(
+                || "before its first step".to_owned(),
+                |step| format!("after step {step}"),
+            );
+            return Err(Failure::new(
+                "crashed",
+                format!(
+                    "its process has ended {before} times {position} without getting further, by a crash, for lack of memory or killed from outside: see the log of the training functions, then start the training again, with a smaller batch or segment if memory ran out"
+                ),
+            ));
+        }
+        Ok(Self {
+            step,
+            attempts: before + 1,
+        })
+    }
+}
+
+fn name(training: Uuid) -> String {
+    format!("{}.attempts", checkpoint::name(training))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_by_position_and_end_at_a_limit() {
+        let mut count = Count::default();
+        for attempt in 1..=LIMIT {
+            count = count.next(None).unwrap();
+            assert_eq!(count.attempts, attempt);
+        }
+        let anew = Count { ..count }.next(Some(0)).unwrap();
+        assert_eq!(anew.attempts, 1, "a checkpoint is a new position");
+        let failure = count.next(None).unwrap_err();
+        assert_eq!(failure.code, "crashed");
+        assert!(failure.message.contains("before its first step"));
+    }
+}

@@ -243,8 +243,12 @@ pub fn wire(row: &version::Model) -> Result<registry::Version> {
 ///
 /// # Errors
 /// Those of the artifact store, and `INVALID_INPUT` for a file that is not a model after all.
-pub async fn trainability(app: &App, row: &version::Model) -> Result<Trainability> {
-    let check = inspect(app, &row.digest).await?.check(None);
+pub async fn trainability(
+    app: &App,
+    row: &version::Model,
+    prediction: Option<&str>,
+) -> Result<Trainability> {
+    let check = inspect(app, &row.digest).await?.check(prediction);
     let check = match check {
         Ok(check) => check,
         Err(error) => {

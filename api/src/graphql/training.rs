@@ -2,6 +2,7 @@
 
 mod input;
 mod progress;
+mod tuning;
 
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};

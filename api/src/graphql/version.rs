@@ -175,7 +175,7 @@ impl Version {
 
     /// What can be trained of it.
     async fn trainable(&self, context: &Context<'_>) -> Result<Trainability> {
-        let found = version::trainability(context.app(), &self.0).await;
+        let found = version::trainability(context.app(), &self.0, None).await;
         let found = found.map_err(report)?;
         Ok(Trainability {
             possible: found.reasons.is_empty(),

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use millrace_artifacts::{Error as ArtifactError, Store, Stored, digest_of};
 use millrace_kafka::Connection;
-use millrace_onnx::{Error as OnnxError, Loss, Model, Optimizer, StepGraph, StepOptions};
+use millrace_onnx::{Error as OnnxError, Model, StepGraph};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
 use millrace_wire::event::{Body, Epoch, LastVersion};
-use millrace_wire::training::{self, TrainingSpec};
+use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::attempts::Attempts;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
+use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
 use crate::rows::Room;
@@ -122,9 +123,9 @@ impl Handler {
         // All that may take the process down comes after it.
         self.attempts(spec.id).begin(checkpoint.as_ref())?;
         let model = self.model(spec)?;
-        let graph =
-            StepGraph::build(&model, &options(spec)).map_err(|error| graph_failure(&error))?;
-        let shapes = Shapes::new(&graph, spec.hyperparameters.loss, &spec.format, &spec.label)?;
+        let graph = StepGraph::build(&model, &options(&spec.hyperparameters))
+            .map_err(|error| graph_failure(&error))?;
+        let shapes = Shapes::new(&graph, &spec.format, &spec.label)?;
         let connection = Connection::new(&spec.connection);
         self.readiness.kafka(CONDITION, &connection);
         let patience = Patience::new(control, report);
@@ -206,29 +207,6 @@ impl Handler {
             })?;
         Model::decode(bytes).map_err(|error| Failure::new("model-invalid", error.to_string()))
     }
-}
-
-fn options(spec: &TrainingSpec) -> StepOptions {
-    let loss = match spec.hyperparameters.loss {
-        training::Loss::CrossEntropy => Loss::CROSS_ENTROPY,
-        training::Loss::MeanSquaredError => Loss::MeanSquaredError,
-    };
-    let optimizer = match spec.hyperparameters.optimizer {
-        training::Optimizer::Sgd => Optimizer::Sgd,
-        training::Optimizer::Momentum { momentum } => Optimizer::Momentum {
-            momentum: momentum.into(),
-        },
-        training::Optimizer::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        } => Optimizer::Adam {
-            beta1: beta1.into(),
-            beta2: beta2.into(),
-            epsilon: epsilon.into(),
-        },
-    };
-    StepOptions::new(loss, optimizer)
 }
 
 fn graph_failure(error: &OnnxError) -> Failure {

@@ -1,11 +1,10 @@
 //! Whether a model and a datasource fit: what the model takes, and what it
 //! wants to learn.
 
-use millrace_onnx::{Dim, ElementType, StepGraph, TensorInfo};
+use millrace_onnx::{Dim, ElementType, StepGraph, Target, TensorInfo};
 use millrace_wire::record::{Label, RecordFormat};
-use millrace_wire::training::Loss;
 
-use crate::dataset::Target;
+use crate::dataset;
 use crate::failure::Failure;
 
 /// The names and shapes under which a batch goes into the step graph.
@@ -18,17 +17,12 @@ pub struct Shapes {
     /// The shape of one label; empty for a class.
     pub label: Vec<usize>,
     /// What a label is.
-    pub target: Target,
+    pub target: dataset::Target,
 }
 
 impl Shapes {
     /// Fits the model to the records, or says what does not fit.
-    pub fn new(
-        graph: &StepGraph,
-        loss: Loss,
-        format: &RecordFormat,
-        label: &Label,
-    ) -> Result<Self, Failure> {
+    pub fn new(graph: &StepGraph, format: &RecordFormat, label: &Label) -> Result<Self, Failure> {
         let input = match graph.inputs.as_slice() {
             [input] => input,
             inputs => {
@@ -57,19 +51,35 @@ impl Shapes {
                 ),
             ));
         };
-        let prediction = &graph.targets[0].prediction;
+        let [
+            Target {
+                prediction, labels, ..
+            },
+        ] = graph.targets.as_slice()
+        else {
+            return Err(Failure::new(
+                "model-output",
+                "a datasource has labels for one output of the model",
+            ));
+        };
         let outputs = row_of(prediction)?;
         let elements = label.elements();
-        let (target, shape, wanted) = match loss {
-            Loss::CrossEntropy => {
-                let classes = outputs.last().copied().unwrap_or(1);
-                let classes = u32::try_from(classes).unwrap_or(u32::MAX);
-                (Target::Class(classes), Vec::new(), 1)
+        let (target, shape, wanted) = if labels.element == ElementType::Int64 {
+            let classes = outputs.first().copied().unwrap_or(1);
+            if outputs.len() != 1 {
+                return Err(Failure::new(
+                    "model-output",
+                    format!(
+                        "the model predicts {prediction} as `{}`, a class at each place, and a datasource's label is one class",
+                        prediction.name
+                    ),
+                ));
             }
-            Loss::MeanSquaredError => {
-                let wanted = outputs.iter().product();
-                (Target::Values(wanted), outputs, wanted)
-            }
+            let classes = u32::try_from(classes).unwrap_or(u32::MAX);
+            (dataset::Target::Class(classes), Vec::new(), 1)
+        } else {
+            let wanted = outputs.iter().product();
+            (dataset::Target::Values(wanted), outputs, wanted)
         };
         if elements != wanted {
             return Err(Failure::new(

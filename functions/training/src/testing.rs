@@ -10,6 +10,7 @@ use millrace_wire::segment::{Manifest, Range};
 use millrace_wire::signature::Signature;
 use millrace_wire::split::Split;
 use millrace_wire::training::{Hyperparameters, Loss, Optimizer, TrainingSpec};
+use millrace_wire::tuning::Tuning;
 use uuid::Uuid;
 
 /// A training of a segment with two partitions of three and two records, two bytes each.
@@ -60,6 +61,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
             learning_rate: 0.1,
             loss: Loss::CrossEntropy,
             max_bad_records: 0.0,
+            tuning: Tuning::default(),
             early_stopping: None,
         },
         seed: 7,

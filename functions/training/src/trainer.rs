@@ -23,6 +23,7 @@ use crate::checkpoint::{Checkpoint, Progress};
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
 use crate::judge::Judge;
+use crate::rate::Rate;
 use crate::score::{Score, correct};
 use crate::shape::Shapes;
 use crate::stopping;
@@ -57,6 +58,7 @@ pub struct Trainer<'a> {
     steps: StepSession,
     evaluation: Session,
     progress: Progress,
+    rate: Rate,
     /// Parameters and state after the best epoch, where that is kept.
     best: Vec<(String, Tensor)>,
 }
@@ -88,6 +90,8 @@ impl<'a> Trainer<'a> {
             progress = checkpoint.progress;
             best = checkpoint.best;
         }
+        let size = hyperparameters.batch_size.max(1) as usize;
+        let batches = dataset.train.len().div_ceil(size) as u64;
         Ok(Self {
             graph,
             dataset,
@@ -96,6 +100,7 @@ impl<'a> Trainer<'a> {
             shapes,
             steps,
             evaluation,
+            rate: Rate::new(hyperparameters, batches, &progress.history),
             progress,
             best,
         })
@@ -164,8 +169,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn step(&mut self, batch: &Batch) -> Result<(), Failure> {
-        let rate = [self.hyperparameters.learning_rate];
         let number = self.progress.step + 1;
+        let rate = [self.rate.at(number)];
         let step = [i64::try_from(number).unwrap_or(i64::MAX)];
         let seed = [self.seed.cast_signed()];
         let outputs = self
@@ -215,6 +220,7 @@ impl<'a> Trainer<'a> {
         self.progress.epoch += 1;
         self.progress.batch = 0;
         self.progress.score = Score::default();
+        self.rate.observe(&epoch);
         self.progress.history.push(epoch.clone());
         self.compare()?;
         Ok(epoch)

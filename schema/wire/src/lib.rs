@@ -16,6 +16,7 @@ pub mod segment;
 pub mod signature;
 pub mod split;
 pub mod training;
+pub mod tuning;
 
 /// The layout version of every message in this crate.
 pub const FORMAT: u32 = 1;

@@ -7,6 +7,7 @@ use crate::function::Connection;
 use crate::record::{Label, RecordFormat};
 use crate::registry::Version;
 use crate::segment::Manifest;
+use crate::tuning::Tuning;
 
 /// One bounded training: a version × a segment × hyper-parameters → a new version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct Hyperparameters {
     pub loss: Loss,
     /// The share of records that may be undecodable before the training fails, 0 to 1.
     pub max_bad_records: f64,
+    /// What goes beyond loss and optimizer.
+    #[serde(default)]
+    pub tuning: Tuning,
     /// When to end before the last epoch; never where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
@@ -91,6 +95,11 @@ pub enum Optimizer {
         /// Decay of the velocity.
         momentum: f32,
     },
+    /// The same, with the gradient taken one step of the velocity ahead.
+    Nesterov {
+        /// Decay of the velocity.
+        momentum: f32,
+    },
     /// Adam (Kingma and Ba, 2015).
     Adam {
         /// Decay of the first moment.
@@ -100,6 +109,60 @@ pub enum Optimizer {
         /// Added to the denominator.
         epsilon: f32,
     },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), 0.01 where none is given.
+    AdamW {
+        /// Decay of the first moment.
+        beta1: f32,
+        /// Decay of the second moment.
+        beta2: f32,
+        /// Added to the denominator.
+        epsilon: f32,
+    },
+    /// `RMSprop` (Tieleman and Hinton, 2012).
+    RmsProp {
+        /// Decay of the mean of squares.
+        decay: f32,
+        /// Added to the denominator.
+        epsilon: f32,
+    },
+    /// Adagrad (Duchi, Hazan and Singer, 2011).
+    Adagrad {
+        /// Added to the denominator.
+        epsilon: f32,
+    },
+    /// Lion (Chen et al., 2023).
+    Lion {
+        /// The share of the mean in what is followed.
+        beta1: f32,
+        /// Decay of the mean.
+        beta2: f32,
+    },
+}
+
+impl Optimizer {
+    /// Whether its constants are within their ranges: decays at least 0 and less than 1, ε positive.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let (decays, epsilon) = match *self {
+            Self::Sgd => (vec![], 1.0),
+            Self::Momentum { momentum } | Self::Nesterov { momentum } => (vec![momentum], 1.0),
+            Self::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            }
+            | Self::AdamW {
+                beta1,
+                beta2,
+                epsilon,
+            } => (vec![beta1, beta2], epsilon),
+            Self::RmsProp { decay, epsilon } => (vec![decay], epsilon),
+            Self::Adagrad { epsilon } => (vec![], epsilon),
+            Self::Lion { beta1, beta2 } => (vec![beta1, beta2], 1.0),
+        };
+        let decays_hold = decays.iter().all(|decay| (0.0..1.0).contains(decay));
+        decays_hold && epsilon >= f32::MIN_POSITIVE && epsilon.is_finite()
+    }
 }
 
 /// A loss function, the mean over a mini-batch.
@@ -108,6 +171,12 @@ pub enum Optimizer {
 pub enum Loss {
     /// Softmax cross-entropy; labels are class indices.
     CrossEntropy,
+    /// Sigmoid cross-entropy of every element of the output; labels are 0, 1 or between.
+    BinaryCrossEntropy,
     /// Mean squared error over all elements of the output.
     MeanSquaredError,
+    /// Mean absolute error over all elements of the output.
+    MeanAbsoluteError,
+    /// The loss of Huber (1964), the mean over all elements of the output.
+    Huber,
 }

@@ -13,7 +13,7 @@ use millrace_entity::training::{self, State};
 use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
-use millrace_wire::training::{Hyperparameters, Optimizer};
+use millrace_wire::training::Hyperparameters;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
     QuerySelect as _,
@@ -78,7 +78,8 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
         &versions::signature(&version)?,
         &datasources::format(&source)?,
     )?;
-    check_trainable(app, &version).await?;
+    let prediction = new.hyperparameters.tuning.prediction.as_deref();
+    check_trainable(app, &version, prediction).await?;
     segments::check_retained(app, &source, &segment).await?;
     let row = training::Model {
         id: app.new_id(),
@@ -145,8 +146,12 @@ pub async fn cancel(app: &App, id: Uuid) -> Result<training::Model> {
     Ok(row)
 }
 
-async fn check_trainable(app: &App, version: &version::Model) -> Result<()> {
-    let trainability = versions::trainability(app, version).await?;
+async fn check_trainable(
+    app: &App,
+    version: &version::Model,
+    prediction: Option<&str>,
+) -> Result<()> {
+    let trainability = versions::trainability(app, version, prediction).await?;
     if trainability.reasons.is_empty() {
         return Ok(());
     }
@@ -162,16 +167,9 @@ async fn check_trainable(app: &App, version: &version::Model) -> Result<()> {
 
 /// Checks the numbers before any function sees them.
 fn check(parameters: &Hyperparameters) -> Result<()> {
-    let decays = |values: &[f32]| values.iter().all(|value| (0.0..1.0).contains(value));
-    let optimizer_is_valid = match parameters.optimizer {
-        Optimizer::Sgd => true,
-        Optimizer::Momentum { momentum } => decays(&[momentum]),
-        Optimizer::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        } => decays(&[beta1, beta2]) && epsilon > 0.0 && epsilon.is_finite(),
-    };
+    if let Err(rule) = parameters.tuning.check() {
+        return Err(Error::new(Code::InvalidInput, rule));
+    }
     let rules = [
         (parameters.epochs >= 1, "epochs must be at least 1"),
         (parameters.batch_size >= 1, "batchSize must be at least 1"),
@@ -197,7 +195,7 @@ fn check(parameters: &Hyperparameters) -> Result<()> {
             "earlyStopping.minChange must be at least 0",
         ),
         (
-            optimizer_is_valid,
+            parameters.optimizer.is_valid(),
             "the optimizer's decays must be at least 0 and less than 1, epsilon positive",
         ),
     ];

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result,
 use millrace_wire::training as wire;
 
 use super::Training;
+use super::tuning::TuningInput;
 use crate::app::training::{self, NewTraining};
 use crate::app::version::Selector;
 use crate::app::{Code, Error};
@@ -56,6 +57,9 @@ pub struct HyperparametersInput {
     /// The share of records that may be unusable before the training fails, 0 to 1.
     #[graphql(default = 0.01)]
     max_bad_records: f64,
+    /// The finer points.
+    #[graphql(flatten)]
+    tuning: TuningInput,
     /// When to end before the last epoch; never if left out.
     early_stopping: Option<EarlyStoppingInput>,
 }
@@ -83,8 +87,14 @@ pub struct EarlyStoppingInput {
 pub enum Loss {
     /// Softmax cross-entropy; labels are class indices.
     CrossEntropy,
+    /// Sigmoid cross-entropy of every element of the output; labels are 0, 1 or between.
+    BinaryCrossEntropy,
     /// Mean squared error over all elements of the output.
     MeanSquaredError,
+    /// Mean absolute error over all elements of the output.
+    MeanAbsoluteError,
+    /// The loss of Huber (1964), the mean over all elements of the output.
+    Huber,
 }
 
 /// An optimizer: exactly one of these.
@@ -94,8 +104,18 @@ pub enum OptimizerInput {
     Sgd(bool),
     /// Gradient descent with momentum.
     Momentum(MomentumInput),
+    /// The same, with the gradient taken one step of the velocity ahead.
+    Nesterov(MomentumInput),
     /// Adam (Kingma and Ba, 2015).
     Adam(AdamInput),
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), 0.01 where `weightDecay` is left out.
+    AdamW(AdamInput),
+    /// `RMSprop` (Tieleman and Hinton, 2012).
+    RmsProp(RmsPropInput),
+    /// Adagrad (Duchi, Hazan and Singer, 2011).
+    Adagrad(AdagradInput),
+    /// Lion (Chen et al., 2023).
+    Lion(LionInput),
 }
 
 /// Constants of momentum.
@@ -118,6 +138,36 @@ pub struct AdamInput {
     /// Added to the denominator.
     #[graphql(default = 0.000_000_1)]
     epsilon: f64,
+}
+
+/// Constants of `RMSprop`.
+#[derive(InputObject)]
+pub struct RmsPropInput {
+    /// Decay of the mean of squares.
+    #[graphql(default = 0.9)]
+    decay: f64,
+    /// Added to the denominator.
+    #[graphql(default = 0.000_000_01)]
+    epsilon: f64,
+}
+
+/// Constants of Adagrad.
+#[derive(InputObject)]
+pub struct AdagradInput {
+    /// Added to the denominator.
+    #[graphql(default = 0.000_000_1)]
+    epsilon: f64,
+}
+
+/// Constants of Lion.
+#[derive(InputObject)]
+pub struct LionInput {
+    /// The share of the mean in what is followed.
+    #[graphql(default = 0.9)]
+    beta1: f64,
+    /// Decay of the mean.
+    #[graphql(default = 0.99)]
+    beta2: f64,
 }
 
 /// The new training.
@@ -197,10 +247,31 @@ impl StartTrainingInput {
                     momentum: single(momentum),
                 }
             }
+            Some(OptimizerInput::Nesterov(MomentumInput { momentum })) => {
+                wire::Optimizer::Nesterov {
+                    momentum: single(momentum),
+                }
+            }
             Some(OptimizerInput::Adam(adam)) => wire::Optimizer::Adam {
                 beta1: single(adam.beta1),
                 beta2: single(adam.beta2),
                 epsilon: single(adam.epsilon),
+            },
+            Some(OptimizerInput::AdamW(adam)) => wire::Optimizer::AdamW {
+                beta1: single(adam.beta1),
+                beta2: single(adam.beta2),
+                epsilon: single(adam.epsilon),
+            },
+            Some(OptimizerInput::RmsProp(constants)) => wire::Optimizer::RmsProp {
+                decay: single(constants.decay),
+                epsilon: single(constants.epsilon),
+            },
+            Some(OptimizerInput::Adagrad(constants)) => wire::Optimizer::Adagrad {
+                epsilon: single(constants.epsilon),
+            },
+            Some(OptimizerInput::Lion(constants)) => wire::Optimizer::Lion {
+                beta1: single(constants.beta1),
+                beta2: single(constants.beta2),
             },
         };
         Ok(NewTraining {
@@ -215,6 +286,7 @@ impl StartTrainingInput {
                 learning_rate: single(self.hyperparameters.learning_rate),
                 loss: self.hyperparameters.loss.into(),
                 max_bad_records: self.hyperparameters.max_bad_records,
+                tuning: self.hyperparameters.tuning.into_tuning()?,
                 early_stopping: self.hyperparameters.early_stopping.map(|stopping| {
                     wire::EarlyStopping {
                         monitor: stopping.monitor,
@@ -235,10 +307,10 @@ impl StartTrainingInput {
     clippy::cast_possible_truncation,
     reason = "rounding is what is wanted"
 )]
-fn single(number: f64) -> f32 {
+pub(super) fn single(number: f64) -> f32 {
     number as f32
 }
 
-fn invalid(message: &str) -> Error {
+pub(super) fn invalid(message: &str) -> Error {
     Error::new(Code::InvalidInput, message)
 }

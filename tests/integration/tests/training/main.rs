@@ -1,6 +1,7 @@
 //! The training function on a real Kafka, with commands as the API would send them.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod losses;
 mod refusals;
 mod trouble;
 mod world;

@@ -20,6 +20,7 @@ use millrace_wire::segment::{Manifest, SegmentDigest};
 use millrace_wire::signature::Signature;
 use millrace_wire::split::Split;
 use millrace_wire::training::{Hyperparameters, Loss, Optimizer, TrainingSpec};
+use millrace_wire::tuning::Tuning;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
@@ -255,6 +256,7 @@ impl<'a> World<'a> {
                 learning_rate: 0.003,
                 loss: Loss::CrossEntropy,
                 max_bad_records: 0.0,
+                tuning: Tuning::default(),
                 early_stopping: None,
             },
             seed: 11,

@@ -1,0 +1,144 @@
+//! The finer points of a training, as a part of its hyper-parameters.
+
+use async_graphql::{Enum, InputObject, OneofObject};
+use millrace_wire::tuning as wire;
+
+use super::input::{invalid, single};
+use crate::app::Error;
+
+/// What goes beyond loss and optimizer; as usual where it is left out.
+#[derive(InputObject)]
+pub struct TuningInput {
+    /// The output or inner tensor of the model that is the prediction; found where there is only one candidate.
+    prediction: Option<String>,
+    /// The share of each label that is spread evenly over all classes, at least 0 and less than 1.
+    #[graphql(default = 0.0)]
+    label_smoothing: f64,
+    /// How much each class counts in cross-entropy; all alike if left out.
+    class_weights: Option<Vec<f64>>,
+    /// Where the Huber loss goes over from squares to absolute values.
+    #[graphql(default = 1.0)]
+    huber_delta: f64,
+    /// Decoupled weight decay, which leaves biases and normalizations alone; 0.01 for `AdamW` if left out, else 0.
+    weight_decay: Option<f64>,
+    /// All gradients together are scaled down to this norm.
+    clip_norm: Option<f64>,
+    /// Each element of the gradients is limited to this in both directions.
+    clip_value: Option<f64>,
+    /// Mini-batches whose gradients are averaged for one update.
+    #[graphql(default = 1)]
+    accumulation: u32,
+    /// Patterns of the names of parameters that stay as they are: `*` stands for any characters, `?` for one.
+    #[graphql(default)]
+    frozen: Vec<String>,
+    /// Which statistics batch normalization uses while it trains.
+    #[graphql(default_with = "BatchNormalization::Train")]
+    batch_normalization: BatchNormalization,
+    /// Over so many mini-batches the learning rate grows to its full value.
+    #[graphql(default = 0)]
+    warm_up: u32,
+    /// How the learning rate goes on from there; it stays if left out.
+    schedule: Option<ScheduleInput>,
+    /// When the learning rate is reduced for want of progress; never if left out.
+    reduce_on_plateau: Option<PlateauInput>,
+}
+
+/// Which statistics batch normalization uses while it trains.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "wire::BatchNormalization")]
+pub enum BatchNormalization {
+    /// Those of the mini-batch, which the running ones follow.
+    Train,
+    /// The running ones as they are; for fine-tuning.
+    Freeze,
+}
+
+/// How the learning rate changes: exactly one of these.
+#[derive(OneofObject)]
+pub enum ScheduleInput {
+    /// It is multiplied by a factor after every so many epochs.
+    Step(DropInput),
+    /// It falls from mini-batch to mini-batch, by a factor over so many epochs.
+    Exponential(DropInput),
+    /// It follows half a period of a cosine to the end of the last epoch.
+    Cosine(CosineInput),
+}
+
+/// By what the learning rate is multiplied, and how often.
+#[derive(InputObject)]
+pub struct DropInput {
+    /// Epochs until it is multiplied once.
+    #[graphql(default = 1)]
+    epochs: u32,
+    /// The factor, more than 0 and at most 1.
+    factor: f64,
+}
+
+/// A cosine.
+#[derive(InputObject)]
+pub struct CosineInput {
+    /// The share of the learning rate that is left at the end.
+    #[graphql(default = 0.0)]
+    least: f64,
+}
+
+/// Reduces the learning rate when the loss of the validation part (the training part where there is none) no longer falls.
+#[derive(InputObject)]
+pub struct PlateauInput {
+    /// What the rate is multiplied by.
+    #[graphql(default = 0.1)]
+    factor: f64,
+    /// After so many epochs without a smaller loss.
+    #[graphql(default = 10)]
+    patience: u32,
+    /// By how much a loss has to be smaller than the smallest one to count.
+    #[graphql(default = 0.0)]
+    min_change: f64,
+    /// The share of the learning rate below which it is not reduced.
+    #[graphql(default = 0.0)]
+    least: f64,
+}
+
+impl TuningInput {
+    pub(super) fn into_tuning(self) -> Result<wire::Tuning, Error> {
+        let clipping = match (self.clip_norm, self.clip_value) {
+            (None, None) => None,
+            (Some(norm), None) => Some(wire::Clipping::Norm(single(norm))),
+            (None, Some(value)) => Some(wire::Clipping::Value(single(value))),
+            (Some(_), Some(_)) => return Err(invalid("give `clipNorm` or `clipValue`, not both")),
+        };
+        let class_weights = self.class_weights.unwrap_or_default();
+        Ok(wire::Tuning {
+            prediction: self.prediction,
+            label_smoothing: single(self.label_smoothing),
+            class_weights: class_weights.into_iter().map(single).collect(),
+            huber_delta: single(self.huber_delta),
+            weight_decay: self.weight_decay.map(single),
+            clipping,
+            accumulation: self.accumulation,
+            frozen: self.frozen,
+            batch_normalization: self.batch_normalization.into(),
+            warm_up: self.warm_up,
+            schedule: match self.schedule {
+                None => wire::Schedule::Constant,
+                Some(ScheduleInput::Step(drop)) => wire::Schedule::Step {
+                    epochs: drop.epochs,
+                    factor: single(drop.factor),
+                },
+                Some(ScheduleInput::Exponential(drop)) => wire::Schedule::Exponential {
+                    epochs: drop.epochs,
+                    factor: single(drop.factor),
+                },
+                Some(ScheduleInput::Cosine(cosine)) => wire::Schedule::Cosine {
+                    least: single(cosine.least),
+                },
+            },
+            plateau: self.reduce_on_plateau.map(|plateau| wire::Plateau {
+                factor: single(plateau.factor),
+                patience: plateau.patience,
+                min_change: single(plateau.min_change),
+                least: single(plateau.least),
+            }),
+        })
+    }
+}

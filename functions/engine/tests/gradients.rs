@@ -31,6 +31,27 @@ fn onnx_runtime_agrees_with_the_reference() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What is unwrapped for training, loops and functions, computes what ONNX Runtime computes of the wrapped model.
+#[test]
+fn prepared_models_predict_what_the_exported_ones_do() {
+    load(&library::path()).unwrap();
+    for case in cases::prepared::cases() {
+        let mut inputs = case.batch.clone();
+        inputs.remove("labels");
+        let expected = evaluate(&case.model, &inputs).unwrap();
+        let found = run(&case.model.encode(), &inputs, expected.keys()).unwrap();
+        for (name, expected) in &expected {
+            let values = |tensor: &Tensor| tensor.as_floats().unwrap().to_vec();
+            let error = relative_error(&values(&found[name]), &values(expected));
+            assert!(
+                error <= LARGEST_ERROR,
+                "{}: {name} is off by {error:e}",
+                case.name
+            );
+        }
+    }
+}
+
 /// Three steps of whole models with every loss and optimizer: from the second on there is a state.
 #[test]
 fn whole_models_step_alike_in_both_lowerings() {

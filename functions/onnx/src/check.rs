@@ -11,6 +11,9 @@ use crate::{Error, Model, Obstacle};
 pub struct Check {
     /// The initializers that train, with their dimensions.
     pub parameters: Vec<(String, Vec<usize>)>,
+    /// The parameters that are used in several places, with the number of these: exporters give layers with equal weights
+    /// one initializer, and such layers train as one.
+    pub shared: Vec<(String, usize)>,
     /// The running statistics of batch normalization, with their dimensions. They follow the batches, unless that is
     /// switched off.
     pub statistics: Vec<(String, Vec<usize>)>,
@@ -41,7 +44,12 @@ pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
     let statistics = statistics(&forward.graph);
     let constants = plan.constants.into_iter();
     let constants = constants.filter(|(name, _)| !statistics.contains(name));
+    let shared = plan
+        .parameters
+        .iter()
+        .map(|name| (name.clone(), forward.graph.count_uses(name)));
     Ok(Check {
+        shared: shared.filter(|(_, uses)| *uses > 1).collect(),
         parameters: with_sizes(&forward, plan.parameters)?,
         constants: constants.collect(),
         statistics: with_sizes(&forward, statistics)?,

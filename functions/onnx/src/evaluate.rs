@@ -8,6 +8,7 @@ mod scan;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::operators::{self, Call};
+use crate::prepare::as_nodes;
 use crate::proto::NodeProto;
 use crate::{Error, Model, Tensor};
 
@@ -21,6 +22,7 @@ pub fn evaluate(
     model: &Model,
     inputs: &BTreeMap<String, Tensor>,
 ) -> Result<BTreeMap<String, Tensor>, Error> {
+    let model = as_nodes(model)?;
     let graph = model.graph();
     let mut known: HashMap<&str, Tensor> = HashMap::new();
     for initializer in &graph.initializer {

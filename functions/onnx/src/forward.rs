@@ -1,11 +1,14 @@
 //! A forward model made ready for training: its predictions found, the rest dropped, facts and the gradient's way known.
 
+mod tails;
+
 use std::collections::BTreeMap;
 
 use crate::differentiate::Plan;
 use crate::facts::Facts;
 use crate::glob::Glob;
 use crate::graph::Graph;
+use crate::prepare::prepared;
 use crate::proto::TensorProto;
 use crate::{ElementType, Error, Model, TensorInfo};
 
@@ -29,7 +32,7 @@ impl Forward {
         frozen: &[String],
     ) -> Result<Self, Error> {
         check_opset(model)?;
-        let mut graph = Graph::of(&model.clone().into_inference_form())?;
+        let mut graph = Graph::of(&prepared(model.clone().into_inference_form())?)?;
         freeze(&mut graph, frozen)?;
         let mut found: Vec<String> = Vec::with_capacity(predictions.len());
         for prediction in predictions {
@@ -91,7 +94,7 @@ impl Forward {
 fn find_prediction(graph: &Graph, name: Option<&str>) -> Result<String, Error> {
     let prediction = match name {
         Some(name) => name.to_owned(),
-        None => only_float_output(graph)?,
+        None => only_prediction(graph)?,
     };
     match graph.producer(&prediction) {
         Some(_) => Ok(prediction),
@@ -147,13 +150,19 @@ fn check_opset(model: &Model) -> Result<(), Error> {
     }
 }
 
-fn only_float_output(graph: &Graph) -> Result<String, Error> {
+/// The only float32 output; without one, the only float32 tensor that tails such as `ArgMax` and `ZipMap` end in.
+fn only_prediction(graph: &Graph) -> Result<String, Error> {
     let outputs = graph.outputs.iter();
     let floats: Vec<&str> = outputs
         .filter(|output| output.element == ElementType::Float32)
         .map(|output| output.name.as_str())
         .collect();
-    match floats.as_slice() {
+    let found = if floats.is_empty() {
+        tails::candidates(graph)
+    } else {
+        floats
+    };
+    match found.as_slice() {
         [only] => Ok((*only).to_owned()),
         [] => Err(Error::request(
             "the model has no float32 output: name the inner tensor that is the prediction",

@@ -15,6 +15,8 @@ pub(crate) struct Graph {
     pub(crate) inputs: Vec<TensorInfo>,
     /// The outputs that are tensors.
     pub(crate) outputs: Vec<TensorInfo>,
+    /// The names of all outputs, sequences and maps among them.
+    pub(crate) ends: Vec<String>,
     /// What the model says of outputs and inner tensors.
     pub(crate) declared: HashMap<String, TensorInfo>,
     /// The initializers that shall not train, whatever gradient reaches them.
@@ -43,6 +45,11 @@ impl Graph {
             initializers: graph.initializer.clone(),
             inputs: signature.inputs,
             outputs: signature.outputs,
+            ends: graph
+                .output
+                .iter()
+                .map(|output| output.name().to_owned())
+                .collect(),
             declared,
             frozen: HashSet::new(),
             opset: model.opset().unwrap_or_default(),
@@ -103,6 +110,16 @@ impl Graph {
         self.initializers
             .iter()
             .find(|tensor| tensor.name() == name)
+    }
+
+    /// In how many places a tensor is used for its values, not only for its shape.
+    pub(crate) fn count_uses(&self, tensor: &str) -> usize {
+        let nodes = self.nodes.iter();
+        let nodes = nodes.filter(|node| !matches!(node.op_type(), "Shape" | "Size"));
+        nodes
+            .flat_map(|node| &node.input)
+            .filter(|input| *input == tensor)
+            .count()
     }
 
     /// Keeps what the tensors depend on and drops the rest.
@@ -167,7 +184,8 @@ fn graphs_within(node: &NodeProto) -> impl Iterator<Item = &crate::proto::GraphP
         .flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
 
-fn rename_in(node: &mut NodeProto, names: &BTreeMap<String, String>) {
+/// Gives tensors other names in a node and in whatever graphs it holds.
+pub(crate) fn rename_in(node: &mut NodeProto, names: &BTreeMap<String, String>) {
     for name in node.input.iter_mut().chain(&mut node.output) {
         if let Some(to) = names.get(name) {
             name.clone_from(to);

@@ -41,6 +41,7 @@ pub mod inspect;
 pub mod layers;
 mod model;
 mod operators;
+mod prepare;
 pub mod proto;
 pub mod schedule;
 mod signature;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::proto::{GraphProto, ModelProto, TensorProto};
-use crate::{ElementType, Error, Signature};
+use crate::{ElementType, Error, Signature, prepare};
 
 /// An ONNX model that has a graph and at least one operator set.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,7 @@ impl Model {
         self
     }
 
-    /// The same model with other values in some of its float32 initializers.
+    /// The same model with other values in some of its float32 initializers, and of the `Constant` nodes that train like them.
     ///
     /// All else stays as it is, to the byte, where the model has the form in which it predicts. Else it is brought into
     /// that form: batch normalization by running statistics, each of them an initializer that nothing else uses, and
@@ -109,17 +109,15 @@ impl Model {
     /// A name that is not a float32 initializer of the model, or a number of values that does not fit it.
     pub fn with_parameters(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self, Error> {
         let mut proto = self.clone().into_inference_form().into_proto();
-        let initializers = proto
-            .graph
-            .iter_mut()
-            .flat_map(|graph| &mut graph.initializer);
         let mut missing: Vec<&String> = values.keys().collect();
-        for initializer in initializers {
-            let Some(values) = values.get(initializer.name()) else {
-                continue;
-            };
-            missing.retain(|name| *name != initializer.name());
-            replace(initializer, values)?;
+        if let Some(graph) = &mut proto.graph {
+            prepare::for_each_constant(graph, &mut |name, tensor| match values.get(name) {
+                Some(values) if missing.iter().any(|missing| *missing == name) => {
+                    missing.retain(|missing| *missing != name);
+                    replace(name, tensor, values)
+                }
+                _ => Ok(()),
+            })?;
         }
         match missing.first() {
             None => Ok(Self { proto }),
@@ -130,12 +128,12 @@ impl Model {
     }
 }
 
-fn replace(initializer: &mut TensorProto, values: &[f32]) -> Result<(), Error> {
+fn replace(name: &str, initializer: &mut TensorProto, values: &[f32]) -> Result<(), Error> {
     let count = initializer.count()?;
     let element = initializer.element();
     if element != ElementType::Float32 || values.len() != count {
         return Err(Error::Tensor {
-            tensor: initializer.name().to_owned(),
+            tensor: name.to_owned(),
             reason: format!(
                 "is {element} with {count} elements and cannot take {} float32 values",
                 values.len()

@@ -59,6 +59,7 @@ mod variadic;
 mod window;
 
 pub(crate) use self::backward::Backward;
+pub(crate) use self::constant::value_of as constant_value;
 pub(crate) use self::slice::Cut;
 pub(crate) use self::training::Training;
 use crate::Tensor;

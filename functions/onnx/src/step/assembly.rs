@@ -272,7 +272,7 @@ impl Assembly<'_> {
             opset_import,
             producer_name: Some(crate::PRODUCER.to_owned()),
             graph: Some(graph),
-            functions: self.model.functions.clone(),
+
             ..ModelProto::default()
         })
     }

@@ -20,6 +20,7 @@ mod linear;
 mod logic;
 mod normalization;
 mod pooling;
+pub mod prepared;
 mod ranking;
 mod recurrent;
 mod reduction;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Case> {
         logic::cases(),
         normalization::cases(),
         pooling::cases(),
+        prepared::cases(),
         ranking::cases(),
         recurrent::cases(),
         reduction::cases(),

@@ -9,14 +9,20 @@
 )]
 
 mod adam;
+mod convolution;
+mod convolution_gradient;
 mod cross_entropy;
 mod descent;
 mod exponential;
 mod instructions;
 mod momentum;
+mod multiply;
 mod operator;
 mod parallel;
+mod pool;
 mod relu_gradient;
+mod scratch;
+mod window;
 
 use millrace_onnx::fast;
 use ort::operator::OperatorDomain;
@@ -25,6 +31,8 @@ use ort::operator::OperatorDomain;
 pub(crate) fn domain() -> ort::Result<OperatorDomain> {
     OperatorDomain::new(fast::DOMAIN)?
         .add(adam::OPERATOR)?
+        .add(convolution::OPERATOR)?
+        .add(convolution_gradient::OPERATOR)?
         .add(cross_entropy::OPERATOR)?
         .add(descent::OPERATOR)?
         .add(momentum::OPERATOR)?

@@ -9,12 +9,14 @@ mod error;
 mod flush;
 mod kernels;
 mod library;
+mod lowering;
 mod session;
 mod step;
 mod tensor;
 
 pub use error::Error;
 pub use library::load;
+pub use lowering::lowering;
 pub use session::{Outputs, Session, SessionOptions, Slot};
 pub use step::{Carried, StepSession};
 pub use tensor::{Data, Element, Slice, Tensor, View};

@@ -9,11 +9,12 @@ mod support;
 
 use millrace_engine::{Session, SessionOptions, Slice, View, load};
 use millrace_onnx::layers::{self, Activation, Layer};
+use millrace_onnx::proto::AttributeProto;
 use millrace_onnx::{
-    ClassLabels, Clipping, CrossEntropy, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions,
-    Tensor, Values, evaluate,
+    ClassLabels, Clipping, CrossEntropy, Dim, ElementType, Loss, Lowering, Model, Optimizer,
+    StepGraph, StepOptions, Tensor, Values, evaluate,
 };
-use support::Tensors;
+use support::{Draft, Tensors};
 
 /// The largest relative error of a gradient in the Euclidean norm.
 const LARGEST_ERROR: f64 = 1e-5;
@@ -157,7 +158,71 @@ fn models() -> Vec<(&'static str, Model, Tensors)> {
             Tensor::integers(&[33], (0..33).map(|record| record % 8 - 1).collect()),
         ),
     ]);
-    vec![("MLP", mlp, batch)]
+    let images = Tensors::from([
+        (
+            "x".to_owned(),
+            Tensor::from_f32(&[33, 2, 12, 12], &support::noise(33 * 2 * 144, 4)),
+        ),
+        (
+            "labels".to_owned(),
+            Tensor::integers(&[33], (0..33).map(|record| record % 7).collect()),
+        ),
+    ]);
+    vec![("MLP", mlp, batch), ("CNN", cnn(), images)]
+}
+
+/// Two convolutions with `Relu` and pool, and two dense layers.
+fn cnn() -> Model {
+    let weights = |draft: Draft, name: &str, dims: &[usize], seed| {
+        let values = support::noise(dims.iter().product(), seed);
+        let values: Vec<f32> = values.iter().map(|value| value / 8.0).collect();
+        draft.weights(name, dims, &values)
+    };
+    let image = [
+        support::batch(),
+        Dim::Fixed(2),
+        Dim::Fixed(12),
+        Dim::Fixed(12),
+    ];
+    let mut draft = Draft::new().input("x", ElementType::Float32, &image);
+    let shapes: [(&str, &[usize]); 8] = [
+        ("w1", &[8, 2, 3, 3]),
+        ("b1", &[8]),
+        ("w2", &[16, 8, 3, 3]),
+        ("b2", &[16]),
+        ("w3", &[144, 20]),
+        ("b3", &[20]),
+        ("w4", &[20, 7]),
+        ("b4", &[7]),
+    ];
+    for ((name, dims), seed) in shapes.into_iter().zip(1..) {
+        draft = weights(draft, name, dims, seed);
+    }
+    let same = || vec![AttributeProto::from_ints("pads", &[1, 1, 1, 1])];
+    let halves = || {
+        let windows = |name| AttributeProto::from_ints(name, &[2, 2]);
+        vec![windows("kernel_shape"), windows("strides")]
+    };
+    draft
+        .node_with("Conv", &["x", "w1", "b1"], "c1", same())
+        .node("Relu", &["c1"], "r1")
+        .node_with("MaxPool", &["r1"], "p1", halves())
+        .node_with("Conv", &["p1", "w2", "b2"], "c2", same())
+        .node("Relu", &["c2"], "r2")
+        .node_with("MaxPool", &["r2"], "p2", halves())
+        .node("Flatten", &["p2"], "f")
+        .node("Gemm", &["f", "w3", "b3"], "d")
+        .node("Relu", &["d"], "r3")
+        .node("Gemm", &["r3", "w4", "b4"], "y")
+        .output("y", &[support::batch(), Dim::Fixed(7)])
+        .model()
+}
+
+/// The kernels' own test, as every training makes it.
+#[test]
+fn this_machine_can_use_the_fast_lowering() {
+    load(&library::path()).unwrap();
+    assert_eq!(millrace_engine::lowering(), Lowering::Fast);
 }
 
 /// What differs between the two on a case.

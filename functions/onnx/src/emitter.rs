@@ -111,6 +111,11 @@ impl Emitter {
         name
     }
 
+    /// A name for one of the outputs of a node of the fast lowering.
+    pub(crate) fn fast_name(&mut self, what: &str) -> String {
+        self.free_name(&format!("{}/{what}", self.scope))
+    }
+
     /// A node of the fast lowering whose outputs have these names.
     pub(crate) fn fast_named(
         &mut self,
@@ -119,7 +124,8 @@ impl Emitter {
         inputs: &[&str],
         attribute: Vec<AttributeProto>,
     ) {
-        self.push(outputs[0], operator, inputs, attribute);
+        let name = outputs.iter().copied().find(|name| !name.is_empty());
+        self.push(name.unwrap_or_default(), operator, inputs, attribute);
         if let Some(node) = self.nodes.last_mut() {
             node.domain = Some(fast::DOMAIN.to_owned());
             node.output = outputs.iter().copied().map(str::to_owned).collect();

@@ -11,12 +11,19 @@
 //! | [`ADAM`] | p, g, m, v, lr, int64 step t, float64 `[β₁, β₂, ε, λ]` | p′, m′ = β₁ m + (1 − β₁) g, v′ = β₂ v + (1 − β₂) g² |
 //! | [`RELU_GRADIENT`] | G, y | G where y > 0, else 0 |
 //! | [`CROSS_ENTROPY`] | logits `[n, c]`, int64 labels `[n]` | the loss, a scalar, and its gradient `[n, c]` |
+//! | [`CONVOLUTION`] | x, w, b or nothing | y, and where it pools the uint8 index of each maximum |
+//! | [`CONVOLUTION_GRADIENT`] | G, x, w, y or nothing, the index or nothing | ∂L/∂w, ∂L/∂b or nothing, ∂L/∂x or nothing |
 //!
 //! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
 //!   a β that was rounded.
 //! - `Adam`'s p′ = p − lr λ p − lr · m̂ / (√v̂ + ε), with m̂ = m′ / (1 − β₁ᵗ) and v̂ = v′ / (1 − β₂ᵗ): with λ = 0 Adam, else `AdamW`.
 //! - `CrossEntropy` is that of a softmax of the logits, as its standard lowering has it: the mean over the records whose label
 //!   is a class. The others have no part in loss and gradient.
+//! - `Convolution` is `Conv` in one or two dimensions, with `strides`, `dilations`, `pads` and `group`; then, where `relu` is 1,
+//!   a `Relu`; then, where there is a `pool`, a `MaxPool` with windows of these sizes side by side, which leaves out what no
+//!   window covers. The index of a maximum counts the elements of its window row by row; it is the first of equal ones, and
+//!   the number of elements where the `Relu` is off. Only the first of equal maxima gets the gradient.
+//! - `ConvolutionGradient` has the same attributes. It needs y for a `Relu` without a pool, and the index for a pool.
 
 /// The domain of the operators.
 pub const DOMAIN: &str = "millrace";
@@ -33,6 +40,10 @@ pub const ADAM: &str = "Adam";
 pub const RELU_GRADIENT: &str = "ReluGradient";
 /// Softmax, cross-entropy and their gradient at once.
 pub const CROSS_ENTROPY: &str = "CrossEntropy";
+/// A convolution with the `Relu` and the pool behind it.
+pub const CONVOLUTION: &str = "Convolution";
+/// The gradients of [`CONVOLUTION`].
+pub const CONVOLUTION_GRADIENT: &str = "ConvolutionGradient";
 
 /// With which operators a step graph is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

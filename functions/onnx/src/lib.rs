@@ -34,6 +34,7 @@ pub mod external;
 mod facts;
 pub mod fast;
 mod forward;
+mod fuse;
 mod glob;
 mod graph;
 mod inference;

@@ -19,6 +19,7 @@ mod comparison;
 mod concat;
 mod constant;
 mod convolution;
+pub(crate) mod convolution_block;
 mod cumulative;
 mod dropout;
 mod einsum;
@@ -65,6 +66,7 @@ pub(crate) use self::training::Training;
 use crate::Tensor;
 use crate::extent::Unknowns;
 use crate::facts::Fact;
+use crate::fast;
 use crate::proto::NodeProto;
 
 /// An operator of the standard operator set.
@@ -268,12 +270,17 @@ pub fn operators() -> Vec<&'static str> {
     names
 }
 
+/// The operators of the fast lowering that gradients pass.
+static FAST: &[Family] = &[convolution_block::OPERATORS];
+
 /// The operator of a node; nothing for operators of other domains and for those that are not here.
 pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {
-    if !matches!(node.domain(), "" | "ai.onnx") {
-        return None;
-    }
-    FAMILIES
+    let families = match node.domain() {
+        "" | "ai.onnx" => FAMILIES,
+        fast::DOMAIN => FAST,
+        _ => return None,
+    };
+    families
         .iter()
         .copied()
         .flatten()

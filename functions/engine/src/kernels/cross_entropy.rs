@@ -10,13 +10,13 @@ use ort::value::TensorElementType::{Float32, Int64};
 
 use super::exponential::exp;
 use super::instructions::{self, Task};
-use super::operator::{Definition, check_lengths, input, plain, tensor};
+use super::operator::{Definition, Port, check_lengths, input, plain, tensor};
 use super::parallel::{PART, for_each};
 
 pub(super) const OPERATOR: Definition = Definition {
     name: fast::CROSS_ENTROPY,
-    inputs: &[Float32, Int64],
-    outputs: &[Float32, Float32],
+    inputs: &[Port::Required(Float32), Port::Required(Int64)],
+    outputs: &[Port::Required(Float32), Port::Required(Float32)],
     create: |_| Ok(plain(compute)),
 };
 

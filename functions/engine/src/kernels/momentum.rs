@@ -6,13 +6,19 @@ use ort::operator::ComputeContext;
 use ort::value::TensorElementType::{Float32, Float64};
 
 use super::instructions::{self, Task};
-use super::operator::{Definition, check_lengths, input, plain, scalar, tensor};
+use super::operator::{Definition, Port, check_lengths, input, plain, scalar, tensor};
 use super::parallel::{PART, for_each};
 
 pub(super) const OPERATOR: Definition = Definition {
     name: fast::MOMENTUM,
-    inputs: &[Float32, Float32, Float32, Float32, Float64],
-    outputs: &[Float32, Float32],
+    inputs: &[
+        Port::Required(Float32),
+        Port::Required(Float32),
+        Port::Required(Float32),
+        Port::Required(Float32),
+        Port::Required(Float64),
+    ],
+    outputs: &[Port::Required(Float32), Port::Required(Float32)],
     create: |_| Ok(plain(compute)),
 };
 

@@ -6,11 +6,19 @@ use ort::operator::{
 };
 use ort::value::{PrimitiveTensorElementType, TensorElementType, ValueRef};
 
+/// An input or an output, with its elements' type.
+#[derive(Clone, Copy)]
+pub(super) enum Port {
+    Required(TensorElementType),
+    /// It may be left out.
+    Optional(TensorElementType),
+}
+
 /// An operator, described by what it takes and gives.
 pub(super) struct Definition {
     pub(super) name: &'static str,
-    pub(super) inputs: &'static [TensorElementType],
-    pub(super) outputs: &'static [TensorElementType],
+    pub(super) inputs: &'static [Port],
+    pub(super) outputs: &'static [Port],
     /// Reads a node's attributes.
     pub(super) create: fn(&KernelContext<'_>) -> ort::Result<BoxedKernel<'static>>,
 }
@@ -23,11 +31,17 @@ impl Operator for Definition {
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        self.inputs.iter().copied().map(OperatorInput::required)
+        self.inputs.iter().map(|port| match *port {
+            Port::Required(element) => OperatorInput::required(element),
+            Port::Optional(element) => OperatorInput::optional(element),
+        })
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-        self.outputs.iter().copied().map(OperatorOutput::required)
+        self.outputs.iter().map(|port| match *port {
+            Port::Required(element) => OperatorOutput::required(element),
+            Port::Optional(element) => OperatorOutput::optional(element),
+        })
     }
 
     fn create_kernel<'a>(&self, node: &KernelContext<'a>) -> ort::Result<Self::Kernel<'a>> {
@@ -45,6 +59,11 @@ pub(super) fn input(context: &ComputeContext, index: usize) -> ort::Result<Value
     context
         .input(index)?
         .ok_or_else(|| Error::new(format!("input {index} is missing")))
+}
+
+/// What is said where an output or an input that an operator needs was left out.
+pub(super) fn missing() -> Error {
+    Error::new("an input or an output is missing that the attributes ask for")
 }
 
 /// A tensor's sizes and elements.

@@ -5,13 +5,13 @@ use ort::operator::ComputeContext;
 use ort::value::TensorElementType::Float32;
 
 use super::instructions::{self, Task};
-use super::operator::{Definition, check_lengths, input, plain, tensor};
+use super::operator::{Definition, Port, check_lengths, input, plain, tensor};
 use super::parallel::{PART, for_each};
 
 pub(super) const OPERATOR: Definition = Definition {
     name: fast::RELU_GRADIENT,
-    inputs: &[Float32, Float32],
-    outputs: &[Float32],
+    inputs: &[Port::Required(Float32), Port::Required(Float32)],
+    outputs: &[Port::Required(Float32)],
     create: |_| Ok(plain(compute)),
 };
 

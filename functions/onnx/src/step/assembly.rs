@@ -10,12 +10,13 @@ use crate::differentiate::{self, Plan};
 use crate::emitter::Emitter;
 use crate::fast;
 use crate::forward::Forward;
+use crate::fuse::fuse;
 use crate::graph::Graph;
 use crate::proto::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
 };
 use crate::training::{self, training_form};
-use crate::{Dim, ElementType, Error, Model, TensorInfo};
+use crate::{Dim, ElementType, Error, Lowering, Model, TensorInfo};
 
 pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
     check(options)?;
@@ -46,8 +47,11 @@ pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, E
         let names = graph.names().chain(contract.names());
         names.map(str::to_owned).collect::<Vec<_>>()
     };
-    let trained = training_form(&forward, &statistics, taken(&forward.graph))?;
+    let mut trained = training_form(&forward, &statistics, taken(&forward.graph))?;
     let mut emitter = Emitter::new(taken(&trained.graph), forward.graph.opset, options.lowering);
+    if options.lowering == Lowering::Fast {
+        fuse(&mut trained, &targets.tensors(), &mut emitter);
+    }
     targets.emit_loss(&mut emitter);
     let evaluation = assembly.evaluation(&emitter)?;
 

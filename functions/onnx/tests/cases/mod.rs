@@ -11,6 +11,7 @@ mod cast;
 mod choice;
 mod constant;
 mod convolution;
+mod convolution_block;
 mod dropout;
 mod einsum;
 mod exponential;
@@ -98,6 +99,7 @@ pub fn all() -> Vec<Case> {
         choice::cases(),
         constant::cases(),
         convolution::cases(),
+        convolution_block::cases(),
         dropout::cases(),
         einsum::cases(),
         exponential::cases(),

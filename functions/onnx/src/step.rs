@@ -49,6 +49,17 @@ pub struct Target {
     pub labels: TensorInfo,
     /// The output that has this prediction's loss.
     pub loss: String,
+    /// What the numbers of the prediction are, where each answers a question with yes or no.
+    pub answers: Option<Answers>,
+}
+
+/// Numbers that answer questions with yes or no, as binary cross-entropy learns them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answers {
+    /// Of yes: more than 0.5 is yes.
+    Probabilities,
+    /// Their logits: more than 0 is yes.
+    Logits,
 }
 
 /// A tensor of the model that the step changes.

@@ -9,6 +9,7 @@ mod numbers;
 use std::collections::BTreeMap;
 
 use millrace_engine::View;
+use millrace_onnx::step::Answers;
 use millrace_wire::event::ClassReport;
 
 use self::classes::Classes;
@@ -16,8 +17,9 @@ use self::numbers::Numbers;
 use crate::batch::Batch;
 
 /// The judgement of a part of the records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Judge {
+    answers: Option<Answers>,
     loss: f64,
     records: u64,
     kind: Option<Kind>,
@@ -30,6 +32,16 @@ enum Kind {
 }
 
 impl Judge {
+    /// Of predictions that are classes, numbers, or `answers` with yes or no.
+    pub fn new(answers: Option<Answers>) -> Self {
+        Self {
+            answers,
+            loss: 0.0,
+            records: 0,
+            kind: None,
+        }
+    }
+
     /// Adds a batch with its mean loss and its predictions.
     pub fn add(&mut self, batch: &Batch, loss: f32, prediction: &View<'_>) {
         let Some(numbers) = prediction.as_f32() else {
@@ -53,6 +65,19 @@ impl Judge {
             if let Kind::Classes(classes) = kind {
                 for (row, label) in rows.zip(labels) {
                     classes.add(row, usize::try_from(*label).unwrap_or(usize::MAX));
+                }
+            }
+        } else if let (Some(answers), Some(labels)) = (self.answers, batch.values()) {
+            let kind = self
+                .kind
+                .get_or_insert_with(|| Kind::Classes(Classes::new(2)));
+            if let Kind::Classes(classes) = kind {
+                let threshold = match answers {
+                    Answers::Probabilities => 0.5,
+                    Answers::Logits => 0.0,
+                };
+                for (score, label) in numbers.iter().zip(labels) {
+                    classes.add_answer(*score, *score > threshold, *label > 0.5);
                 }
             }
         } else if let Some(labels) = batch.values() {

@@ -228,7 +228,8 @@ impl<'a> Trainer<'a> {
 
     /// Judges the parameters by a part of the records; `prefix` is of the names of its metrics.
     fn evaluate(&mut self, prefix: &str, part: &[u32]) -> Result<Judge, Failure> {
-        let mut judge = Judge::default();
+        let answers = self.graph.targets.first().and_then(|target| target.answers);
+        let mut judge = Judge::new(answers);
         each_batch(self.dataset, part, EVALUATION_BATCH, |batch| {
             let outputs = self
                 .steps

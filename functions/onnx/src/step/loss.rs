@@ -15,7 +15,7 @@ use mean_absolute_error::MeanAbsoluteError;
 use mean_squared_error::MeanSquaredError;
 use residual::OfResiduals;
 
-use super::Loss;
+use super::{Answers, Loss};
 use crate::emitter::Emitter;
 use crate::forward::Forward;
 use crate::proto::AttributeProto;
@@ -37,6 +37,11 @@ pub(super) trait Objective {
 
     /// What the labels have to be.
     fn labels(&self) -> TensorInfo;
+
+    /// What the prediction's numbers are, where each answers a question with yes or no.
+    fn answers(&self) -> Option<Answers> {
+        None
+    }
 
     /// Emits the loss, a scalar, under the given name.
     fn emit_loss(&mut self, emitter: &mut Emitter, name: &str);

@@ -44,6 +44,7 @@ impl Targets {
             prediction: forward.prediction_info(&place.prediction),
             labels: objective.labels(),
             loss: place.loss.clone(),
+            answers: objective.answers(),
         };
         self.all.iter().map(info).collect()
     }

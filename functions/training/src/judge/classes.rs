@@ -79,16 +79,7 @@ impl Classes {
         let Some(own) = scores.get(label) else {
             return;
         };
-        let predicted = best(scores);
-        self.records += 1;
-        self.counts[label].labelled += 1;
-        self.counts[predicted].predicted += 1;
-        if predicted == label {
-            self.counts[label].right += 1;
-        }
-        if let Some(cell) = self.matrix.get_mut(label * scores.len() + predicted) {
-            *cell += 1;
-        }
+        self.count(best(scores), label);
         // Of equal scores the first ones are the better.
         let (before, after) = scores.split_at(label);
         let better = before.iter().filter(|score| *score >= own).count()
@@ -102,6 +93,26 @@ impl Classes {
                     curve.add(*score, class == label);
                 }
             }
+        }
+    }
+
+    /// Adds an answer with yes or no by its score: of two classes, yes is the second.
+    pub(super) fn add_answer(&mut self, score: f32, predicted: bool, label: bool) {
+        self.count(usize::from(predicted), usize::from(label));
+        if let [curve] = self.curves.as_mut_slice() {
+            curve.add(score, label);
+        }
+    }
+
+    fn count(&mut self, predicted: usize, label: usize) {
+        self.records += 1;
+        self.counts[label].labelled += 1;
+        self.counts[predicted].predicted += 1;
+        if predicted == label {
+            self.counts[label].right += 1;
+        }
+        if let Some(cell) = self.matrix.get_mut(label * self.counts.len() + predicted) {
+            *cell += 1;
         }
     }
 
@@ -230,6 +241,26 @@ mod tests {
         // Of the 2 · 3 pairs one stands the wrong way round.
         close(found["auc"], 5.0 / 6.0);
         close(classes.report().classes[0].auc.unwrap(), 5.0 / 6.0);
+    }
+
+    #[test]
+    fn answers_are_two_classes() {
+        let mut classes = Classes::new(2);
+        let answers = [
+            (2.5, true),
+            (0.5, false),
+            (-0.5, true),
+            (-2.0, false),
+            (-3.0, false),
+        ];
+        for (score, label) in answers {
+            classes.add_answer(score, score > 0.0, label);
+        }
+        let found = metrics(&classes);
+        close(found["accuracy"], 3.0 / 5.0);
+        close(found["f1"], 0.5);
+        close(found["auc"], 5.0 / 6.0);
+        assert_eq!(classes.report().confusion, [[2, 1], [1, 1]]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Every loss trains on records from Kafka, each with another optimizer and other finer points.
 
+use std::collections::BTreeMap;
+
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::event::Body;
 use millrace_wire::registry::Version;
@@ -50,6 +52,16 @@ async fn losses(world: &World<'_>, training: &TrainingSpec) -> Vec<f64> {
         _ => None,
     });
     epochs.collect()
+}
+
+/// The final metrics of a training that has succeeded.
+fn metrics(world: &World<'_>, training: &TrainingSpec) -> BTreeMap<String, f64> {
+    let events = world.events(training.id);
+    let found = events.iter().find_map(|event| match &event.body {
+        Body::TrainingSucceeded { metrics, .. } => Some(metrics.clone()),
+        _ => None,
+    });
+    found.expect("it has succeeded")
 }
 
 #[tokio::test]
@@ -136,5 +148,10 @@ async fn every_loss_falls() {
         let losses = losses(&world, &training).await;
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.7 * first, "{loss:?}: {losses:?}");
+        if loss == Loss::BinaryCrossEntropy {
+            let metrics = metrics(&world, &training);
+            assert!(metrics["test_auc"] > 0.9, "{metrics:?}");
+            assert!(metrics["test_accuracy"] > 0.8, "{metrics:?}");
+        }
     }
 }

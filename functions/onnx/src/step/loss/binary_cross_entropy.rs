@@ -8,6 +8,7 @@ use super::ending::{self, Logits};
 use super::{Objective, Place, checked_smoothing, emit_count, emit_sum};
 use crate::emitter::Emitter;
 use crate::forward::Forward;
+use crate::step::Answers;
 use crate::{ElementType, Error, TensorInfo};
 
 /// Binary cross-entropy on a model.
@@ -68,6 +69,14 @@ impl Objective for BinaryCrossEntropy {
             name: self.labels.clone(),
             ..self.prediction.clone()
         }
+    }
+
+    fn answers(&self) -> Option<Answers> {
+        Some(if self.is_sigmoid {
+            Answers::Probabilities
+        } else {
+            Answers::Logits
+        })
     }
 
     fn emit_loss(&mut self, emitter: &mut Emitter, name: &str) {

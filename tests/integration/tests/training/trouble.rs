@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_harness::{Kafka, KafkaOptions, wait_until};
+use millrace_harness::{Kafka, KafkaOptions, Process, wait_until};
 use millrace_wire::event::Body;
 use millrace_wire::segment::Manifest;
 use millrace_wire::training::TrainingSpec;
@@ -60,27 +60,77 @@ fn epochs(world: &World<'_>, training: Uuid) -> Vec<BTreeMap<String, f64>> {
     epochs.into_values().map(|(_, metrics)| metrics).collect()
 }
 
+/// Whether the training has succeeded.
+fn has_succeeded(world: &World<'_>, training: Uuid) -> bool {
+    let events = world.events(training);
+    events
+        .iter()
+        .any(|event| matches!(event.body, Body::TrainingSucceeded { .. }))
+}
+
+/// Kills the pool in the middle of a training, and starts it again; nothing where the training was
+/// too quick for that.
+async fn kill_in_the_middle(world: &World<'_>, pool: &mut Process, training: Uuid) -> Option<()> {
+    trains(world, training).await;
+    let name = format!("checkpoints/{training}");
+    let first = world.store.get_object(&name).await.ok()?;
+    let advanced = wait_until("a checkpoint, or the end", LIMIT, async || {
+        match world.store.get_object(&name).await {
+            Ok(bytes) if bytes != first => Ok(true),
+            _ if has_succeeded(world, training) => Ok(false),
+            _ => Err("the same checkpoint".to_owned()),
+        }
+    })
+    .await;
+    if !advanced {
+        return None;
+    }
+    pool.kill();
+    *pool = world.pool(0);
+    let goes_on = wait_until("it goes on, or has ended", LIMIT, async || {
+        let said = "the training goes on from its checkpoint";
+        if pool.lines().iter().any(|line| line.contains(said)) {
+            return Ok(true);
+        }
+        if has_succeeded(world, training) {
+            return Ok(false);
+        }
+        Err(pool.lines().join("\n"))
+    })
+    .await;
+    goes_on.then_some(())
+}
+
 #[tokio::test]
 async fn a_killed_training_ends_as_if_nothing_had_happened() {
     let world = World::new().await;
     let segment = world.easy_segment(RECORDS);
-    let undisturbed = long(&world, &segment);
     let mut pool = world.pool(0);
-    world.start(&undisturbed).await;
-    let expected = world.succeeded(undisturbed.id).await;
-
-    let killed = long(&world, &segment);
-    world.start(&killed).await;
-    for _ in 0..2 {
-        trains(&world, killed.id).await;
-        has_advanced(&world, killed.id).await;
-        pool.kill();
-        pool = world.pool(0);
-        pool.wait_for("the training goes on from its checkpoint", LIMIT);
-    }
-    assert_eq!(world.succeeded(killed.id).await, expected);
-    assert_eq!(epochs(&world, killed.id).len(), EPOCHS as usize);
+    // As many epochs as it takes on this machine to be killed twice in the middle.
+    let mut count = EPOCHS;
+    let killed = loop {
+        let training = world.training(&segment, count);
+        world.start(&training).await;
+        let mut kills = 0;
+        while kills < 2
+            && kill_in_the_middle(&world, &mut pool, training.id)
+                .await
+                .is_some()
+        {
+            kills += 1;
+        }
+        if kills == 2 {
+            break training;
+        }
+        count *= 2;
+    };
+    let found = world.succeeded(killed.id).await;
+    assert_eq!(epochs(&world, killed.id).len(), count as usize);
     world.has_no_checkpoint(killed.id).await;
+
+    let undisturbed = world.training(&segment, count);
+    world.start(&undisturbed).await;
+    assert_eq!(world.succeeded(undisturbed.id).await, found);
     world.all_commands_are_done().await;
     drop(pool);
 }

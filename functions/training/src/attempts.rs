@@ -44,8 +44,8 @@ impl<'a> Attempts<'a> {
     pub fn begin(&self, checkpoint: Option<&Checkpoint>) -> Result<(), Failure> {
         let step = checkpoint.map(|checkpoint| checkpoint.progress.step);
         let count = self.load().next(step)?;
-        tracing::info!(training.id = %self.training, training.attempt = count.attempts, "an attempt begins");
         self.save(&count);
+        tracing::info!(training.id = %self.training, training.attempt = count.attempts, "an attempt begins");
         Ok(())
     }
 

@@ -75,7 +75,7 @@ impl Handler {
             Err(Stop::Cancelled) => Body::TrainingCancelled,
             Err(Stop::Interrupted) => {
                 tracing::info!(training.id = %spec.id, "the training is interrupted");
-                self.attempts(spec.id).take_back();
+                self.take_back(spec.id);
                 return Outcome::Interrupted;
             }
         };
@@ -88,6 +88,11 @@ impl Handler {
         }
         self.attempts(spec.id).forget();
         Outcome::Ended
+    }
+
+    /// An attempt that ends in order does not count.
+    pub fn take_back(&self, training: Uuid) {
+        self.attempts(training).take_back();
     }
 
     fn attempts(&self, training: Uuid) -> Attempts<'_> {

@@ -88,6 +88,10 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
     }
     lanes.let_go(None);
     lanes.commit(&consumer);
+    // This end is in order, also for those that are cut off in the middle of a wait for Kafka.
+    for running in &lanes.leaving {
+        lanes.handler.take_back(running.training);
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod letter;
 mod output;
 mod partitions;
 mod topics;
+mod watch;
 mod work;
 
 use std::time::{Duration, Instant};

@@ -10,11 +10,13 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{Guarantee, InferenceSpec};
 
+use super::watch::Watch;
+
 /// The broker ends a transaction that its producer left open after this time; until then readers
 /// of committed records wait. A replica that starts again ends its own at once.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one try of a step may take, between two looks at whether the function shall end.
-const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the client lets through to the broker. Dead letters are larger than the records they hold,
 /// so the topics' own limits must decide, not the client's default of 1 MB.
 const MAX_MESSAGE_BYTES: &str = "67108864";
@@ -22,6 +24,7 @@ const MAX_MESSAGE_BYTES: &str = "67108864";
 /// The writing side of a replica.
 pub(super) struct Output {
     writer: Writer,
+    watch: Watch,
     /// Since when outputs wait for their commit.
     begun: Option<Instant>,
 }
@@ -36,7 +39,11 @@ pub(super) type Patience<'a> = dyn FnMut(&Error) -> bool + 'a;
 
 impl Output {
     /// Makes the producer; the cluster is not contacted yet.
-    pub(super) fn new(connection: &Connection, spec: &InferenceSpec) -> Result<Self, Error> {
+    pub(super) fn new(
+        connection: &Connection,
+        spec: &InferenceSpec,
+        watch: Watch,
+    ) -> Result<Self, Error> {
         const LIMIT: &str = "message.max.bytes";
         let connection = if spec.connection.contains_key(LIMIT) {
             connection.clone()
@@ -53,6 +60,7 @@ impl Output {
         };
         Ok(Self {
             writer,
+            watch,
             begun: None,
         })
     }
@@ -60,7 +68,11 @@ impl Output {
     /// Ends what a predecessor left open, before anything is read.
     pub(super) fn take_over(&self, patience: &mut Patience<'_>) -> Result<(), Error> {
         match &self.writer {
-            Writer::ExactlyOnce(producer) => persist(patience, || producer.init(STEP_TIMEOUT)),
+            Writer::ExactlyOnce(producer) => persist(patience, || {
+                self.watch.over("take over the transactional id", || {
+                    producer.init(STEP_TIMEOUT)
+                })
+            }),
             Writer::AtLeastOnce(_) => Ok(()),
         }
     }
@@ -91,9 +103,14 @@ impl Output {
             Writer::ExactlyOnce(producer) => {
                 let member = consumer.group_metadata()?;
                 persist(patience, || {
-                    producer.send_offsets(&member, offsets, STEP_TIMEOUT)
+                    self.watch.over("put offsets into the transaction", || {
+                        producer.send_offsets(&member, offsets, STEP_TIMEOUT)
+                    })
                 })?;
-                persist(patience, || producer.commit(STEP_TIMEOUT))?;
+                persist(patience, || {
+                    self.watch
+                        .over("commit the transaction", || producer.commit(STEP_TIMEOUT))
+                })?;
             }
             Writer::AtLeastOnce(producer) => {
                 loop {
@@ -118,7 +135,10 @@ impl Output {
         if let Writer::ExactlyOnce(producer) = &self.writer
             && producer.is_open()
         {
-            persist(patience, || producer.abort(STEP_TIMEOUT))?;
+            persist(patience, || {
+                self.watch
+                    .over("abort the transaction", || producer.abort(STEP_TIMEOUT))
+            })?;
         }
         self.begun = None;
         Ok(())
@@ -127,7 +147,8 @@ impl Output {
     fn begin(&mut self) -> Result<(), Error> {
         if self.begun.is_none() {
             if let Writer::ExactlyOnce(producer) = &self.writer {
-                producer.begin()?;
+                self.watch
+                    .over("begin a transaction", || producer.begin())?;
             }
             self.begun = Some(Instant::now());
         }

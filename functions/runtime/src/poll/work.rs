@@ -18,6 +18,7 @@ use super::letter::Letters;
 use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
+use super::watch::Watch;
 use super::{patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answers, Current, Handler, Input};
@@ -43,6 +44,7 @@ pub(super) struct Work<'s> {
     /// That the group takes this member for a stranger, where taking back found that out.
     pub(super) fenced: Option<Error>,
     output: Output,
+    watch: Watch,
     partitions: Partitions,
     current: Current,
     answers: Answers,
@@ -69,8 +71,10 @@ impl<'s> Work<'s> {
         shutdown: Shutdown,
         current: Current,
     ) -> Result<Self, Failure> {
+        let watch = Watch::start(&status)?;
         Ok(Self {
-            output: Output::new(&connection, spec)?,
+            output: Output::new(&connection, spec, watch.clone())?,
+            watch,
             spec,
             connection,
             topics,
@@ -365,7 +369,7 @@ impl<'s> Work<'s> {
     /// away in the middle of a transaction, and takes the producer for a fenced one from then on.
     fn renew(&mut self, error: &Error) -> Result<(), Failure> {
         tracing::warn!(%error, "taking over the transactional id anew");
-        self.output = Output::new(&self.connection, self.spec)?;
+        self.output = Output::new(&self.connection, self.spec, self.watch.clone())?;
         self.take_over().map(|_| ())
     }
 

@@ -13,6 +13,7 @@ mod fixture;
 mod models;
 mod outage;
 mod process;
+mod proxy;
 mod records;
 mod replicas;
 mod swap;

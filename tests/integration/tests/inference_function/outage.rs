@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 
 use millrace_harness::{Kafka, KafkaOptions, block_until, free_port};
 use millrace_wire::event::Body;
@@ -9,6 +10,7 @@ use millrace_wire::event::Body;
 use crate::answers::assert_each_once;
 use crate::fixture::{Fixture, LIMIT, end};
 use crate::models;
+use crate::proxy::Proxy;
 
 /// The status line and the body of a GET.
 fn get(address: &str, path: &str) -> Result<(String, String), String> {
@@ -83,6 +85,40 @@ async fn a_killed_broker_and_one_that_is_away_at_the_start_are_waited_for() {
     fixture.wait_for_event("running", |body| {
         matches!(body, Body::InferenceRunning { version: 1, .. })
     });
+    end(process);
+    assert_each_once(&outputs.drain(), &fixture.ends());
+}
+
+#[tokio::test]
+async fn a_replica_that_kafkas_client_never_returns_to_ends_and_is_started_again() {
+    const CLIENT: &str = "stranded";
+    let proxy = Proxy::before(CLIENT);
+    let options = KafkaOptions::default().property("advertised.listeners", &proxy.advertised());
+    let kafka = Kafka::start(&options);
+    proxy.lead_to(kafka.bootstrap_servers());
+    let fixture = Fixture::new(&kafka, 2, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let mut spec = fixture.spec(0, &version);
+    spec.connection
+        .insert("client.id".to_owned(), CLIENT.to_owned());
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut process = fixture.start_at(0, &spec, &address);
+    process.wait_for("partitions assigned", LIMIT);
+    wait_for_readiness(&address, "200");
+    // The consumer has found its coordinator, and the producer has not looked for it yet. What it waits
+    // for then has no time limit in librdkafka, though the step has one.
+    proxy.hide_coordinators(true);
+    fixture.send(0..1_000);
+    let lacking = wait_for_readiness(&address, "503");
+    assert!(lacking.contains("stands still"), "{lacking}");
+    fixture.wait_for_problem("stands-still");
+    let line = process.wait_for("and never will", LIMIT);
+    assert!(line.contains("put offsets into the transaction"), "{line}");
+    assert_eq!(process.wait(LIMIT).signal(), Some(9));
+    proxy.hide_coordinators(false);
+    let outputs = fixture.outputs();
+    let process = fixture.start(0, &spec);
+    fixture.wait_until_done();
     end(process);
     assert_each_once(&outputs.drain(), &fixture.ends());
 }

@@ -1,41 +1,23 @@
 //! A full disk under the artifacts and the database, on a real one of 6 MiB.
-//!
-//! The test starts itself again in a mount namespace of its own, where it may mount a small tmpfs
-//! that goes away with it.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use millrace_artifacts::digest_of;
-use millrace_harness::wait_until;
+use millrace_harness::{on_small_disk, wait_until};
 use serde_json::Value;
 
 use crate::server::{On, TestApp};
 
-const INSIDE: &str = "MILLRACE_TEST_FULL_DISK";
 const LIMIT: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_full_disk_is_told_in_words_and_gone_when_there_is_room() {
-    if let Ok(folder) = std::env::var(INSIDE) {
-        return inside(Path::new(&folder));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let script = r#"mount -t tmpfs -o size=6m none "$0" && exec "$1" --exact full_disk::a_full_disk_is_told_in_words_and_gone_when_there_is_room"#;
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", script])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .env(INSIDE, folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
+    on_small_disk(
+        6,
+        "full_disk::a_full_disk_is_told_in_words_and_gone_when_there_is_room",
+        inside,
     );
 }
 

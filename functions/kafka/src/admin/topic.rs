@@ -16,6 +16,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::{Admin, CHANGE_POLL, REQUEST_TIMEOUT, options, to_i32};
 use crate::Error;
 use crate::error::{Step, code_text};
+use crate::ffi::TopicAnswer;
 use crate::group::check_topic;
 
 /// A topic as the cluster describes it.
@@ -64,12 +65,8 @@ impl Admin {
 
     /// Describes a topic.
     pub fn describe_topic(&self, topic: &str) -> Result<TopicDescription, Error> {
-        check_topic(topic)?;
+        let answer = self.native_description(topic)?;
         let step = Step::new("describe the topic").topic(topic);
-        let answer = self
-            .native()
-            .describe_topic(topic, REQUEST_TIMEOUT)
-            .map_err(|failure| step.failure(&failure))?;
         let resources = block_on(
             self.client
                 .describe_configs(&[ResourceSpecifier::Topic(topic)], &options()),
@@ -94,6 +91,11 @@ impl Admin {
     /// How many partitions a topic has. Asks for less, and so needs fewer rights, than
     /// [`Admin::describe_topic`].
     pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
+        let answer = self.native_description(topic)?;
+        Ok(to_i32(answer.partitions))
+    }
+
+    fn native_description(&self, topic: &str) -> Result<TopicAnswer, Error> {
         check_topic(topic)?;
         let answer = self
             .native()
@@ -104,21 +106,12 @@ impl Admin {
                     .failure(&failure)
             })?;
         self.answered();
-        Ok(to_i32(answer.partitions))
+        Ok(answer)
     }
 
     /// Fails with [`Error::TopicRecreated`] unless the topic has this id.
     pub fn check_topic_id(&self, topic: &str, expected: &str) -> Result<(), Error> {
-        check_topic(topic)?;
-        let answer = self
-            .native()
-            .describe_topic(topic, REQUEST_TIMEOUT)
-            .map_err(|failure| {
-                Step::new("describe the topic")
-                    .topic(topic)
-                    .failure(&failure)
-            })?;
-        self.answered();
+        let answer = self.native_description(topic)?;
         let found = uuid_text(answer.id);
         if found == expected {
             return Ok(());

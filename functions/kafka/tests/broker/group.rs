@@ -87,6 +87,11 @@ fn take(consumer: &GroupConsumer, handler: &mut Handler, count: usize) -> Vec<Re
     records
 }
 
+/// Polls once, and says how many records came.
+fn poll(consumer: &GroupConsumer, handler: &mut Handler) -> usize {
+    consumer.poll_batch(LIMITS, handler).unwrap().len()
+}
+
 #[test]
 fn a_group_starts_exactly_where_it_was_told() {
     let admin = Admin::new(&connection()).unwrap();
@@ -253,12 +258,7 @@ fn positions_go_past_markers_and_seeks_go_back() {
     let mut handler = Handler::default();
     assert_eq!(values(&take(&consumer, &mut handler, 1)), ["b"]);
     block_until("the position past the markers", LIMIT, || {
-        assert!(
-            consumer
-                .poll_batch(LIMITS, &mut handler)
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(poll(&consumer, &mut handler), 0);
         let positions = consumer.positions().unwrap();
         if positions == [GroupOffset::new(&topic, 0, 5)] {
             Ok(())
@@ -310,18 +310,8 @@ fn partitions_move_without_loss_or_repetition() {
     let second = member("replica-1");
     let mut second_handler = Handler::default();
     block_until("two partitions each", LIMIT, || {
-        assert!(
-            first
-                .poll_batch(LIMITS, &mut first_handler)
-                .unwrap()
-                .is_empty()
-        );
-        assert!(
-            second
-                .poll_batch(LIMITS, &mut second_handler)
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(poll(&first, &mut first_handler), 0);
+        assert_eq!(poll(&second, &mut second_handler), 0);
         let held = (first.assignment().unwrap(), second.assignment().unwrap());
         if (held.0.len(), held.1.len()) == (2, 2) {
             Ok(())
@@ -367,18 +357,8 @@ fn partitions_move_without_loss_or_repetition() {
     let second = member("replica-1");
     let mut second_handler = Handler::default();
     block_until("the old partitions", LIMIT, || {
-        assert!(
-            first
-                .poll_batch(LIMITS, &mut first_handler)
-                .unwrap()
-                .is_empty()
-        );
-        assert!(
-            second
-                .poll_batch(LIMITS, &mut second_handler)
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(poll(&first, &mut first_handler), 0);
+        assert_eq!(poll(&second, &mut second_handler), 0);
         let held = second.assignment().unwrap();
         if held == before {
             Ok(())

@@ -5,7 +5,7 @@
 //! lowering.
 //!
 //! - [`Model`] is a model in memory, [`inspect()`] looks at a file of any size, [`external`] makes a file self-contained.
-//! - [`layers`] builds a model from a description.
+//! - [`layers`] builds a model from a description, [`preprocessing`] stands before one.
 //! - [`check`](fn@check) says whether a model can be trained, [`StepGraph`] is the training step.
 //! - [`evaluate`](fn@evaluate) is the reference that gradients are held against.
 
@@ -43,6 +43,7 @@ pub mod layers;
 mod model;
 mod operators;
 mod prepare;
+pub mod preprocessing;
 pub mod proto;
 pub mod schedule;
 mod signature;

@@ -20,6 +20,7 @@ use crate::attempts::Attempts;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
+use crate::fitting;
 use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
@@ -127,10 +128,22 @@ impl Handler {
         let checkpoint = keeper.load();
         // All that may take the process down comes after it.
         self.attempts(spec.id).begin(checkpoint.as_ref())?;
-        let model = self.model(spec)?;
-        let graph = StepGraph::build(&model, &options(&spec.hyperparameters))
-            .map_err(|error| graph_failure(&error))?;
-        let shapes = Shapes::new(&graph, &spec.format, &spec.label)?;
+        let mut model = self.model(spec)?;
+        let (mut graph, mut shapes) = fitted(&model, spec)?;
+        let preprocessing = &spec.hyperparameters.tuning.preprocessing;
+        if preprocessing.is_empty() {
+            shapes.check(&spec.format)?;
+        } else if model.is_preprocessed() {
+            return Err(Failure::new(
+                "preprocessing",
+                format!(
+                    "version {} of the model begins with preprocessing that stays as it was fitted: train \
+                     without preprocessing, or start from a version that has none",
+                    spec.version.version
+                ),
+            )
+            .into());
+        }
         let connection = Connection::new(&spec.connection);
         self.readiness.kafka(CONDITION, &connection);
         let patience = Patience::new(control, report);
@@ -147,6 +160,14 @@ impl Handler {
         )?;
         self.readiness.met(CONDITION);
         report.started(&dataset);
+        if !preprocessing.is_empty() {
+            let columns = fitting::fit(preprocessing, &dataset, &|| control.check())?;
+            model = model
+                .with_preprocessing(&columns)
+                .map_err(|error| Failure::new("preprocessing", error.to_string()))?;
+            (graph, shapes) = fitted(&model, spec)?;
+            shapes.check(&spec.format)?;
+        }
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
             report.epoch_again(epoch);
         }
@@ -212,6 +233,14 @@ impl Handler {
             })?;
         Model::decode(bytes).map_err(|error| Failure::new("model-invalid", error.to_string()))
     }
+}
+
+/// The step graph of a model, and how the labels fit it.
+fn fitted(model: &Model, spec: &TrainingSpec) -> Result<(StepGraph, Shapes), Failure> {
+    let graph = StepGraph::build(model, &options(&spec.hyperparameters))
+        .map_err(|error| graph_failure(&error))?;
+    let shapes = Shapes::new(&graph, &spec.label)?;
+    Ok((graph, shapes))
 }
 
 fn graph_failure(error: &OnnxError) -> Failure {

@@ -8,6 +8,7 @@ mod control;
 mod dataset;
 mod dead_letter;
 mod failure;
+mod fitting;
 mod handler;
 mod judge;
 mod lane;

@@ -21,8 +21,8 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Fits the model to the records, or says what does not fit.
-    pub fn new(graph: &StepGraph, format: &RecordFormat, label: &Label) -> Result<Self, Failure> {
+    /// Fits the model to the labels, or says what does not fit.
+    pub fn new(graph: &StepGraph, label: &Label) -> Result<Self, Failure> {
         let input = match graph.inputs.as_slice() {
             [input] => input,
             inputs => {
@@ -41,13 +41,12 @@ impl Shapes {
             }
         };
         let row = row(input).filter(|_| input.element == ElementType::Float32);
-        let Some(row) = row.filter(|row| row.iter().product::<usize>() == format.elements()) else {
+        let Some(row) = row else {
             return Err(Failure::new(
                 "model-input",
                 format!(
-                    "the model takes {input} as `{}`, and the datasource gives float32{:?} a record",
-                    input.name,
-                    format.shape()
+                    "the model takes {input} as `{}`, and a datasource gives float32 records of a fixed shape",
+                    input.name
                 ),
             ));
         };
@@ -97,6 +96,22 @@ impl Shapes {
             label: shape,
             target,
         })
+    }
+
+    /// Says where the records don't fit the model.
+    pub fn check(&self, format: &RecordFormat) -> Result<(), Failure> {
+        if self.row.iter().product::<usize>() == format.elements() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            "model-input",
+            format!(
+                "the model takes float32{:?} a record as `{}`, and the datasource gives float32{:?}",
+                self.row,
+                self.input,
+                format.shape()
+            ),
+        ))
     }
 }
 

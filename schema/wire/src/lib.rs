@@ -10,6 +10,7 @@ pub mod function;
 pub mod header;
 pub mod name;
 pub mod prediction;
+pub mod preprocessing;
 pub mod record;
 pub mod registry;
 pub mod segment;

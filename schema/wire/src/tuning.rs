@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::preprocessing::Preprocessing;
+
 /// The finer points of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +32,8 @@ pub struct Tuning {
     pub schedule: Schedule,
     /// When the learning rate is reduced for want of progress; never where it is left out.
     pub plateau: Option<Plateau>,
+    /// What is done to records before the model sees them; nothing where it is empty.
+    pub preprocessing: Vec<Preprocessing>,
 }
 
 impl Default for Tuning {
@@ -47,6 +51,7 @@ impl Default for Tuning {
             warm_up: 0,
             schedule: Schedule::Constant,
             plateau: None,
+            preprocessing: Vec::new(),
         }
     }
 }

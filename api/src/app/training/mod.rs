@@ -13,6 +13,7 @@ use millrace_entity::training::{self, State};
 use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
+use millrace_wire::preprocessing::{self, Preprocessing};
 use millrace_wire::training::Hyperparameters;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
@@ -74,10 +75,18 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
             ),
         ));
     }
-    compatibility::check(
-        &versions::signature(&version)?,
-        &datasources::format(&source)?,
-    )?;
+    let signature = versions::signature(&version)?;
+    let format = datasources::format(&source)?;
+    let steps = &new.hyperparameters.tuning.preprocessing;
+    preprocessing::plan(steps, format.elements())
+        .map_err(|rule| Error::new(Code::InvalidInput, rule))?;
+    // How many columns categories make is known when the training part was read.
+    if !steps
+        .iter()
+        .any(|step| matches!(step, Preprocessing::OneHot { .. }))
+    {
+        compatibility::check(&signature, &format)?;
+    }
     let prediction = new.hyperparameters.tuning.prediction.as_deref();
     check_trainable(app, &version, prediction).await?;
     segments::check_retained(app, &source, &segment).await?;

@@ -1,6 +1,7 @@
 //! The finer points of a training, as a part of its hyper-parameters.
 
 use async_graphql::{Enum, InputObject, OneofObject};
+use millrace_wire::preprocessing::Preprocessing;
 use millrace_wire::tuning as wire;
 
 use super::input::{invalid, single};
@@ -41,6 +42,10 @@ pub struct TuningInput {
     schedule: Option<ScheduleInput>,
     /// When the learning rate is reduced for want of progress; never if left out.
     reduce_on_plateau: Option<PlateauInput>,
+    /// What is done to records before the model sees them. It is fitted on the training part and becomes the first nodes of the
+    /// new version, which takes records as they are. A column is one number of a record, counted from 0 in C order.
+    #[graphql(default)]
+    preprocessing: Vec<PreprocessingInput>,
 }
 
 /// Which statistics batch normalization uses while it trains.
@@ -99,6 +104,60 @@ pub struct PlateauInput {
     least: f64,
 }
 
+/// A step of preprocessing: exactly one of these. Missing values are filled first, whatever the order of the steps.
+#[derive(OneofObject)]
+pub enum PreprocessingInput {
+    /// Puts a value in the place of those that are missing (NaN).
+    FillMissing(FillMissingInput),
+    /// Makes the mean 0 and the standard deviation 1.
+    Standardize(ColumnsInput),
+    /// Makes the least value 0 and the greatest 1.
+    MinMax(ColumnsInput),
+    /// Makes a column of each value that the training part has, 1 where it is the value and else 0.
+    OneHot(OneHotInput),
+}
+
+/// What stands in for missing values.
+#[derive(InputObject)]
+pub struct FillMissingInput {
+    /// The columns; all that no other `fillMissing` names if left out.
+    columns: Option<Vec<u32>>,
+    /// The value; the mean if left out.
+    value: Option<f64>,
+}
+
+/// Which columns to scale.
+#[derive(InputObject)]
+pub struct ColumnsInput {
+    /// The columns; all that no other step scales if left out.
+    columns: Option<Vec<u32>>,
+}
+
+/// Which columns are categories.
+#[derive(InputObject)]
+pub struct OneHotInput {
+    /// The columns.
+    columns: Vec<u32>,
+}
+
+impl From<PreprocessingInput> for Preprocessing {
+    fn from(input: PreprocessingInput) -> Self {
+        match input {
+            PreprocessingInput::FillMissing(FillMissingInput { columns, value }) => {
+                Self::FillMissing {
+                    columns,
+                    value: value.map(single),
+                }
+            }
+            PreprocessingInput::Standardize(ColumnsInput { columns }) => {
+                Self::Standardize { columns }
+            }
+            PreprocessingInput::MinMax(ColumnsInput { columns }) => Self::MinMax { columns },
+            PreprocessingInput::OneHot(OneHotInput { columns }) => Self::OneHot { columns },
+        }
+    }
+}
+
 impl TuningInput {
     pub(super) fn into_tuning(self) -> Result<wire::Tuning, Error> {
         let clipping = match (self.clip_norm, self.clip_value) {
@@ -139,6 +198,7 @@ impl TuningInput {
                 min_change: single(plateau.min_change),
                 least: single(plateau.least),
             }),
+            preprocessing: self.preprocessing.into_iter().map(Into::into).collect(),
         })
     }
 }

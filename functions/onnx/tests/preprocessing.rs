@@ -1,0 +1,111 @@
+//! Preprocessing as the first nodes of a model: what it computes, and that it does not train.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use millrace_onnx::preprocessing::{Becomes, Column};
+use millrace_onnx::{
+    Dim, ElementType, Loss, Model, Optimizer, StepGraph, StepOptions, Tensor, evaluate,
+};
+use support::{Draft, batch};
+
+fn number(fill: Option<f64>, shift: f64, scale: f64) -> Column {
+    Column {
+        fill,
+        becomes: Becomes::Number { shift, scale },
+    }
+}
+
+fn one_hot(fill: Option<f64>, categories: &[f64]) -> Column {
+    Column {
+        fill,
+        becomes: Becomes::OneHot(categories.to_vec()),
+    }
+}
+
+/// `y = x · w` with a parameter of ones on the diagonal, so that `y` is what the model gets.
+fn passing(dims: &[usize]) -> Model {
+    let sizes = dims.iter().map(|&size| Dim::Fixed(size as i64));
+    let dims: Vec<Dim> = std::iter::once(batch()).chain(sizes).collect();
+    let last = dims.len() - 1;
+    let Dim::Fixed(width) = dims[last] else {
+        panic!("fixed above")
+    };
+    let width = width as usize;
+    let mut diagonal = vec![0.0; width * width];
+    for place in 0..width {
+        diagonal[place * width + place] = 1.0;
+    }
+    Draft::new()
+        .input("x", ElementType::Float32, &dims)
+        .weights("w", &[width, width], &diagonal)
+        .node("MatMul", &["x", "w"], "y")
+        .output("y", &dims)
+        .model()
+}
+
+fn run(model: &Model, dims: &[usize], numbers: &[f64]) -> Vec<f64> {
+    let x = Tensor::floats(dims, numbers.to_vec());
+    let outputs = evaluate(model, &BTreeMap::from([("x".to_owned(), x)])).unwrap();
+    outputs["y"].as_floats().unwrap().to_vec()
+}
+
+#[test]
+fn columns_are_filled_scaled_and_made_one_hot_in_their_order() {
+    let columns = [
+        number(Some(4.0), 2.0, 2.0),
+        one_hot(None, &[1.0, 3.0]),
+        number(None, 0.0, 1.0),
+        one_hot(Some(7.0), &[7.0]),
+    ];
+    let model = passing(&[5]).with_preprocessing(&columns).unwrap();
+    assert_eq!(model.signature().inputs[0].to_string(), "float32[batch, 4]");
+    let nan = f64::NAN;
+    let found = run(&model, &[2, 4], &[6.0, 3.0, 9.0, nan, nan, 2.0, 5.0, 1.0]);
+    let expected = [2.0, 0.0, 1.0, 9.0, 1.0, 1.0, 0.0, 0.0, 5.0, 0.0];
+    assert_eq!(found, expected);
+    assert!(Model::decode(model.encode()).unwrap().is_preprocessed());
+}
+
+#[test]
+fn records_keep_their_shape_where_columns_stay_numbers() {
+    let columns: Vec<Column> = (0..6)
+        .map(|index| number(None, f64::from(index), 2.0))
+        .collect();
+    let model = passing(&[2, 3]).with_preprocessing(&columns).unwrap();
+    let found = run(&model, &[1, 2, 3], &[2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    assert_eq!(found, [1.0; 6]);
+}
+
+#[test]
+fn what_was_fitted_does_not_train() {
+    let columns = [number(Some(1.0), 2.0, 3.0), one_hot(None, &[0.0, 1.0])];
+    let model = passing(&[3]).with_preprocessing(&columns).unwrap();
+    let options = StepOptions::new(Loss::MeanSquaredError, Optimizer::Sgd);
+    let graph = StepGraph::build(&model, &options).unwrap();
+    let names: Vec<&str> = graph
+        .parameters
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["w"]);
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let model = passing(&[3]);
+    let two = [number(None, 0.0, 1.0), number(None, 0.0, 1.0)];
+    let error = model.with_preprocessing(&two).unwrap_err().to_string();
+    assert!(
+        error.contains("float32[batch, 3]") && error.contains("[2]"),
+        "{error}"
+    );
+    let wide = [one_hot(None, &[1.0, 2.0]), number(None, 0.0, 1.0)];
+    let once = model.with_preprocessing(&wide).unwrap();
+    let error = once.with_preprocessing(&two).unwrap_err().to_string();
+    assert!(error.contains("already"), "{error}");
+    let image = passing(&[1, 3]);
+    assert!(image.with_preprocessing(&wide).is_err());
+}

@@ -26,14 +26,12 @@ fn one_hot(fill: Option<f64>, categories: &[f64]) -> Column {
 }
 
 /// `y = x · w` with a parameter of ones on the diagonal, so that `y` is what the model gets.
-fn passing(dims: &[usize]) -> Model {
-    let sizes = dims.iter().map(|&size| Dim::Fixed(size as i64));
-    let dims: Vec<Dim> = std::iter::once(batch()).chain(sizes).collect();
-    let last = dims.len() - 1;
-    let Dim::Fixed(width) = dims[last] else {
-        panic!("fixed above")
-    };
-    let width = width as usize;
+fn passing(sizes: &[usize]) -> Model {
+    let fixed = sizes
+        .iter()
+        .map(|&size| Dim::Fixed(size.try_into().unwrap()));
+    let dims: Vec<Dim> = std::iter::once(batch()).chain(fixed).collect();
+    let width = *sizes.last().unwrap();
     let mut diagonal = vec![0.0; width * width];
     for place in 0..width {
         diagonal[place * width + place] = 1.0;

@@ -21,7 +21,11 @@ fn record(index: u32) -> ([f32; COLUMNS], u8) {
     let is_high = index.is_multiple_of(2);
     let category = index / 2 % 3;
     let side = if is_high { 40.0 } else { -40.0 };
-    let missing = if index.is_multiple_of(5) { f32::NAN } else { noise };
+    let missing = if index.is_multiple_of(5) {
+        f32::NAN
+    } else {
+        noise
+    };
     let category_value = [10.0, 20.0, 30.0][category as usize];
     let label = u8::from(is_high != (category == 1));
     (

@@ -10,6 +10,8 @@ mod dead_letter;
 mod failure;
 mod fitting;
 mod handler;
+#[cfg(test)]
+mod interruption;
 mod judge;
 mod lane;
 mod options;

@@ -1,0 +1,277 @@
+//! Trainings that are interrupted and killed at random points end with the same bytes as those that ran through.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use millrace_harness::onnxruntime;
+use millrace_onnx::StepGraph;
+use millrace_onnx::layers::{self, Activation, Layer};
+use millrace_wire::event::Epoch;
+use millrace_wire::segment::SegmentDigest;
+use millrace_wire::split::shuffle;
+use millrace_wire::training::{EarlyStopping, Optimizer, TrainingSpec};
+use millrace_wire::tuning::{Clipping, Plateau, Schedule, Tuning};
+use uuid::Uuid;
+
+use crate::checkpoint::Checkpoint;
+use crate::dataset::{Builder, Dataset, Record};
+use crate::failure::Stop;
+use crate::options::options;
+use crate::rows::Room;
+use crate::shape::Shapes;
+use crate::testing;
+use crate::trainer::{Trained, Trainer, Watch};
+
+/// The digest by which the checkpoints are known.
+const TRAINING: &str = "training";
+
+/// Lets a training go on for some batches.
+struct Chunk {
+    left: Cell<u32>,
+    /// Whether it ends by SIGKILL, without a last checkpoint.
+    is_killed: bool,
+    /// Every so many batches a checkpoint is written.
+    interval: u32,
+    saved: Option<Bytes>,
+    epochs: Vec<Epoch>,
+}
+
+impl Watch for Chunk {
+    fn check(&self) -> Result<(), Stop> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            // Nothing is written on a cancellation, as on a kill.
+            return Err(if self.is_killed {
+                Stop::Cancelled
+            } else {
+                Stop::Interrupted
+            });
+        };
+        self.left.set(left);
+        Ok(())
+    }
+
+    fn trained(&mut self, _records: usize) {}
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.epochs.push(epoch.clone());
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.left.get().is_multiple_of(self.interval)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        self.saved = Some(checkpoint.encode(TRAINING));
+    }
+}
+
+fn dataset(spec: &mut TrainingSpec) -> Dataset {
+    let records: Vec<([u8; 2], String, i64)> = (0..60)
+        .map(|offset: u8| {
+            let value = [offset.wrapping_mul(37), offset.wrapping_mul(91)];
+            let label = (value[0] > value[1]).into();
+            (value, u8::to_string(&label), offset.into())
+        })
+        .collect();
+    spec.segment.partitions.truncate(1);
+    spec.segment.partitions[0].count = records.len() as u64;
+    spec.segment.split.validation = 0.2;
+    spec.segment.split.test = 0.2;
+    let mut digest = SegmentDigest::new();
+    for (value, label, offset) in &records {
+        let headers = [("label", Some(label.as_bytes()))];
+        digest.add(0, *offset, None, None, Some(value), headers.into_iter());
+    }
+    spec.segment.digest = digest.finish();
+    let room = Room {
+        memory_bytes: 1 << 20,
+        scratch: std::env::temp_dir(),
+    };
+    let (_, shapes) = graph(spec);
+    let mut builder = Builder::new(spec, shapes.target, &room).unwrap();
+    for (value, label, offset) in &records {
+        let record = Record {
+            partition: 0,
+            offset: *offset,
+            timestamp_ms: None,
+            key: None,
+            value: Some(value),
+            headers: &[("label", Some(label.as_bytes()))],
+        };
+        builder.add(&record).unwrap().unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+fn graph(spec: &TrainingSpec) -> (StepGraph, Shapes) {
+    let dense = |units, activation| Layer::Dense {
+        units,
+        activation,
+        bias: true,
+    };
+    let layers = [
+        Layer::Scale { factor: 0.01 },
+        dense(8, Activation::Tanh),
+        Layer::BatchNormalization,
+        Layer::Dropout { ratio: 0.25 },
+        dense(2, Activation::Softmax),
+    ];
+    let model = layers::build(&[2], &layers, 3).unwrap();
+    let graph = StepGraph::build(&model, &options(&spec.hyperparameters)).unwrap();
+    let shapes = Shapes::new(&graph, &spec.label).unwrap();
+    (graph, shapes)
+}
+
+/// Trains in chunks, of which the first one that `chunk` leaves unlimited is the last, and gives what was made with the
+/// epochs that were reported.
+fn train(
+    spec: &TrainingSpec,
+    dataset: &Dataset,
+    chunk: &mut dyn FnMut() -> Chunk,
+) -> (Trained, Vec<Epoch>) {
+    let mut saved: Option<Bytes> = None;
+    let mut epochs: Vec<Epoch> = Vec::new();
+    loop {
+        let (graph, shapes) = graph(spec);
+        let checkpoint = saved
+            .as_ref()
+            .map(|bytes| Checkpoint::decode(bytes, TRAINING).unwrap());
+        let mut trainer = Trainer::new(
+            &graph,
+            shapes,
+            dataset,
+            &spec.hyperparameters,
+            spec.seed,
+            checkpoint,
+        )
+        .unwrap();
+        let mut watch = chunk();
+        let result = trainer.train(&mut watch);
+        for epoch in watch.epochs {
+            // One that was lost with its process is reported again, the same.
+            match epochs.iter().find(|known| known.epoch == epoch.epoch) {
+                Some(known) => assert_eq!(known.metrics, epoch.metrics),
+                None => epochs.push(epoch),
+            }
+        }
+        match result {
+            Ok(()) => return (trainer.finish().unwrap(), epochs),
+            Err(Stop::Failed(failure)) => panic!("{failure}"),
+            Err(Stop::Interrupted | Stop::Cancelled) => saved = watch.saved.or(saved),
+        }
+    }
+}
+
+fn assert_ends_alike(what: &str, spec: &mut TrainingSpec) {
+    let dataset = dataset(spec);
+    let (whole, whole_epochs) = train(spec, &dataset, &mut || Chunk {
+        left: Cell::new(u32::MAX),
+        is_killed: false,
+        interval: u32::MAX,
+        saved: None,
+        epochs: Vec::new(),
+    });
+    // The same chunks each time that the test runs: a failure can be repeated.
+    let mut lengths: Vec<u32> = (1..=23).collect();
+    shuffle(&mut lengths, spec.seed);
+    let mut lengths = lengths.into_iter().cycle();
+    let (parts, part_epochs) = train(spec, &dataset, &mut || {
+        let length = lengths.next().unwrap();
+        Chunk {
+            left: Cell::new(length),
+            is_killed: length.is_multiple_of(3),
+            interval: 1 + length % 4,
+            saved: None,
+            epochs: Vec::new(),
+        }
+    });
+    let made = |trained: &Trained| {
+        let last = trained.last.as_ref();
+        [Some(&trained.result), last]
+            .map(|made| made.map(|made| (made.parameters.clone(), made.metrics.clone())))
+    };
+    assert_eq!(made(&parts), made(&whole), "{what}");
+    assert_eq!(parts.report, whole.report, "{what}");
+    let metrics = |epochs: &[Epoch]| -> Vec<_> {
+        epochs
+            .iter()
+            .map(|epoch| (epoch.epoch, epoch.step, epoch.metrics.clone()))
+            .collect()
+    };
+    assert_eq!(metrics(&part_epochs), metrics(&whole_epochs), "{what}");
+}
+
+#[test]
+fn every_optimizer_and_schedule_goes_on_where_it_was() {
+    millrace_engine::load(&onnxruntime()).unwrap();
+    let epsilon = 1e-7;
+    let optimizers = [
+        Optimizer::Sgd,
+        Optimizer::Momentum { momentum: 0.9 },
+        Optimizer::Nesterov { momentum: 0.9 },
+        Optimizer::Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon,
+        },
+        Optimizer::AdamW {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon,
+        },
+        Optimizer::RmsProp {
+            decay: 0.9,
+            epsilon,
+        },
+        Optimizer::Adagrad { epsilon },
+        Optimizer::Lion {
+            beta1: 0.9,
+            beta2: 0.99,
+        },
+    ];
+    let tunings = [
+        Tuning::default(),
+        Tuning {
+            accumulation: 3,
+            clipping: Some(Clipping::Norm(0.5)),
+            warm_up: 5,
+            schedule: Schedule::Cosine { least: 0.1 },
+            ..Tuning::default()
+        },
+        Tuning {
+            schedule: Schedule::Step {
+                epochs: 2,
+                factor: 0.5,
+            },
+            plateau: Some(Plateau {
+                factor: 0.5,
+                patience: 1,
+                min_change: 0.0,
+                least: 0.01,
+            }),
+            ..Tuning::default()
+        },
+    ];
+    for (number, optimizer) in (0..).zip(optimizers) {
+        for tuning in &tunings {
+            let mut spec = testing::spec(Uuid::nil());
+            spec.seed = number;
+            spec.hyperparameters.epochs = 8;
+            spec.hyperparameters.batch_size = 4;
+            spec.hyperparameters.learning_rate = 0.02;
+            spec.hyperparameters.optimizer = optimizer;
+            spec.hyperparameters.tuning = tuning.clone();
+            if number % 2 == 1 {
+                spec.hyperparameters.early_stopping = Some(EarlyStopping {
+                    monitor: "validation_loss".to_owned(),
+                    patience: 3,
+                    min_change: 0.0,
+                    restore_best: true,
+                });
+            }
+            assert_ends_alike(&format!("{optimizer:?}, {tuning:?}"), &mut spec);
+        }
+    }
+}

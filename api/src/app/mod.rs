@@ -15,6 +15,7 @@ pub mod datasource;
 mod error;
 pub mod inference;
 pub mod janitor;
+mod layer;
 pub mod model;
 pub mod outbox;
 pub mod project;

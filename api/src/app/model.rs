@@ -2,17 +2,16 @@
 
 use millrace_entity::training::{self, State};
 use millrace_entity::{alias, alias_move, artifact, function_event, inference, model, version};
-use millrace_onnx::layers;
+use millrace_onnx::layers::Layer;
 use millrace_wire::name;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::version::{self as versions, Lineage};
-use super::{App, Code, Error, Result, alias as aliases, project as projects};
+use super::{App, Error, Result, alias as aliases, layer, project as projects};
 
 /// What a model is made of.
 #[derive(Debug)]
@@ -43,40 +42,6 @@ pub enum Source {
     Artifact(String),
 }
 
-/// One layer, as it is kept with the version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layer {
-    /// Multiplies by a factor that is not trained.
-    Scale {
-        /// The factor.
-        factor: f32,
-    },
-    /// Makes one row of features of each record.
-    Flatten,
-    /// Multiplies by a matrix of weights.
-    Dense {
-        /// How many outputs.
-        units: usize,
-        /// What is applied to them.
-        activation: Activation,
-        /// Whether a trained bias is added.
-        bias: bool,
-    },
-}
-
-/// What is applied to a layer's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(missing_docs, reason = "the functions' names")]
-pub enum Activation {
-    None,
-    Relu,
-    Tanh,
-    Sigmoid,
-    Softmax,
-}
-
 /// Makes a model and its version 1.
 ///
 /// # Errors
@@ -91,12 +56,11 @@ pub async fn create(app: &App, new: NewModel) -> Result<(model::Model, version::
             layers,
             seed,
         } => {
-            let description = serde_json::json!({"input_shape": input_shape, "layers": layers});
             let lineage = Lineage {
-                layers: Some(description),
+                layers: Some(layer::describe(&input_shape, &layers)),
                 ..Lineage::default()
             };
-            let digest = build(app, &input_shape, &layers, seed).await?;
+            let digest = layer::build(app, input_shape, layers, seed).await?;
             (versions::look(app, &digest).await?, lineage)
         }
     };
@@ -258,49 +222,6 @@ async fn check_unused(
         return Ok(());
     }
     Err(Error::in_use("model", &row.name, &users))
-}
-
-/// Builds a model of layers and puts it into the artifact store.
-async fn build(app: &App, input_shape: &[usize], layers: &[Layer], seed: u64) -> Result<String> {
-    let layers: Vec<layers::Layer> = layers.iter().map(Layer::to_onnx).collect();
-    let input_shape = input_shape.to_vec();
-    let bytes = tokio::task::spawn_blocking(move || {
-        let model = layers::build(&input_shape, &layers, seed)?;
-        Ok::<_, millrace_onnx::Error>(model.encode())
-    })
-    .await
-    .map_err(Error::internal)??;
-    if bytes.len() as u64 > app.config.limits.max_artifact_bytes {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!("the model would be a file of {} bytes", bytes.len()),
-        ));
-    }
-    Ok(app.artifacts.put_bytes(bytes.into()).await?.digest)
-}
-
-impl Layer {
-    fn to_onnx(&self) -> layers::Layer {
-        match self {
-            Self::Scale { factor } => layers::Layer::Scale { factor: *factor },
-            Self::Flatten => layers::Layer::Flatten,
-            Self::Dense {
-                units,
-                activation,
-                bias,
-            } => layers::Layer::Dense {
-                units: *units,
-                activation: match activation {
-                    Activation::None => layers::Activation::None,
-                    Activation::Relu => layers::Activation::Relu,
-                    Activation::Tanh => layers::Activation::Tanh,
-                    Activation::Sigmoid => layers::Activation::Sigmoid,
-                    Activation::Softmax => layers::Activation::Softmax,
-                },
-                bias: *bias,
-            },
-        }
-    }
 }
 
 /// The aliases of a model, by name.

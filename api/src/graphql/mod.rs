@@ -18,6 +18,7 @@ mod format;
 pub mod function;
 mod id;
 pub mod inference;
+pub mod layer;
 pub mod loader;
 mod long;
 pub mod model;

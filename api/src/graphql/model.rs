@@ -1,12 +1,13 @@
 //! Models: the object and its mutations.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use millrace_entity::{model as rows, version as version_rows};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::alias::Alias;
 use super::context::Find as _;
+use super::layer::LayerInput;
 use super::version::Version;
 use super::{GlobalId, Long, Page, PageArguments, optional, report};
 use crate::app::model::{self, NewModel, Source};
@@ -96,56 +97,13 @@ pub struct CreateModelInput {
     description: Option<String>,
     /// The layers, the first one first.
     layers: Option<Vec<LayerInput>>,
-    /// The shape of one record, for `layers`.
+    /// The shape of one record, for `layers`; that of an image is [channels, height, width].
     input_shape: Option<Vec<i32>>,
     /// Seed of the weights, for `layers`.
     #[graphql(default_with = "Long(0)")]
     seed: Long,
     /// The SHA-256 of an ONNX file that was uploaded by `PUT /artifacts/{sha256}`.
     artifact: Option<String>,
-}
-
-/// One layer: exactly one of these.
-#[derive(OneofObject)]
-pub enum LayerInput {
-    /// Multiplies by a factor that is not trained, to bring raw values near 1.
-    Scale(ScaleInput),
-    /// Makes one row of features of each record (`true`).
-    Flatten(bool),
-    /// Multiplies by a matrix of weights.
-    Dense(DenseInput),
-}
-
-/// A factor that is not trained.
-#[derive(InputObject)]
-pub struct ScaleInput {
-    /// The factor.
-    factor: f32,
-}
-
-/// A dense layer.
-#[derive(InputObject)]
-pub struct DenseInput {
-    /// How many outputs.
-    units: i32,
-    /// What is applied to them.
-    #[graphql(default_with = "Activation::None")]
-    activation: Activation,
-    /// Whether a trained bias is added.
-    #[graphql(default = true)]
-    bias: bool,
-}
-
-/// What is applied to a layer's outputs.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "model::Activation")]
-#[allow(missing_docs, reason = "the functions' names")]
-pub enum Activation {
-    None,
-    Relu,
-    Tanh,
-    Sigmoid,
-    Softmax,
 }
 
 /// The new model.
@@ -241,9 +199,9 @@ impl CreateModelInput {
                     .into_iter()
                     .map(size)
                     .collect::<Result<_, _>>()?,
-                layers: layers
-                    .into_iter()
-                    .map(LayerInput::into_layer)
+                layers: (1..)
+                    .zip(layers)
+                    .map(|(number, layer)| layer.into_layer(number))
                     .collect::<Result<_, _>>()?,
                 seed: self.seed.0.cast_unsigned(),
             },
@@ -264,25 +222,11 @@ impl CreateModelInput {
     }
 }
 
-impl LayerInput {
-    fn into_layer(self) -> Result<model::Layer, Error> {
-        match self {
-            Self::Scale(ScaleInput { factor }) => Ok(model::Layer::Scale { factor }),
-            Self::Flatten(true) => Ok(model::Layer::Flatten),
-            Self::Flatten(false) => Err(Error::new(
-                Code::InvalidInput,
-                "`flatten: false` says nothing; leave the layer out",
-            )),
-            Self::Dense(dense) => Ok(model::Layer::Dense {
-                units: size(dense.units)?,
-                activation: dense.activation.into(),
-                bias: dense.bias,
-            }),
-        }
-    }
-}
-
 fn size(number: i32) -> Result<usize, Error> {
-    usize::try_from(number)
-        .map_err(|_| Error::new(Code::InvalidInput, format!("{number} is not a size")))
+    usize::try_from(number).map_err(|_| {
+        Error::new(
+            Code::InvalidInput,
+            format!("inputShape has a {number}: give sizes of at least 1"),
+        )
+    })
 }

@@ -7,6 +7,8 @@ mod artifact;
 mod audits;
 mod connection;
 mod full_disk;
+mod hyperparameters;
+mod layers;
 mod model;
 mod protocol;
 mod rows;

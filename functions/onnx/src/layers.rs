@@ -6,6 +6,7 @@
 
 mod image;
 mod initial;
+mod layer;
 mod sequence;
 
 use crate::proto::{
@@ -16,6 +17,7 @@ use crate::{Dim, ElementType, Error, Model, TensorInfo};
 use image::Moves;
 pub use image::Padding;
 use initial::Initial;
+pub use layer::{Activation, Layer};
 use sequence::Recurrent;
 
 /// The operator set of built models: the newest whose IR version (10) every runtime of the last two years loads.
@@ -24,138 +26,6 @@ const IR_VERSION: i64 = 10;
 const INPUT: &str = "input";
 /// A file of the format is at most 2 GiB, and weights take four bytes each.
 const MOST_PARAMETERS: usize = 500_000_000;
-
-/// One layer of a model.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Layer {
-    /// Gives each record another shape of as many elements: a row of pixels becomes `[channels, height, width]`.
-    Reshape {
-        /// The shape without the batch.
-        shape: Vec<usize>,
-    },
-    /// Multiplies by a factor that is not trained, to bring raw values near 1.
-    Scale {
-        /// The factor.
-        factor: f32,
-    },
-    /// Makes one row of features out of each record.
-    Flatten,
-    /// Multiplies by a matrix of weights.
-    Dense {
-        /// How many outputs it has.
-        units: usize,
-        /// What is applied to them.
-        activation: Activation,
-        /// Whether a trained bias is added.
-        bias: bool,
-    },
-    /// Looks every value of the input, a whole number from 0, up in a table of trained rows.
-    Embedding {
-        /// How many rows there are: each value is less.
-        count: usize,
-        /// How long a row is.
-        width: usize,
-    },
-    /// Long short-term memory over records of the shape `[steps, features]`.
-    Lstm {
-        /// How many outputs each step has.
-        units: usize,
-        /// Whether it gives the outputs of all steps, or those of the last one.
-        all_steps: bool,
-    },
-    /// Gated recurrent units over records of the shape `[steps, features]`.
-    Gru {
-        /// How many outputs each step has.
-        units: usize,
-        /// Whether it gives the outputs of all steps, or those of the last one.
-        all_steps: bool,
-    },
-    /// Slides filters over images of shape `[channels, height, width]`.
-    Conv2d {
-        /// How many filters, which are the channels of the result.
-        filters: usize,
-        /// The height and width of a filter.
-        kernel: [usize; 2],
-        /// By how many rows and columns a filter moves.
-        stride: [usize; 2],
-        /// What is done at the edges.
-        padding: Padding,
-        /// What is applied to the outputs.
-        activation: Activation,
-        /// Whether each filter has a trained bias.
-        bias: bool,
-    },
-    /// The largest value of each window.
-    MaxPooling {
-        /// The height and width of a window.
-        size: [usize; 2],
-        /// By how many rows and columns the window moves.
-        stride: [usize; 2],
-    },
-    /// The average of each window.
-    AveragePooling {
-        /// The height and width of a window.
-        size: [usize; 2],
-        /// By how many rows and columns the window moves.
-        stride: [usize; 2],
-    },
-    /// The average of each channel, which makes a row of features of an image.
-    GlobalAveragePooling,
-    /// Brings each channel, or each feature of a row, to mean 0 and variance 1, then scales and shifts it.
-    BatchNormalization,
-    /// Drops values by chance while the model trains.
-    Dropout {
-        /// The share of values that are dropped, at least 0 and less than 1.
-        ratio: f32,
-    },
-}
-
-impl Layer {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Scale { .. } => "scale",
-            Self::Flatten => "flatten",
-            Self::Dense { .. } => "dense",
-            Self::Embedding { .. } => "embedding",
-            Self::Lstm { .. } => "lstm",
-            Self::Gru { .. } => "gru",
-            Self::Reshape { .. } => "reshape",
-            Self::Conv2d { .. } => "conv2d",
-            Self::MaxPooling { .. } => "max_pooling",
-            Self::AveragePooling { .. } => "average_pooling",
-            Self::GlobalAveragePooling => "global_average_pooling",
-            Self::BatchNormalization => "batch_normalization",
-            Self::Dropout { .. } => "dropout",
-        }
-    }
-}
-
-/// A function that is applied to the outputs of a layer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Activation {
-    /// None.
-    None,
-    /// `max(x, 0)`.
-    Relu,
-    /// The hyperbolic tangent.
-    Tanh,
-    /// `1 / (1 + exp(−x))`.
-    Sigmoid,
-    /// `exp(x) / Σ exp(x)` over the outputs.
-    Softmax,
-}
-
-impl Activation {
-    fn operator(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Relu => Some("Relu"),
-            Self::Tanh => Some("Tanh"),
-            Self::Sigmoid => Some("Sigmoid"),
-            Self::Softmax => Some("Softmax"),
-        }
-    }
-}
 
 /// Builds a model that takes records of the given shape (without the batch), with weights drawn from a seed.
 ///
@@ -192,10 +62,14 @@ pub fn build(features: &[usize], layers: &[Layer], seed: u64) -> Result<Model, E
     }
     let ends_in_softmax = matches!(
         layers.last(),
-        Some(Layer::Dense {
-            activation: Activation::Softmax,
-            ..
-        })
+        Some(
+            Layer::Dense {
+                activation: Activation::Softmax,
+                ..
+            } | Layer::Activation {
+                function: Activation::Softmax
+            }
+        )
     );
     builder.finish(
         features,
@@ -256,19 +130,25 @@ impl Builder {
                 activation,
                 bias,
             } => {
-                let moves = Moves {
-                    window: *kernel,
-                    stride: *stride,
-                    padding: *padding,
-                };
+                let moves = Moves::new(*kernel, *stride, *padding);
                 self.convolution(name, *filters, moves, *activation, *bias)
             }
-            Layer::MaxPooling { size, stride } => self.pool(name, "MaxPool", *size, *stride),
-            Layer::AveragePooling { size, stride } => {
-                self.pool(name, "AveragePool", *size, *stride)
-            }
+            Layer::MaxPooling {
+                size,
+                stride,
+                padding,
+            } => self.pool(name, "MaxPool", Moves::new(*size, *stride, *padding)),
+            Layer::AveragePooling {
+                size,
+                stride,
+                padding,
+            } => self.pool(name, "AveragePool", Moves::new(*size, *stride, *padding)),
             Layer::GlobalAveragePooling => self.global_average(name),
-            Layer::BatchNormalization => self.batch_normalization(name),
+            Layer::BatchNormalization { momentum, epsilon } => {
+                self.batch_normalization(name, *momentum, *epsilon)
+            }
+            Layer::Activation { function } => self.activation(name, *function),
+            Layer::Permute { dims } => self.permute(name, dims),
             Layer::Dropout { ratio } => self.dropout(name, *ratio),
         }
     }
@@ -318,6 +198,16 @@ impl Builder {
         }
         self.shape = vec![units];
         self.activate(name, activation, -1);
+        Ok(())
+    }
+
+    /// A function as a layer of its own.
+    fn activation(&mut self, name: &str, function: Activation) -> Result<(), String> {
+        if function == Activation::None {
+            return Err("it applies no function: name one, or leave the layer out".to_owned());
+        }
+        let axis = if self.shape.len() == 3 { 1 } else { -1 };
+        self.activate(name, function, axis);
         Ok(())
     }
 

@@ -24,16 +24,24 @@ fn network() -> Vec<Layer> {
             shape: vec![1, 8, 6],
         },
         convolution(3, Padding::Same),
-        Layer::BatchNormalization,
+        Layer::BatchNormalization {
+            momentum: 0.8,
+            epsilon: 1e-3,
+        },
+        Layer::Activation {
+            function: Activation::Tanh,
+        },
         Layer::MaxPooling {
             size: [2, 2],
             stride: [2, 2],
+            padding: Padding::Same,
         },
         Layer::Dropout { ratio: 0.25 },
         convolution(2, Padding::Valid),
         Layer::AveragePooling {
             size: [2, 1],
             stride: [1, 1],
+            padding: Padding::Same,
         },
         Layer::GlobalAveragePooling,
         Layer::Dense {
@@ -139,9 +147,22 @@ fn sizes_follow_windows_and_strides() {
     };
     assert_eq!(sizes(strided(Padding::Same)), [1, 4, 4, 4]);
     assert_eq!(sizes(strided(Padding::Valid)), [1, 4, 3, 3]);
-    let (size, stride) = ([2, 3], [2, 3]);
-    assert_eq!(sizes(Layer::MaxPooling { size, stride }), [1, 2, 3, 3]);
-    assert_eq!(sizes(Layer::AveragePooling { size, stride }), [1, 2, 3, 3]);
+    let largest = |padding| Layer::MaxPooling {
+        size: [2, 3],
+        stride: [2, 3],
+        padding,
+    };
+    let average = |padding| Layer::AveragePooling {
+        size: [2, 3],
+        stride: [2, 3],
+        padding,
+    };
+    assert_eq!(sizes(largest(Padding::Valid)), [1, 2, 3, 3]);
+    assert_eq!(sizes(average(Padding::Valid)), [1, 2, 3, 3]);
+    assert_eq!(sizes(largest(Padding::Same)), [1, 2, 4, 4]);
+    assert_eq!(sizes(average(Padding::Same)), [1, 2, 4, 4]);
+    let dims = vec![3, 1, 2];
+    assert_eq!(sizes(Layer::Permute { dims }), [1, 10, 2, 7]);
     assert_eq!(sizes(Layer::GlobalAveragePooling), [1, 2]);
 }
 
@@ -170,13 +191,35 @@ fn layers_that_do_not_fit_are_refused_with_what_would_help() {
         Layer::MaxPooling {
             size: [2, 2],
             stride: [0, 1],
+            padding: Padding::Valid,
         },
     );
     assert!(message.contains("stride of 0"), "{message}");
     let shape = vec![1, 7, 7];
     let message = refused(&[48], Layer::Reshape { shape });
     assert!(
-        message.contains("do not have as many elements"),
+        message.contains("records of shape [48], 48 elements, and [1, 7, 7] has 49"),
+        "{message}"
+    );
+    for dims in [vec![1, 2], vec![0, 1, 2], vec![1, 2, 2]] {
+        let message = refused(&[1, 4, 4], Layer::Permute { dims });
+        assert!(message.contains("name each once, from 1"), "{message}");
+    }
+    let function = Activation::None;
+    let message = refused(&[4], Layer::Activation { function });
+    assert!(message.contains("leave the layer out"), "{message}");
+    for (momentum, epsilon) in [(1.0, 1e-5), (0.9, 0.0)] {
+        let layer = Layer::BatchNormalization { momentum, epsilon };
+        let message = refused(&[4], layer);
+        assert!(
+            message.contains("momentum of 1") || message.contains("epsilon of 0"),
+            "{message}"
+        );
+    }
+    let (units, all_steps) = (3, false);
+    let message = refused(&[4], Layer::Lstm { units, all_steps });
+    assert!(
+        message.contains("[steps, features], and gets records of shape [4]"),
         "{message}"
     );
     let message = refused(&[48], Layer::Dropout { ratio: 1.0 });

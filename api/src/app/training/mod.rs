@@ -95,7 +95,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
         project_id: project.id,
         version_id: version.id,
         segment_id: segment.id,
-        hyperparameters: serde_json::to_value(&new.hyperparameters).map_err(Error::internal)?,
+        hyperparameters: kept(&new.hyperparameters).map_err(Error::internal)?,
         state: State::Pending,
         cancel_requested: false,
         platform: LOCAL.to_owned(),
@@ -172,6 +172,11 @@ async fn check_trainable(
             trainability.reasons.join("; ")
         ),
     ))
+}
+
+/// As they are kept and shown: by way of text, which has the shortest numbers (0.1, not the nearest one of single precision).
+fn kept(parameters: &Hyperparameters) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str(&serde_json::to_string(parameters)?)
 }
 
 /// Checks the numbers before any function sees them.

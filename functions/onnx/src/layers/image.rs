@@ -6,9 +6,9 @@ use crate::proto::{AttributeProto, NodeProto, TensorProto};
 /// What a convolution does at the edges.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Padding {
-    /// Zeros around the image, so that with a stride of 1 the result has its size.
+    /// Zeros around the image (nothing for pools), so that with a stride of 1 the result has its size.
     Same,
-    /// None: the kernel stays within the image.
+    /// None: the window stays within the image.
     Valid,
 }
 
@@ -21,6 +21,14 @@ pub(super) struct Moves {
 }
 
 impl Moves {
+    pub(super) fn new(window: [usize; 2], stride: [usize; 2], padding: Padding) -> Self {
+        Self {
+            window,
+            stride,
+            padding,
+        }
+    }
+
     /// The size of the result along an axis, and how much padding goes before and behind.
     fn along(&self, axis: usize, size: usize) -> Result<(usize, [usize; 2]), String> {
         let (window, stride) = (self.window[axis], self.stride[axis]);
@@ -33,7 +41,9 @@ impl Moves {
             return Ok((count, [missing / 2, missing - missing / 2]));
         }
         let room = size.checked_sub(window).ok_or_else(|| {
-            format!("a window of {window} does not fit a side of {size}: give a smaller one")
+            format!(
+                "a window of {window} does not fit a side of {size}: give a smaller one, or pad"
+            )
         })?;
         Ok((room / stride + 1, [0, 0]))
     }
@@ -49,11 +59,13 @@ impl Builder {
     pub(super) fn reshape(&mut self, name: &str, shape: &[usize]) -> Result<(), String> {
         let count = |shape: &[usize]| {
             let sizes = shape.iter();
-            sizes.copied().try_fold(1_usize, usize::checked_mul)
+            let count = sizes.copied().try_fold(1_usize, usize::checked_mul);
+            count.filter(|_| !shape.is_empty()).unwrap_or(0)
         };
-        if shape.is_empty() || shape.contains(&0) || count(shape) != count(&self.shape) {
+        let (from, to) = (count(&self.shape), count(shape));
+        if to == 0 || from != to {
             return Err(format!(
-                "records of shape {:?} do not have as many elements as {shape:?}",
+                "it gets records of shape {:?}, {from} elements, and {shape:?} has {to}: give a shape of {from} elements",
                 self.shape
             ));
         }
@@ -114,22 +126,29 @@ impl Builder {
         Ok(())
     }
 
+    /// The dimensions of a record in another order.
+    pub(super) fn permute(&mut self, name: &str, dims: &[usize]) -> Result<(), String> {
+        let rank = self.shape.len();
+        let mut sorted = dims.to_vec();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(1..=rank) {
+            return Err(format!(
+                "it gets records of shape {:?}, and {dims:?} is no order of their {rank} dimensions: name each once, from 1",
+                self.shape
+            ));
+        }
+        // The batch, dimension 0, stays where it is.
+        let order = [[0].as_slice(), dims].concat();
+        self.node(name, "Transpose", &[], vec![numbers("perm", &order)]);
+        self.shape = dims.iter().map(|&dim| self.shape[dim - 1]).collect();
+        Ok(())
+    }
+
     /// A pool, by the operator's name.
-    pub(super) fn pool(
-        &mut self,
-        name: &str,
-        operator: &str,
-        window: [usize; 2],
-        stride: [usize; 2],
-    ) -> Result<(), String> {
+    pub(super) fn pool(&mut self, name: &str, operator: &str, moves: Moves) -> Result<(), String> {
         let [channels, ..] = self.image()?;
-        let padding = Padding::Valid;
-        let (sizes, mut attribute) = self.moved(Moves {
-            window,
-            stride,
-            padding,
-        })?;
-        attribute.insert(0, numbers("kernel_shape", &window));
+        let (sizes, mut attribute) = self.moved(moves)?;
+        attribute.insert(0, numbers("kernel_shape", &moves.window));
         self.node(name, operator, &[], attribute);
         self.shape = [[channels].as_slice(), &sizes].concat();
         Ok(())
@@ -147,7 +166,20 @@ impl Builder {
     }
 
     /// Over the first dimension of a record: its channels, or its features.
-    pub(super) fn batch_normalization(&mut self, name: &str) -> Result<(), String> {
+    pub(super) fn batch_normalization(
+        &mut self,
+        name: &str,
+        momentum: f32,
+        epsilon: f32,
+    ) -> Result<(), String> {
+        if !(0.0..1.0).contains(&momentum) {
+            return Err(format!(
+                "a momentum of {momentum} is not at least 0 and less than 1"
+            ));
+        }
+        if !(epsilon >= f32::MIN_POSITIVE && epsilon.is_finite()) {
+            return Err(format!("an epsilon of {epsilon} is not a positive number"));
+        }
         let channels = self.shape[0];
         self.count_parameters(channels.checked_mul(4))?;
         let parts = [
@@ -164,14 +196,18 @@ impl Builder {
             name
         });
         let others: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.node(name, "BatchNormalization", &others, Vec::new());
+        let attribute = vec![
+            AttributeProto::from_float("epsilon", epsilon),
+            AttributeProto::from_float("momentum", momentum),
+        ];
+        self.node(name, "BatchNormalization", &others, attribute);
         Ok(())
     }
 
     pub(super) fn dropout(&mut self, name: &str, ratio: f32) -> Result<(), String> {
         if !(0.0..1.0).contains(&ratio) {
             return Err(format!(
-                "the ratio {ratio} is the share of values that are dropped: give at least 0 and less than 1"
+                "it drops a share of {ratio} of the values: give at least 0 and less than 1"
             ));
         }
         let constant = self.constant(&format!("{name}.ratio"), ratio);
@@ -205,9 +241,14 @@ impl Builder {
 
     /// The height and width of what a window makes of the image, and the attributes that say so.
     fn moved(&self, moves: Moves) -> Result<([usize; 2], Vec<AttributeProto>), String> {
-        let [_, height, width] = self.image()?;
-        let (rows, above) = moves.along(0, height)?;
-        let (columns, left) = moves.along(1, width)?;
+        let image = self.image()?;
+        let along = |axis: usize| {
+            moves.along(axis, image[axis + 1]).map_err(|reason| {
+                format!("{reason}; it gets images of shape {image:?}, which are [channels, height, width]")
+            })
+        };
+        let (rows, above) = along(0)?;
+        let (columns, left) = along(1)?;
         let mut attribute = vec![numbers("strides", &moves.stride)];
         let pads = [above[0], left[0], above[1], left[1]];
         if pads != [0; 4] {

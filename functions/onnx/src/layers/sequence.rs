@@ -77,7 +77,8 @@ impl Builder {
     ) -> Result<(), String> {
         let &[steps, features] = self.shape.as_slice() else {
             return Err(format!(
-                "it takes records of the shape [steps, features], and gets {:?}",
+                "it takes records of shape [steps, features], and gets records of shape {:?}: \
+                 put a reshape or an embedding layer before it",
                 self.shape
             ));
         };

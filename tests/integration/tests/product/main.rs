@@ -11,6 +11,7 @@ mod restart;
 mod secured;
 mod segments;
 mod start;
+mod trainings;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,7 +44,7 @@ const START_TRAINING: &str = r#"mutation Start($segment: ID!, $epochs: Int!, $pr
   }) { training { id state } } }"#;
 
 const TRAINING: &str = r"query Training($id: ID!) { node(id: $id) { ... on Training {
-  state message error { code message } result { number digest metrics aliases } epochs { epoch accuracy }
+  state message error { code message } result { number digest metrics aliases } epochs { epoch loss accuracy validationLoss }
 } } }";
 
 const CREATE_INFERENCE: &str = r#"mutation Create($input: String!, $output: String!, $replicas: Int!) {

@@ -15,7 +15,7 @@ fn start(parameters: &str) -> String {
     )
 }
 
-const RIGHT: [&str; 28] = [
+const RIGHT: [&str; 29] = [
     "epochs: 1",
     "epochs: 1, batchSize: 1, learningRate: 1e-6, maxBadRecords: 1",
     "epochs: 1, loss: CROSS_ENTROPY, labelSmoothing: 0.1, classWeights: [1, 0, 2.5]",
@@ -41,6 +41,7 @@ const RIGHT: [&str; 28] = [
     "epochs: 1, accumulation: 4",
     "epochs: 1, weightDecay: 0.01",
     "epochs: 1, frozen: [\"features.*\", \"dense_?.bias\"], batchNormalization: FREEZE",
+    "epochs: 1, preprocessing: [{fillMissing: {value: 0}}, {oneHot: {columns: [1]}}, {minMax: {columns: [2]}}, {standardize: {}}]",
     "epochs: 1, prediction: \"probabilities\"",
     "epochs: 1, earlyStopping: {}",
     "epochs: 1, earlyStopping: {monitor: \"validation_auc\", patience: 1, minChange: 0.01, restoreBest: false}",

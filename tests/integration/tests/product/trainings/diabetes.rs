@@ -1,4 +1,4 @@
-//! A regression on scikit-learn's diabetes data, from raw measures to raw targets.
+//! A regression on scikit-learn's diabetes data, from raw measures, which the training standardises, to raw targets.
 
 use serde_json::json;
 
@@ -30,12 +30,16 @@ async fn a_regression_explains_diabetes() {
             &segment,
             json!({
                 "epochs": 60, "batchSize": 32, "learningRate": 0.01, "loss": "MEAN_SQUARED_ERROR",
+                "preprocessing": [{"standardize": {}}],
                 "reduceOnPlateau": {"factor": 0.5, "patience": 5},
                 "earlyStopping": {"patience": 15},
             }),
             json!({
                 "loss": "MEAN_SQUARED_ERROR",
-                "tuning": {"plateau": {"factor": 0.5, "patience": 5, "min_change": 0.0, "least": 0.0}},
+                "tuning": {
+                    "preprocessing": [{"type": "STANDARDIZE", "columns": null}],
+                    "plateau": {"factor": 0.5, "patience": 5, "min_change": 0.0, "least": 0.0},
+                },
                 "early_stopping": {
                     "monitor": "validation_loss", "patience": 15, "min_change": 0.0, "restore_best": true,
                 },

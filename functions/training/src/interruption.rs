@@ -114,7 +114,10 @@ fn graph(spec: &TrainingSpec) -> (StepGraph, Shapes) {
     let layers = [
         Layer::Scale { factor: 0.01 },
         dense(8, Activation::Tanh),
-        Layer::BatchNormalization,
+        Layer::BatchNormalization {
+            momentum: 0.9,
+            epsilon: 1e-5,
+        },
         Layer::Dropout { ratio: 0.25 },
         dense(2, Activation::Softmax),
     ];

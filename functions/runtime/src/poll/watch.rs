@@ -7,12 +7,15 @@
 //! blocks in a library cannot be taken back, so the process ends, and its supervisor starts
 //! another, which aborts what was open and answers it again: nothing is lost or repeated.
 //!
-//! Invariant: a call that returns in its time is left alone, and time in which the process itself
-//! stood still (a suspended machine, SIGSTOP) does not count.
+//! Invariant: a call that returns in its time is left alone. What counts is time in which brokers answer:
+//! while they are away a replica waits, however long. Time in which the process itself stood still (a
+//! suspended machine, SIGSTOP) does not count either.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
+
+use millrace_kafka::Connection;
 
 use super::output::{STEP_TIMEOUT, TRANSACTION_TIMEOUT};
 use crate::failure::Failure;
@@ -44,15 +47,21 @@ struct Call {
 }
 
 impl Watch {
-    /// Starts to watch, until the last clone is gone.
-    pub(super) fn start(status: &Status) -> Result<Self, Failure> {
-        Self::looking_every(LOOK, status)
+    /// Starts to watch over calls to this connection's brokers, until the last clone is gone.
+    pub(super) fn start(connection: &Connection, status: &Status) -> Result<Self, Failure> {
+        let health = connection.health().clone();
+        Self::looking_every(LOOK, move || health.is_connected(), status)
     }
 
-    fn looking_every(pause: Duration, status: &Status) -> Result<Self, Failure> {
+    fn looking_every(
+        pause: Duration,
+        is_reachable: impl Fn() -> bool + Send + 'static,
+        status: &Status,
+    ) -> Result<Self, Failure> {
         let watch = Self::idle();
         let watcher = Watcher {
             call: Arc::downgrade(&watch.call),
+            is_reachable,
             status: status.clone(),
         };
         thread::Builder::new()
@@ -97,17 +106,20 @@ enum Verdict {
     Stuck(&'static str),
 }
 
-struct Watcher {
+struct Watcher<R> {
     call: Weak<Mutex<Option<Call>>>,
+    is_reachable: R,
     status: Status,
 }
 
-impl Watcher {
+impl<R: Fn() -> bool> Watcher<R> {
     /// Looks once, and tells the status what it saw; nothing where there is nobody left to watch.
     fn look(&self) -> Option<Verdict> {
         let shared = self.call.upgrade()?;
         let call = lock(&shared).as_mut().map(|call| {
-            call.looks += 1;
+            if (self.is_reachable)() {
+                call.looks += 1;
+            }
             *call
         });
         match call {
@@ -131,6 +143,7 @@ fn lock(call: &Mutex<Option<Call>>) -> MutexGuard<'_, Option<Call>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::cell::Cell;
     use std::env;
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::Command;
@@ -157,8 +170,10 @@ mod tests {
     fn a_replica_that_stands_still_is_not_ready_until_it_goes_on() {
         let readiness = Readiness::default();
         let watch = Watch::idle();
+        let is_reachable = Cell::new(true);
         let watcher = Watcher {
             call: Arc::downgrade(&watch.call),
+            is_reachable: || is_reachable.get(),
             status: status(&readiness),
         };
         let is_stuck = || matches!(watcher.look(), Some(Verdict::Stuck(_)));
@@ -177,6 +192,11 @@ mod tests {
             for _ in 1..STUCK {
                 assert!(!is_stuck());
             }
+            is_reachable.set(false);
+            for _ in 0..STUCK {
+                assert!(!is_stuck(), "brokers that are away are waited for");
+            }
+            is_reachable.set(true);
             assert!(is_stuck());
         });
         drop(watch);
@@ -190,7 +210,8 @@ mod tests {
         const PAUSE: Duration = Duration::from_millis(2);
         if env::var_os(CHILD).is_some() {
             logs::start().unwrap();
-            let watch = Watch::looking_every(PAUSE, &status(&Readiness::default())).unwrap();
+            let status = status(&Readiness::default());
+            let watch = Watch::looking_every(PAUSE, || true, &status).unwrap();
             for _ in 0..STUCK {
                 watch.over("a short one", || thread::sleep(2 * PAUSE));
             }

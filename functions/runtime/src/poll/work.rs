@@ -71,7 +71,7 @@ impl<'s> Work<'s> {
         shutdown: Shutdown,
         current: Current,
     ) -> Result<Self, Failure> {
-        let watch = Watch::start(&status)?;
+        let watch = Watch::start(&connection, &status)?;
         Ok(Self {
             output: Output::new(&connection, spec, watch.clone())?,
             watch,

@@ -40,6 +40,18 @@ impl Fact {
         self.constant = Some(Rc::new(constant));
     }
 
+    /// Fills in the elements of a list of sizes that an operator's own facts leave out.
+    fn follow_sizes(&mut self, site: &Site<'_>, unknowns: &mut Unknowns) {
+        let is_integer = self.element.is_some_and(ElementType::is_integer);
+        if let Some(shape) = self
+            .shape
+            .as_ref()
+            .filter(|_| is_integer && self.sizes.is_none())
+        {
+            self.sizes = sizes::follow(site, shape, unknowns);
+        }
+    }
+
     /// The size along an axis, which may count from the end; nothing where it is not a plain number.
     pub(crate) fn size_along(&self, axis: i64) -> Option<i64> {
         let shape = self.shape.as_ref()?;
@@ -208,12 +220,7 @@ fn infer(site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
     {
         match sizes::compare(site) {
             Some(constant) => output.set_constant(constant),
-            None if output.sizes.is_none()
-                && output.element.is_some_and(ElementType::is_integer) =>
-            {
-                output.sizes = sizes::follow(site, unknowns);
-            }
-            None => {}
+            None => output.follow_sizes(site, unknowns),
         }
     }
     for output in &mut outputs {

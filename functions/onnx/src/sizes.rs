@@ -11,8 +11,12 @@ use crate::{Tensor, Values};
 /// Longer lists are no shapes.
 const MOST_SIZES: usize = 64;
 
-/// The elements of a node's first output as sizes, in row-major order.
-pub(crate) fn follow(site: &Site<'_>, unknowns: &mut Unknowns) -> Option<Vec<Extent>> {
+/// The elements of a node's first output, of which the shape is known, as sizes in row-major order.
+pub(crate) fn follow(
+    site: &Site<'_>,
+    shape: &[Extent],
+    unknowns: &mut Unknowns,
+) -> Option<Vec<Extent>> {
     let of = |input: usize| site.input(input).and_then(Fact::to_sizes);
     let sizes = match site.node.op_type() {
         "Identity" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten" | "Cast" => of(0)?,
@@ -49,7 +53,9 @@ pub(crate) fn follow(site: &Site<'_>, unknowns: &mut Unknowns) -> Option<Vec<Ext
             pairs.collect::<Option<_>>()?
         }
     };
-    (sizes.len() <= MOST_SIZES).then_some(sizes)
+    // Lists that are broadcast as a row and a column have more elements than are followed here.
+    let is_all = Extent::product(shape).as_fixed() == Some(sizes.len() as i64);
+    (is_all && sizes.len() <= MOST_SIZES).then_some(sizes)
 }
 
 /// Whether two lists of sizes are equal, element by element, where that is the same whatever the symbols stand for.

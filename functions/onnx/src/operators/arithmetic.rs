@@ -5,7 +5,6 @@
 use super::Family;
 use super::binary::Binary;
 use super::unary::{Signed, Unary};
-use crate::extent::Extent;
 
 pub(super) const OPERATORS: Family = &[
     ("Abs", &ABS),
@@ -21,7 +20,6 @@ pub(super) const OPERATORS: Family = &[
 static ADD: Binary = Binary {
     floats: |a, b| a + b,
     integers: i64::checked_add,
-    sizes: |a, b| Some(Extent::fixed(a.as_fixed()?.checked_add(b.as_fixed()?)?)),
     gradients: [
         |_, gradient| gradient.to_owned(),
         |_, gradient| gradient.to_owned(),
@@ -32,7 +30,6 @@ static ADD: Binary = Binary {
 static SUB: Binary = Binary {
     floats: |a, b| a - b,
     integers: i64::checked_sub,
-    sizes: |a, b| Some(Extent::fixed(a.as_fixed()?.checked_sub(b.as_fixed()?)?)),
     gradients: [
         |_, gradient| gradient.to_owned(),
         |backward, gradient| backward.node("Neg", &[gradient]),
@@ -43,7 +40,6 @@ static SUB: Binary = Binary {
 static MUL: Binary = Binary {
     floats: |a, b| a * b,
     integers: i64::checked_mul,
-    sizes: |a, b| Some(a.times(b)),
     gradients: [
         |backward, gradient| backward.node("Mul", &[gradient, backward.input(1)]),
         |backward, gradient| backward.node("Mul", &[gradient, backward.input(0)]),
@@ -54,7 +50,6 @@ static MUL: Binary = Binary {
 static DIV: Binary = Binary {
     floats: |a, b| a / b,
     integers: i64::checked_div,
-    sizes: Extent::divided_by,
     gradients: [
         |backward, gradient| backward.node("Div", &[gradient, backward.input(1)]),
         |backward, gradient| {

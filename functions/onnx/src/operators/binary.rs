@@ -1,7 +1,7 @@
 //! Functions of two numbers, applied to every pair of elements under broadcasting.
 
 use super::{Backward, Call, Derivative, Operator, Site, broadcast};
-use crate::extent::{Extent, Unknowns};
+use crate::extent::Unknowns;
 use crate::facts::Fact;
 use crate::{Tensor, Values};
 
@@ -10,22 +10,13 @@ pub(super) struct Binary {
     pub(super) floats: fn(f64, f64) -> f64,
     /// Nothing where whole numbers overflow or are divided by zero.
     pub(super) integers: fn(i64, i64) -> Option<i64>,
-    /// The same of sizes that are known as symbols only, where it is a size again.
-    pub(super) sizes: fn(&Extent, &Extent) -> Option<Extent>,
     /// Emits the gradients of the inputs, before the sum over broadcast dimensions.
     pub(super) gradients: [fn(&mut Backward<'_>, &str) -> String; 2],
 }
 
 impl Operator for Binary {
     fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        let sizes = broadcast::sizes(site, [0, 1]).and_then(|pairs| {
-            let pairs = pairs.iter();
-            pairs.map(|[a, b]| (self.sizes)(a, b)).collect()
-        });
-        vec![Fact {
-            sizes,
-            ..broadcast::fact(site, site.element(), unknowns)
-        }]
+        vec![broadcast::fact(site, site.element(), unknowns)]
     }
 
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {

@@ -76,28 +76,6 @@ pub(super) fn extents(left: &[Extent], right: &[Extent], unknowns: &mut Unknowns
         .collect()
 }
 
-/// The elements of inputs that are sizes or lists of sizes, aligned.
-pub(super) fn sizes<const N: usize>(
-    site: &Site<'_>,
-    inputs: [usize; N],
-) -> Option<Vec<[Extent; N]>> {
-    let mut lists = Vec::with_capacity(N);
-    for input in inputs {
-        let fact = site.input(input).filter(|fact| fact.rank() <= Some(1))?;
-        lists.push(fact.to_sizes()?);
-    }
-    let count = lists.iter().map(Vec::len).find(|&count| count != 1);
-    let count = count.unwrap_or(1);
-    let fits = |list: &Vec<Extent>| [1, count].contains(&list.len());
-    let element =
-        |list: &Vec<Extent>, at: usize| list[if list.len() == 1 { 0 } else { at }].clone();
-    let row = |at| std::array::from_fn(|input| element(&lists[input], at));
-    lists
-        .iter()
-        .all(fits)
-        .then(|| (0..count).map(row).collect())
-}
-
 /// Tensors stretched to their common shape.
 pub(super) fn all(tensors: &[&Tensor]) -> Result<(Vec<usize>, Vec<Tensor>), String> {
     let mut wide = Vec::new();

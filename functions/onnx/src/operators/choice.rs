@@ -3,7 +3,7 @@
 use super::{Backward, Call, Derivative, Family, Operator, Site, broadcast};
 use crate::Tensor;
 use crate::Values;
-use crate::extent::{Extent, Unknowns};
+use crate::extent::Unknowns;
 use crate::facts::Fact;
 
 pub(super) const OPERATORS: Family = &[("Where", &Where)];
@@ -12,31 +12,11 @@ pub(super) const OPERATORS: Family = &[("Where", &Where)];
 /// not, sums over the dimensions along which an input was broadcast. No gradient passes to the condition.
 struct Where;
 
-impl Where {
-    /// The choice between lists of sizes by a condition that is known, as exporters write it in front of `Expand`.
-    fn sizes(site: &Site<'_>) -> Option<Vec<Extent>> {
-        let condition = site.input(0)?.constant.as_ref()?;
-        let Values::Boolean(condition) = condition.values() else {
-            return None;
-        };
-        let pairs = broadcast::sizes(site, [1, 2])?;
-        let is_list = site.shape(0)?.len() <= 1 && condition.len() == pairs.len();
-        let chosen = pairs.into_iter().zip(condition);
-        is_list.then(|| {
-            chosen
-                .map(|([yes, no], &holds)| if holds { yes } else { no })
-                .collect()
-        })
-    }
-}
-
 impl Operator for Where {
     fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
         let element = site.input(1).and_then(|fact| fact.element);
-        vec![Fact {
-            sizes: Self::sizes(site),
-            ..Fact::new(element, broadcast::common_shape(site, 3, unknowns))
-        }]
+        let shape = broadcast::common_shape(site, 3, unknowns);
+        vec![Fact::new(element, shape)]
     }
 
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {

@@ -1,7 +1,5 @@
 //! Comparisons: `Equal`, `Greater`, `GreaterOrEqual`, `Less`, `LessOrEqual`, and `NonZero`. No gradient passes them.
 
-use std::rc::Rc;
-
 use super::{Call, Derivative, Family, Operator, Site, broadcast};
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
@@ -21,62 +19,37 @@ pub(super) const OPERATORS: Family = &[
 struct Comparison {
     floats: fn(f64, f64) -> bool,
     integers: fn(i64, i64) -> bool,
-    /// The same of sizes, where it is the same whatever the symbols stand for.
-    sizes: fn(&Extent, &Extent) -> Option<bool>,
 }
 
 static EQUAL: Comparison = Comparison {
     #[expect(clippy::float_cmp, reason = "the operator compares exactly")]
     floats: |a, b| a == b,
     integers: |a, b| a == b,
-    sizes: |a, b| match (a.as_fixed(), b.as_fixed()) {
-        (Some(a), Some(b)) => Some(a == b),
-        // What is not known yet is still not negative.
-        (Some(fixed), None) | (None, Some(fixed)) if fixed < 0 => Some(false),
-        _ => (a == b).then_some(true),
-    },
 };
 
 static GREATER: Comparison = Comparison {
     floats: |a, b| a > b,
     integers: |a, b| a > b,
-    sizes: |_, _| None,
 };
 
 static GREATER_OR_EQUAL: Comparison = Comparison {
     floats: |a, b| a >= b,
     integers: |a, b| a >= b,
-    sizes: |_, _| None,
 };
 
 static LESS: Comparison = Comparison {
     floats: |a, b| a < b,
     integers: |a, b| a < b,
-    sizes: |_, _| None,
 };
 
 static LESS_OR_EQUAL: Comparison = Comparison {
     floats: |a, b| a <= b,
     integers: |a, b| a <= b,
-    sizes: |_, _| None,
 };
 
 impl Operator for Comparison {
     fn infer(&self, site: &Site<'_>, unknowns: &mut Unknowns) -> Vec<Fact> {
-        let fact = broadcast::fact(site, Some(ElementType::Bool), unknowns);
-        let truths = broadcast::sizes(site, [0, 1]).and_then(|pairs| {
-            let pairs = pairs.iter();
-            pairs
-                .map(|[a, b]| (self.sizes)(a, b))
-                .collect::<Option<Vec<bool>>>()
-        });
-        let dims = fact
-            .rank()
-            .map(|rank| vec![truths.as_ref().map_or(0, Vec::len); rank]);
-        let constant = truths
-            .zip(dims)
-            .map(|(truths, dims)| Rc::new(Tensor::new(dims, Values::Boolean(truths))));
-        vec![Fact { constant, ..fact }]
+        vec![broadcast::fact(site, Some(ElementType::Bool), unknowns)]
     }
 
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String> {

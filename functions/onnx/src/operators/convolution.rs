@@ -3,7 +3,7 @@
 //! In the formulas x is wide or narrow in the sense of [`super::window`], n and c are record and channel, p and t the place
 //! and the tap of a window, and s(p, t) where that tap stands. Sums over channels are within a group.
 
-use super::window::{self, Slide, links, sizes};
+use super::window::{self, Link, Slide, links, sizes};
 use super::{Backward, Call, Derivative, Family, Operator, Site};
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
@@ -126,6 +126,41 @@ impl<'a> Parts<'a> {
         let values = (0..dims.iter().product()).map(bias).collect();
         (dims, values)
     }
+
+    /// Each output channel as the sum over the `inputs` channels of its group; `row` says where the taps of a pair of
+    /// channels stand among the weights.
+    fn slide(
+        &self,
+        direction: &Direction,
+        outputs: usize,
+        inputs: usize,
+        row: impl Fn(usize, usize) -> usize,
+    ) -> Tensor {
+        let [from, to] = [direction.from, direction.to].map(|size| self.count(size));
+        let taps = self.count(|slide| slide.taps);
+        let links = links(&self.slides);
+        let (dims, mut values) = self.start(outputs, direction.to);
+        for (at, sums) in values.chunks_mut(to.max(1)).enumerate() {
+            let (record, output) = (at / outputs, at % outputs);
+            let first = output / (outputs / self.group) * inputs;
+            for input in first..first + inputs {
+                let tensor = &self.values[(record * self.dims[1] + input) * from..][..from];
+                let weights = &self.weights[row(output, input) * taps..][..taps];
+                for link in &links {
+                    let (from, to) = (direction.ends)(link);
+                    sums[to] += tensor[from] * weights[link.tap];
+                }
+            }
+        }
+        Tensor::new(dims, Values::Float(values))
+    }
+}
+
+/// From which side of the windows to which a convolution carries the elements.
+struct Direction {
+    from: fn(&Slide) -> i64,
+    to: fn(&Slide) -> i64,
+    ends: fn(&Link) -> (usize, usize),
 }
 
 impl Operator for Conv {
@@ -140,26 +175,13 @@ impl Operator for Conv {
         if inputs * parts.group != parts.dims[1] {
             return Err(format!("{} channels do not fit the weights", parts.dims[1]));
         }
-        let (wide, narrow) = (
-            parts.count(|slide| slide.wide),
-            parts.count(|slide| slide.narrow),
-        );
-        let taps = parts.count(|slide| slide.taps);
-        let links = links(&parts.slides);
-        let (dims, mut values) = parts.start(outputs, |slide| slide.narrow);
-        for (row, sums) in values.chunks_mut(narrow).enumerate() {
-            let (record, output) = (row / outputs, row % outputs);
-            let first = output / (outputs / parts.group) * inputs;
-            for input in 0..inputs {
-                let tensor =
-                    &parts.values[(record * parts.dims[1] + first + input) * wide..][..wide];
-                let weights = &parts.weights[(output * inputs + input) * taps..][..taps];
-                for link in &links {
-                    sums[link.narrow] += tensor[link.wide] * weights[link.tap];
-                }
-            }
-        }
-        Ok(vec![Tensor::new(dims, Values::Float(values))])
+        let over = Direction {
+            from: |slide| slide.wide,
+            to: |slide| slide.narrow,
+            ends: |link| (link.wide, link.narrow),
+        };
+        let row = |output, input| output * inputs + input % inputs;
+        Ok(vec![parts.slide(&over, outputs, inputs, row)])
     }
 
     fn least_inputs(&self) -> usize {
@@ -205,27 +227,14 @@ impl Operator for ConvTranspose {
         if inputs != parts.dims[1] {
             return Err(format!("{} channels do not fit the weights", parts.dims[1]));
         }
-        let (wide, narrow) = (
-            parts.count(|slide| slide.wide),
-            parts.count(|slide| slide.narrow),
-        );
-        let taps = parts.count(|slide| slide.taps);
-        let links = links(&parts.slides);
-        let all = outputs * parts.group;
-        let (dims, mut values) = parts.start(all, |slide| slide.wide);
-        for (row, sums) in values.chunks_mut(wide).enumerate() {
-            let (record, output) = (row / all, row % all);
-            let in_group = inputs / parts.group;
-            let first = output / outputs * in_group;
-            for input in first..first + in_group {
-                let tensor = &parts.values[(record * inputs + input) * narrow..][..narrow];
-                let weights = &parts.weights[(input * outputs + output % outputs) * taps..][..taps];
-                for link in &links {
-                    sums[link.wide] += tensor[link.narrow] * weights[link.tap];
-                }
-            }
-        }
-        Ok(vec![Tensor::new(dims, Values::Float(values))])
+        let under = Direction {
+            from: |slide| slide.narrow,
+            to: |slide| slide.wide,
+            ends: |link| (link.narrow, link.wide),
+        };
+        let row = |output, input| input * outputs + output % outputs;
+        let (all, in_group) = (outputs * parts.group, inputs / parts.group);
+        Ok(vec![parts.slide(&under, all, in_group, row)])
     }
 
     fn least_inputs(&self) -> usize {

@@ -31,7 +31,6 @@ static PRELU: Binary = Binary {
     integers: |x, slope| {
         if x < 0 { x.checked_mul(slope) } else { Some(x) }
     },
-    sizes: |_, _| None,
     gradients: [
         |backward, gradient| {
             let below = backward.node("Mul", &[gradient, backward.input(1)]);

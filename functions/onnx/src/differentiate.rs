@@ -3,12 +3,14 @@
 //! A [`Plan`] says which tensors a gradient passes, before anything is emitted; [`emit`] then walks the graph backwards
 //! along the plan. What stands in the way is found by the plan, never halfway.
 
+mod cuts;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::emitter::Emitter;
 use crate::facts::{Fact, Facts};
-use crate::graph::{Graph, uses};
-use crate::operators::{self, Backward, Derivative, Site};
+use crate::graph::{Graph, graphs_within, uses};
+use crate::operators::{self, Backward, Derivative, Operator, Site};
 use crate::proto::{NodeProto, TensorProto};
 use crate::{ElementType, Obstacle};
 
@@ -44,22 +46,27 @@ impl Plan {
             }
         }
         plan.obstacles.reverse();
-        plan.sort_initializers(graph);
+        plan.sort_initializers(graph, facts);
         plan
     }
 
     fn visit(&mut self, node: &NodeProto, facts: &Facts, reached: &HashSet<String>) {
         // An obstacle is passed all the same, so that all are told at once, and the parameters behind it as well.
         let mut found = None;
-        for (name, derivative) in derivatives(node, facts) {
+        let side = self.undifferentiated(node);
+        for Passage {
+            name, derivative, ..
+        } in passages(node, facts)
+        {
             if !reached.contains(name) || derivative == Derivative::Zero {
                 continue;
             }
+            let derivative = side.clone().unwrap_or(derivative);
             self.live.insert(name.to_owned());
             let operator = node.op_type().to_owned();
             if let Derivative::Missing { reason, help } = derivative {
                 found = Some(Obstacle {
-                    node: node.label().to_owned(),
+                    node: label(node),
                     operator,
                     reason,
                     help,
@@ -71,26 +78,70 @@ impl Plan {
         self.obstacles.extend(found);
     }
 
-    fn sort_initializers(&mut self, graph: &Graph) {
+    /// What stands in the way where the gradient comes to a node by an output that its derivative leaves out.
+    fn undifferentiated(&self, node: &NodeProto) -> Option<Derivative> {
+        let operator = operators::find(node)?;
+        let mut outputs = node.output.iter().enumerate();
+        let (_, output) = outputs.find(|(index, output)| {
+            self.live.contains(*output) && !operator.differentiates(*index)
+        })?;
+        let reason =
+            format!("has no derivative of its output '{output}', on which the prediction depends");
+        Some(Derivative::missing(&reason))
+    }
+
+    fn sort_initializers(&mut self, graph: &Graph, facts: &Facts) {
+        let mut cuts = Vec::new();
         for initializer in &graph.initializers {
             let name = initializer.name();
             if graph.may_train(initializer) && self.live.contains(name) {
                 self.parameters.push(name.to_owned());
+            } else if graph.may_train(initializer) {
+                let found = cuts::of(graph, facts, name);
+                self.constants.push((name.to_owned(), why_cut_off(&found)));
+                cuts.extend(found);
             } else if initializer.element().is_float() {
                 self.constants
                     .push((name.to_owned(), why_constant(graph, initializer)));
             }
         }
+        if self.parameters.is_empty() && self.obstacles.is_empty() {
+            for cut in cuts {
+                if !self.obstacles.contains(&cut) {
+                    self.obstacles.push(cut);
+                }
+            }
+        }
     }
+}
+
+fn why_cut_off(cuts: &[Obstacle]) -> String {
+    match cuts.first() {
+        Some(Obstacle {
+            node,
+            operator,
+            reason,
+            ..
+        }) => {
+            format!("no gradient of the prediction reaches it: node '{node}' ({operator}) {reason}")
+        }
+        None => "no gradient of the prediction reaches it".to_owned(),
+    }
+}
+
+fn label(node: &NodeProto) -> String {
+    node.label().to_owned()
 }
 
 fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
     match initializer.element() {
         _ if graph.frozen.contains(initializer.name()) => "it is frozen on request".to_owned(),
-        ElementType::Float32 if initializer.dims.is_empty() => {
+        ElementType::Float32 if !graph.is_finite(initializer) => {
+            "it holds numbers that are not finite, as masks do".to_owned()
+        }
+        ElementType::Float32 => {
             "it is a single number without dimensions, which exporters make of constants in the program".to_owned()
         }
-        ElementType::Float32 => "no gradient of the prediction reaches it".to_owned(),
         element => format!("it is {element}, and only float32 trains"),
     }
 }
@@ -100,10 +151,21 @@ fn reached(graph: &Graph, facts: &Facts) -> HashSet<String> {
     let initializers = graph.initializers.iter();
     let candidates = initializers.filter(|tensor| graph.may_train(tensor));
     let mut reached: HashSet<String> = candidates.map(|tensor| tensor.name().to_owned()).collect();
+    let inner = graph.nodes.iter().flat_map(inner_parameters);
+    reached.extend(inner.map(str::to_owned));
     for node in &graph.nodes {
-        let passes = derivatives(node, facts)
-            .iter()
-            .any(|(name, derivative)| reached.contains(*name) && *derivative != Derivative::Zero);
+        // Running statistics follow the batches, and not a gradient. Each is an initializer that nothing else uses.
+        let statistics = operators::find(node).map(Operator::statistics);
+        for (input, _) in statistics.unwrap_or_default() {
+            if let Some(name) = node.input.get(*input) {
+                reached.remove(name);
+            }
+        }
+    }
+    for node in &graph.nodes {
+        let passes = passages(node, facts).iter().any(|passage| {
+            reached.contains(passage.name) && passage.derivative != Derivative::Zero
+        });
         if passes {
             let outputs = node.output.iter();
             reached.extend(
@@ -116,14 +178,24 @@ fn reached(graph: &Graph, facts: &Facts) -> HashSet<String> {
     reached
 }
 
-/// What a node uses, each with whether a gradient passes to it.
-fn derivatives<'a>(node: &'a NodeProto, facts: &Facts) -> Vec<(&'a str, Derivative)> {
+/// A tensor that a node uses, and whether a gradient passes to it.
+struct Passage<'a> {
+    /// Which input it is. Tensors that graphs within the node use have numbers behind those of its inputs.
+    input: usize,
+    name: &'a str,
+    derivative: Derivative,
+}
+
+fn passages<'a>(node: &'a NodeProto, facts: &Facts) -> Vec<Passage<'a>> {
     let Some(operator) = operators::find(node) else {
         let missing = unknown(node);
-        return uses(node)
-            .into_iter()
-            .map(|name| (name, missing.clone()))
-            .collect();
+        let used = uses(node).into_iter().enumerate();
+        let passage = |(input, name)| Passage {
+            input,
+            name,
+            derivative: missing.clone(),
+        };
+        return used.map(passage).collect();
     };
     let given = node
         .input
@@ -151,16 +223,41 @@ fn derivatives<'a>(node: &'a NodeProto, facts: &Facts) -> Vec<(&'a str, Derivati
             } else {
                 operator.derivative(&site, index)
             };
-            (name.as_str(), derivative)
+            Passage {
+                input: index,
+                name,
+                derivative,
+            }
         })
         .collect()
+}
+
+/// What would train if the graphs within a node were part of the graph around it.
+fn inner_parameters(node: &NodeProto) -> Vec<&str> {
+    let trains =
+        |tensor: &TensorProto| tensor.element() == ElementType::Float32 && !tensor.dims.is_empty();
+    let mut names = Vec::new();
+    for graph in graphs_within(node) {
+        let initializers = graph.initializer.iter();
+        let initializers = initializers.filter(|tensor| trains(tensor));
+        names.extend(initializers.map(TensorProto::name));
+        for inner in &graph.node {
+            let is_constant = inner.op_type() == "Constant";
+            if is_constant && inner.tensor("value").is_some_and(trains) {
+                names.extend(inner.output.iter().map(String::as_str));
+            }
+            names.extend(inner_parameters(inner));
+        }
+    }
+    names
 }
 
 fn unknown(node: &NodeProto) -> Derivative {
     match (node.domain(), node.op_type()) {
         ("" | "ai.onnx", "If" | "Loop" | "Scan") => Derivative::Missing {
-            reason: "is control flow, which has no derivative here".to_owned(),
-            help: "export the model with its branches and loops unrolled".to_owned(),
+            reason: "is control flow whose shape is not constant: its condition or number of turns depends on what the model is given"
+                .to_owned(),
+            help: "export the model with its branches and loops unrolled, or with fixed shapes (only the batch needs to be dynamic)".to_owned(),
         },
         ("" | "ai.onnx", _) => Derivative::missing("has no derivative here"),
         (domain, _) => Derivative::missing(&format!(

@@ -8,12 +8,9 @@ use crate::differentiate::Plan;
 use crate::facts::Facts;
 use crate::glob::Glob;
 use crate::graph::Graph;
-use crate::prepare::prepared;
+use crate::prepare::{OLDEST_OPSET, prepared};
 use crate::proto::TensorProto;
 use crate::{ElementType, Error, Model, TensorInfo};
-
-/// The oldest operator set whose operators mean what they mean here.
-const OLDEST_OPSET: i64 = 13;
 
 /// What the predictions depend on.
 #[derive(Debug)]
@@ -31,8 +28,9 @@ impl Forward {
         predictions: &[Option<&str>],
         frozen: &[String],
     ) -> Result<Self, Error> {
-        check_opset(model)?;
-        let mut graph = Graph::of(&prepared(model.clone().into_inference_form())?)?;
+        let model = prepared(model.clone().into_inference_form()?)?;
+        check_opset(&model)?;
+        let mut graph = Graph::of(&model)?;
         freeze(&mut graph, frozen)?;
         let mut found: Vec<String> = Vec::with_capacity(predictions.len());
         for prediction in predictions {
@@ -150,17 +148,17 @@ fn check_opset(model: &Model) -> Result<(), Error> {
     }
 }
 
-/// The only float32 output; without one, the only float32 tensor that tails such as `ArgMax` and `ZipMap` end in.
+/// The only float32 output that is no tail of another tensor; without one, the only float32 tensor that tails such as `ArgMax` and `ZipMap` end in.
 fn only_prediction(graph: &Graph) -> Result<String, Error> {
     let outputs = graph.outputs.iter();
     let floats: Vec<&str> = outputs
         .filter(|output| output.element == ElementType::Float32)
         .map(|output| output.name.as_str())
         .collect();
-    let found = if floats.is_empty() {
-        tails::candidates(graph)
-    } else {
-        floats
+    let found = match floats.len() {
+        0 => tails::candidates(graph),
+        1 => floats,
+        _ => tails::without_tails(graph, floats),
     };
     match found.as_slice() {
         [only] => Ok((*only).to_owned()),

@@ -21,6 +21,8 @@ pub(crate) struct Graph {
     pub(crate) declared: HashMap<String, TensorInfo>,
     /// The initializers that shall not train, whatever gradient reaches them.
     pub(crate) frozen: HashSet<String>,
+    /// The float32 initializers with numbers that are not finite, such as the mask of an attention.
+    not_finite: HashSet<String>,
     /// The version of the standard operator set; 0 where the model imports none.
     pub(crate) opset: i64,
 }
@@ -52,6 +54,7 @@ impl Graph {
                 .collect(),
             declared,
             frozen: HashSet::new(),
+            not_finite: not_finite(&graph.initializer),
             opset: model.opset().unwrap_or_default(),
         };
         taken_apart.check_order(&graph.input)?;
@@ -89,13 +92,20 @@ impl Graph {
         Ok(())
     }
 
-    /// Whether an initializer trains if a gradient reaches it: it is float32, has a dimension and is not frozen.
+    /// Whether an initializer trains if a gradient reaches it: it is float32, has a dimension, only finite numbers, and is
+    /// not frozen.
     ///
     /// One of rank 0 is a number of the program's (a scale, an epsilon) that the exporter wrote down.
     pub(crate) fn may_train(&self, initializer: &TensorProto) -> bool {
         initializer.element() == ElementType::Float32
             && !initializer.dims.is_empty()
+            && self.is_finite(initializer)
             && !self.frozen.contains(initializer.name())
+    }
+
+    /// Whether all numbers of an initializer are finite, as far as they are there.
+    pub(crate) fn is_finite(&self, initializer: &TensorProto) -> bool {
+        !self.not_finite.contains(initializer.name())
     }
 
     /// The node that makes a tensor.
@@ -152,8 +162,9 @@ impl Graph {
         let new = |name: String| names.get(&name).cloned().unwrap_or(name);
         let declared = std::mem::take(&mut self.declared).into_iter();
         self.declared = declared.map(|(name, info)| (new(name), info)).collect();
-        let frozen = std::mem::take(&mut self.frozen).into_iter();
-        self.frozen = frozen.map(new).collect();
+        for named in [&mut self.frozen, &mut self.not_finite] {
+            *named = std::mem::take(named).into_iter().map(new).collect();
+        }
     }
 
     /// The names of all tensors.
@@ -167,6 +178,14 @@ impl Graph {
     }
 }
 
+fn not_finite(initializers: &[TensorProto]) -> HashSet<String> {
+    let found = initializers.iter().filter(|tensor| {
+        let values = tensor.to_f32().unwrap_or_default();
+        values.iter().any(|value| !value.is_finite())
+    });
+    found.map(|tensor| tensor.name().to_owned()).collect()
+}
+
 /// Every name that a node uses: its inputs, and whatever graphs within it (branches, loop bodies) may capture.
 pub(crate) fn uses(node: &NodeProto) -> Vec<&str> {
     let inputs = node.input.iter().map(String::as_str);
@@ -178,7 +197,8 @@ pub(crate) fn uses(node: &NodeProto) -> Vec<&str> {
     names
 }
 
-fn graphs_within(node: &NodeProto) -> impl Iterator<Item = &crate::proto::GraphProto> {
+/// The graphs that a node holds: branches, loop bodies.
+pub(crate) fn graphs_within(node: &NodeProto) -> impl Iterator<Item = &crate::proto::GraphProto> {
     node.attribute
         .iter()
         .flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))

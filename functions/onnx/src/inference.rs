@@ -12,14 +12,37 @@ use std::collections::HashSet;
 
 use crate::graph::uses;
 use crate::operators;
-use crate::proto::{GraphProto, NodeProto, TensorProto};
+use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::{Error, prepare};
 
-/// Brings a graph into the form for prediction. A graph that has it already stays as it is, to the byte.
-pub(crate) fn to_inference_form(graph: &mut GraphProto) {
+/// Brings a model into the form for prediction. A model that has it already stays as it is, to the byte.
+///
+/// Where functions of the model's own normalize batches, or drop elements out, all functions are put in the places where
+/// they are called: each call may have statistics of its own.
+///
+/// # Errors
+/// Functions that call themselves.
+pub(crate) fn to_inference_form(model: &mut ModelProto) -> Result<(), Error> {
+    let mut inner = model.functions.iter().flat_map(|function| &function.node);
+    if inner.any(|node| is_standard(node, "BatchNormalization") || trains_dropout(node)) {
+        prepare::put_functions_in_place(model)?;
+    }
+    if let Some(graph) = &mut model.graph {
+        graph_to_inference_form(graph);
+    }
+    Ok(())
+}
+
+/// Whether a node is told to drop elements out by its input `training_mode`.
+fn trains_dropout(node: &NodeProto) -> bool {
+    is_standard(node, "Dropout") && node.input.len() > 2
+}
+
+fn graph_to_inference_form(graph: &mut GraphProto) {
     let mut at = 0;
     while at < graph.node.len() {
-        if is_standard(&graph.node[at], "Dropout") {
-            // Without the input `training_mode`, which would come third.
+        if trains_dropout(&graph.node[at]) {
+            // Without that input, which is the third.
             graph.node[at].input.truncate(2);
         }
         if is_standard(&graph.node[at], "BatchNormalization") {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::proto::{GraphProto, ModelProto, TensorProto};
+use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto};
 use crate::{ElementType, Error, Signature, prepare};
 
 /// An ONNX model that has a graph and at least one operator set.
@@ -84,31 +84,25 @@ impl Model {
     /// The version of the standard operator set that the model is written in; nothing where it imports none.
     #[must_use]
     pub fn opset(&self) -> Option<i64> {
-        self.proto
-            .opset_import
-            .iter()
-            .find(|import| matches!(import.domain(), "" | "ai.onnx"))
-            .map(crate::proto::OperatorSetIdProto::version)
+        opset_of(&self.proto.opset_import)
     }
 
     /// The same model in the form in which it predicts; see [`crate::inference`].
-    pub(crate) fn into_inference_form(mut self) -> Self {
-        if let Some(graph) = &mut self.proto.graph {
-            crate::inference::to_inference_form(graph);
-        }
-        self
+    pub(crate) fn into_inference_form(mut self) -> Result<Self, Error> {
+        crate::inference::to_inference_form(&mut self.proto)?;
+        Ok(self)
     }
 
     /// The same model with other values in some of its float32 initializers, and of the `Constant` nodes that train like them.
     ///
     /// All else stays as it is, to the byte, where the model has the form in which it predicts. Else it is brought into
-    /// that form: batch normalization by running statistics, each of them an initializer that nothing else uses, and
-    /// dropout that passes everything.
+    /// that form: batch normalization by running statistics, each of them an initializer that nothing else uses (functions
+    /// that hold some are put in the places where they are called), and dropout that passes everything.
     ///
     /// # Errors
     /// A name that is not a float32 initializer of the model, or a number of values that does not fit it.
     pub fn with_parameters(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self, Error> {
-        let mut proto = self.clone().into_inference_form().into_proto();
+        let mut proto = self.clone().into_inference_form()?.into_proto();
         let mut missing: Vec<&String> = values.keys().collect();
         if let Some(graph) = &mut proto.graph {
             prepare::for_each_constant(graph, &mut |name, tensor| match values.get(name) {
@@ -126,6 +120,14 @@ impl Model {
             ))),
         }
     }
+}
+
+/// The version of the standard operator set among those that a model imports.
+pub(crate) fn opset_of(imports: &[OperatorSetIdProto]) -> Option<i64> {
+    imports
+        .iter()
+        .find(|import| matches!(import.domain(), "" | "ai.onnx"))
+        .map(OperatorSetIdProto::version)
 }
 
 fn replace(name: &str, initializer: &mut TensorProto, values: &[f32]) -> Result<(), Error> {

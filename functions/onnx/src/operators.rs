@@ -60,7 +60,6 @@ mod variadic;
 mod window;
 
 pub(crate) use self::backward::Backward;
-pub(crate) use self::constant::value_of as constant_value;
 pub(crate) use self::slice::Cut;
 pub(crate) use self::training::Training;
 use crate::Tensor;
@@ -92,6 +91,12 @@ pub(crate) trait Operator: Sync {
     fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {
         let _ = (site, input);
         Derivative::missing("has no derivative here")
+    }
+
+    /// Whether the derivative takes a gradient of this output into account, where it is floating-point.
+    fn differentiates(&self, output: usize) -> bool {
+        let _ = output;
+        true
     }
 
     /// Emits the gradients of the inputs that [`Backward::wants`], each of which has a known [`Operator::derivative`].
@@ -295,7 +300,8 @@ pub(crate) fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
     (0..rank).contains(&resolved).then_some(resolved as usize)
 }
 
-fn axis_of(axis: i64, rank: usize) -> Result<usize, String> {
+/// As [`resolve_axis`], with words for what does not fit.
+pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize, String> {
     resolve_axis(axis, rank).ok_or_else(|| format!("axis {axis} is not one of {rank} dimensions"))
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use millrace_onnx::proto::{AttributeProto, NodeProto};
+use millrace_onnx::proto::{AttributeProto, FunctionProto, NodeProto, OperatorSetIdProto};
 use millrace_onnx::{
     BatchNormalization, Dim, ElementType, Error, Loss, Model, Optimizer, StepGraph, Tensor, check,
     evaluate,
@@ -258,5 +258,124 @@ fn the_step_normalizes_by_the_batch_and_the_running_statistics_follow() {
                 "{name}: {found} for {expected}"
             );
         }
+    }
+}
+
+/// Two layers by one function, of which the exporter has merged the statistics.
+#[test]
+fn a_function_that_normalizes_has_statistics_of_each_call() {
+    let domain = || Some("local".to_owned());
+    let node = |operator: &str, inputs: &[&str], output: &str| NodeProto {
+        op_type: Some(operator.to_owned()),
+        input: inputs.iter().copied().map(str::to_owned).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    };
+    let inputs = ["in", "weights", "scale", "bias", "mean", "variance"];
+    let inner = ["h", "scale", "bias", "mean", "variance"];
+    let function = FunctionProto {
+        name: Some("layer".to_owned()),
+        domain: domain(),
+        input: inputs.map(str::to_owned).to_vec(),
+        output: vec!["out".to_owned()],
+        node: vec![
+            node("MatMul", &["in", "weights"], "h"),
+            node("BatchNormalization", &inner, "out"),
+        ],
+        ..FunctionProto::default()
+    };
+    let mut draft = Draft::new()
+        .input("x", ElementType::Float32, &[batch(), Dim::Fixed(4)])
+        .weights("first", &[4, 3], &noise(12, 1))
+        .weights("second", &[3, 3], &noise(9, 2))
+        .weights("scale", &[3], &[0.5, 1.0, 1.5])
+        .weights("zeros", &[3], &[0.0; 3])
+        .weights("ones", &[3], &[1.0; 3]);
+    for (from, weights, to) in [("x", "first", "a"), ("a", "second", "y")] {
+        let mut call = node(
+            "layer",
+            &[from, weights, "scale", "zeros", "zeros", "ones"],
+            to,
+        );
+        call.domain = domain();
+        call.name = Some(format!("call {to}"));
+        draft.graph.node.push(call);
+    }
+    let mut proto = draft
+        .output("y", &[batch(), Dim::Fixed(3)])
+        .model()
+        .proto()
+        .clone();
+    proto.functions = vec![function];
+    proto.opset_import.push(OperatorSetIdProto {
+        domain: domain(),
+        version: Some(1),
+    });
+    let model = Model::from_proto(proto).unwrap();
+    let sgd = options(Loss::MeanSquaredError, Optimizer::Sgd);
+    check_gradients_with(&model, &sgd, &data()).unwrap();
+
+    let step = StepGraph::build(&model, &sgd).unwrap();
+    assert_eq!(step.statistics.len(), 4);
+    let outputs = run_step(&step, &data(), &initial_state(&step), 0.1, 1);
+    let all = step.parameters.iter().chain(&step.statistics);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the model has float32 values"
+    )]
+    let values = all.map(|found| {
+        let values = outputs[&found.output()].as_floats().unwrap().iter();
+        (
+            found.name.clone(),
+            values.map(|&value| value as f32).collect(),
+        )
+    });
+    let trained = model.with_parameters(&values.collect()).unwrap();
+    let normalizations = trained.graph().node.iter();
+    let normalizations = normalizations.filter(|node| node.op_type() == "BatchNormalization");
+    let statistics: Vec<&String> = normalizations.flat_map(|node| &node.input[3..]).collect();
+    assert_eq!(statistics.len(), 4);
+    assert!(
+        statistics
+            .iter()
+            .enumerate()
+            .all(|(at, name)| !statistics[..at].contains(name))
+    );
+    let x = Tensors::from([("x".to_owned(), data()["x"].clone())]);
+    assert!(evaluate(&trained, &x).is_ok());
+}
+
+/// As PyTorch's exporter writes a layer that keeps no running statistics.
+#[test]
+fn statistics_that_the_graph_computes_are_differentiated() {
+    let over = || {
+        vec![
+            AttributeProto::from_ints("axes", &[0]),
+            AttributeProto::from_int("keepdims", 0),
+        ]
+    };
+    let model = Draft::new()
+        .opset(15)
+        .input("x", ElementType::Float32, &[batch(), Dim::Fixed(4)])
+        .weights("w", &[4, 3], &noise(12, 1))
+        .weights("scale", &[3], &[0.5, 1.0, 1.5])
+        .weights("bias", &[3], &[0.5, 0.0, -0.5])
+        .node("MatMul", &["x", "w"], "h")
+        .node_with("ReduceMean", &["h"], "mean", over())
+        .node("Sub", &["h", "mean"], "centred")
+        .node("Mul", &["centred", "centred"], "squares")
+        .node_with("ReduceMean", &["squares"], "variance", over())
+        .node(
+            "BatchNormalization",
+            &["h", "scale", "bias", "mean", "variance"],
+            "y",
+        )
+        .output("y", &[batch(), Dim::Fixed(3)])
+        .model();
+    for options in [options(Loss::MeanSquaredError, Optimizer::Sgd), frozen()] {
+        check_gradients_with(&model, &options, &data()).unwrap();
+        let step = StepGraph::build(&model, &options).unwrap();
+        assert_eq!(step.parameters.len(), 3);
+        assert!(step.statistics.is_empty());
     }
 }

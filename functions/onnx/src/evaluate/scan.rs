@@ -1,11 +1,9 @@
-//! `Scan`: a graph run once for every element along the first axis of some tensors, with states that it carries on.
-//!
-//! Of the operator's forms it has the one that step graphs use: scanned along the first axis, forwards or backwards.
+//! `Scan`: a graph run once for every element along an axis of some tensors, with states that it carries on.
 
 use std::collections::HashMap;
 
 use super::{Scope, evaluate_nodes};
-use crate::operators::Call;
+use crate::operators::{Call, axis_of};
 use crate::proto::{GraphProto, NodeProto};
 use crate::{Error, Tensor};
 
@@ -13,6 +11,8 @@ use crate::{Error, Tensor};
 struct Form<'a> {
     body: &'a GraphProto,
     states: usize,
+    axes_in: Vec<i64>,
+    axes_out: Vec<i64>,
     backwards_in: Vec<bool>,
     backwards_out: Vec<bool>,
 }
@@ -25,13 +25,7 @@ impl<'a> Form<'a> {
         let states = states.ok_or("it scans more inputs than it has")?;
         let collected = node.output.len().checked_sub(states);
         let collected = collected.ok_or("it has fewer outputs than states")?;
-        let axes = ["scan_input_axes", "scan_output_axes"];
-        if axes.iter().any(|axes| {
-            node.ints(axes)
-                .is_some_and(|axes| axes.iter().any(|&axis| axis != 0))
-        }) {
-            return Err("only the first axis is scanned here".to_owned());
-        }
+        let axes = |name: &str, count| node.ints(name).map_or(vec![0; count], <[_]>::to_vec);
         let directions = |name: &str, count: usize| match node.ints(name) {
             Some(directions) => directions.iter().map(|&direction| direction != 0).collect(),
             None => vec![false; count],
@@ -39,11 +33,15 @@ impl<'a> Form<'a> {
         let form = Self {
             body,
             states,
+            axes_in: axes("scan_input_axes", scanned),
+            axes_out: axes("scan_output_axes", collected),
             backwards_in: directions("scan_input_directions", scanned),
             backwards_out: directions("scan_output_directions", collected),
         };
         let fits = body.input.len() == node.input.len()
             && body.output.len() == node.output.len()
+            && form.axes_in.len() == scanned
+            && form.axes_out.len() == collected
             && form.backwards_in.len() == scanned
             && form.backwards_out.len() == collected;
         fits.then_some(form)
@@ -69,24 +67,32 @@ pub(super) fn evaluate(
     let scanned = (form.states..call.inputs.len())
         .map(tensor)
         .collect::<Result<Vec<_>, _>>()?;
-    let count = scanned
-        .first()
-        .and_then(|first| first.dims().first().copied());
+    let axes = scanned.iter().zip(&form.axes_in);
+    let axes = axes.map(|(tensor, &axis)| axis_of(axis, tensor.rank()).map_err(refused));
+    let axes = axes.collect::<Result<Vec<_>, _>>()?;
+    let mut lengths = scanned.iter().zip(&axes);
+    let mut lengths = lengths.by_ref().map(|(tensor, &axis)| tensor.dims()[axis]);
+    let count = lengths.next();
     let count = count.ok_or_else(|| refused("it scans nothing".to_owned()))?;
-    if scanned
-        .iter()
-        .any(|tensor| tensor.dims().first() != Some(&count))
-    {
+    if lengths.any(|length| length != count) {
         return Err(refused(
             "the tensors that it scans differ in length".to_owned(),
         ));
     }
     let mut collected: Vec<Vec<Tensor>> = vec![Vec::new(); form.backwards_out.len()];
+    let mut constants: HashMap<&str, Tensor> = HashMap::new();
+    for initializer in &form.body.initializer {
+        constants.insert(initializer.name(), initializer.to_tensor()?);
+    }
     for done in 0..count {
-        let mut own: HashMap<&str, Tensor> = HashMap::new();
-        let parts = scanned.iter().zip(&form.backwards_in);
-        let parts = parts.map(|(tensor, &backwards)| {
-            element(tensor, if backwards { count - 1 - done } else { done })
+        let mut own = constants.clone();
+        let parts = scanned.iter().zip(&axes).zip(&form.backwards_in);
+        let parts = parts.map(|((tensor, &axis), &backwards)| {
+            element(
+                tensor,
+                axis,
+                if backwards { count - 1 - done } else { done },
+            )
         });
         let values = states.drain(..).chain(parts);
         for (input, value) in form.body.input.iter().zip(values) {
@@ -109,30 +115,43 @@ pub(super) fn evaluate(
             collected.push(output?);
         }
     }
-    let rows = collected.into_iter().zip(form.backwards_out);
-    let rows = rows.map(|(mut elements, backwards)| {
+    let rows = collected.into_iter().zip(&form.axes_out);
+    let rows = rows.zip(form.backwards_out);
+    let rows = rows.map(|((mut elements, &axis), backwards)| {
         if backwards {
             elements.reverse();
         }
-        stacked(&elements).map_err(refused)
+        stacked(&elements, axis).map_err(refused)
     });
     states.into_iter().map(Ok).chain(rows).collect()
 }
 
-fn element(tensor: &Tensor, at: usize) -> Tensor {
-    let dims = tensor.dims()[1..].to_vec();
-    let size: usize = dims.iter().product();
-    let values = tensor.values().pick(at * size..(at + 1) * size);
-    Tensor::new(dims, values)
+fn element(tensor: &Tensor, axis: usize, at: usize) -> Tensor {
+    let mut dims = tensor.dims().to_vec();
+    let length = dims.remove(axis);
+    let inner: usize = dims[axis..].iter().product();
+    let count = dims.iter().product();
+    let place = |own: usize| (own / inner * length + at) * inner + own % inner;
+    Tensor::new(dims, tensor.values().pick((0..count).map(place)))
 }
 
-/// What was collected, which is floating-point and of one shape each time.
-fn stacked(elements: &[Tensor]) -> Result<Tensor, String> {
+/// What was collected, which is floating-point and of one shape each time, along a new axis.
+fn stacked(elements: &[Tensor], axis: i64) -> Result<Tensor, String> {
     let dims = elements.first().map(Tensor::dims).unwrap_or_default();
+    let axis = axis_of(axis, dims.len() + 1)?;
     let mut values = Vec::new();
     for element in elements {
         let own = element.as_floats().filter(|_| element.dims() == dims);
         values.extend(own.ok_or("what its body gives differs from time to time")?);
     }
-    Ok(Tensor::floats(&[&[elements.len()], dims].concat(), values))
+    let inner: usize = dims[axis..].iter().product();
+    let (count, length) = (dims.iter().product::<usize>(), elements.len());
+    let mut wide = dims.to_vec();
+    wide.insert(axis, length);
+    let place = |own: usize| {
+        let (outer, rest) = (own / (length * inner), own % (length * inner));
+        rest / inner * count + outer * inner + rest % inner
+    };
+    let values = (0..count * length).map(|own| values[place(own)]).collect();
+    Ok(Tensor::floats(&wide, values))
 }

@@ -222,7 +222,7 @@ impl<'a> Backward<'a> {
 
     /// Which dimensions are 1 in the input shows only at run time: its shape is filled up with ones on the left, and the
     /// gradient summed wherever there is a 1.
-    fn unbroadcast_at_run_time(&mut self, gradient: &str, input: usize) -> String {
+    pub(super) fn unbroadcast_at_run_time(&mut self, gradient: &str, input: usize) -> String {
         let own = self.node("Shape", &[self.input(input)]);
         let full = self.node("Shape", &[gradient]);
         let full_rank = self.node("Shape", &[&full]);

@@ -18,8 +18,9 @@ const VARIANCE: usize = 4;
 
 /// y = γ (x − μ) / σ + β with σ = √(variance + ε), for each channel.
 ///
-/// By running statistics, with G = ∂L/∂y and Σ over all dimensions but the channels: ∂L/∂x = G γ / σ,
-/// ∂L/∂γ = Σ G (x − μ) / σ, ∂L/∂β = Σ G.
+/// By statistics that are given, with G = ∂L/∂y and Σ over all dimensions but the channels: ∂L/∂x = G γ / σ,
+/// ∂L/∂γ = Σ G (x − μ) / σ, ∂L/∂β = Σ G. Running statistics do not train; where something computes them,
+/// ∂L/∂μ = −Σ G γ / σ and ∂L/∂variance = −½ Σ G (x − μ) γ / σ³.
 ///
 /// In training μ is the mean of the batch, and the variance the mean of (x − μ)², not corrected for the number of records.
 /// They are written out, and differentiated as such: ∂L/∂x = (γ / σ) (G − mean G − x̂ · mean (G x̂)) with x̂ = (x − μ) / σ.
@@ -78,10 +79,7 @@ impl Operator for BatchNormalization {
         5
     }
 
-    fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {
-        if input >= MEAN {
-            return Derivative::Zero;
-        }
+    fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
         Derivative::known_if(
             site.shape(0).is_some_and(|shape| shape.len() >= 2),
             "normalizes a tensor whose number of dimensions is not known",
@@ -103,17 +101,38 @@ impl Operator for BatchNormalization {
             let found = backward.node("Mul", &[&gradient, &factor]);
             backward.give(0, found);
         }
-        if backward.wants(SCALE) {
-            let mean = backward.node("Reshape", &[backward.input(MEAN), &column]);
-            let centred = backward.node("Sub", &[backward.input(0), &mean]);
-            let product = backward.node("Mul", &[&gradient, &centred]);
-            let sum = backward.emit.reduce("ReduceSum", &product, &axes, false);
-            let found = backward.node("Div", &[&sum, &deviation]);
-            backward.give(SCALE, found);
+        let of_scale = [SCALE, VARIANCE]
+            .iter()
+            .any(|&input| backward.wants(input))
+            .then(|| {
+                let mean = backward.node("Reshape", &[backward.input(MEAN), &column]);
+                let centred = backward.node("Sub", &[backward.input(0), &mean]);
+                let product = backward.node("Mul", &[&gradient, &centred]);
+                let sum = backward.emit.reduce("ReduceSum", &product, &axes, false);
+                backward.node("Div", &[&sum, &deviation])
+            });
+        if let Some(of_scale) = &of_scale {
+            if backward.wants(SCALE) {
+                backward.give(SCALE, of_scale.clone());
+            }
+            if backward.wants(VARIANCE) {
+                let half = backward.float(-0.5);
+                let scaled = backward.node("Mul", &[of_scale, backward.input(SCALE)]);
+                let halved = backward.node("Mul", &[&scaled, &half]);
+                let found = backward.node("Div", &[&halved, &shifted]);
+                backward.give(VARIANCE, found);
+            }
         }
         if backward.wants(BIAS) {
             let found = backward.emit.reduce("ReduceSum", &gradient, &axes, false);
             backward.give(BIAS, found);
+        }
+        if backward.wants(MEAN) {
+            let sum = backward.emit.reduce("ReduceSum", &gradient, &axes, false);
+            let scaled = backward.node("Mul", &[&sum, backward.input(SCALE)]);
+            let ratio = backward.node("Div", &[&scaled, &deviation]);
+            let found = backward.node("Neg", &[&ratio]);
+            backward.give(MEAN, found);
         }
     }
 

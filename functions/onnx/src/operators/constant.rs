@@ -42,7 +42,7 @@ impl Operator for Constant {
 }
 
 /// The value under whichever attribute the node has it.
-pub(crate) fn value_of(node: &NodeProto) -> Option<TensorProto> {
+fn value_of(node: &NodeProto) -> Option<TensorProto> {
     let float = || {
         Some(TensorProto::from_f32(
             "",

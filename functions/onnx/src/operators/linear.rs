@@ -213,6 +213,11 @@ impl MatMul {
         if !full.is_empty() {
             found = backward.emit.reduce("ReduceSum", &found, &full, false);
         }
+        let known = |input| backward.input_fact(input).shape.as_deref();
+        let is_known = known(0).zip(known(1));
+        if !is_known.is_some_and(|(left, right)| stacks_are_known(left, right)) {
+            return backward.unbroadcast_at_run_time(product, input);
+        }
         let own_shape = backward
             .input_fact(input)
             .shape
@@ -246,7 +251,7 @@ fn stretched_stacks(own: &[Extent], other: &[Extent]) -> Vec<i64> {
         .collect()
 }
 
-/// Whether it can be seen which of the dimensions in front of the matrices are broadcast.
+/// Whether it can be seen before anything runs which of the dimensions in front of the matrices are broadcast.
 fn stacks_are_known(left: &[Extent], right: &[Extent]) -> bool {
     let fronts = [left, right].map(|shape| &shape[..shape.len().saturating_sub(2)]);
     let mut pairs = fronts[0].iter().rev().zip(fronts[1].iter().rev());
@@ -309,11 +314,10 @@ impl Operator for MatMul {
 
     fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
         let stacks = site.shape(0).zip(site.shape(1));
-        let is_known = site.shape(1).and_then(plain_matrix).is_some()
-            || stacks.is_some_and(|(left, right)| stacks_are_known(left, right));
+        let is_known = site.shape(1).and_then(plain_matrix).is_some() || stacks.is_some();
         Derivative::known_if(
             is_known,
-            "multiplies stacks of matrices whose shapes are not known",
+            "multiplies stacks of matrices whose numbers of dimensions are not known",
         )
     }
 

@@ -189,6 +189,11 @@ impl Operator for Trailing {
         )
     }
 
+    /// Not of the mean and r, which programs seldom use.
+    fn differentiates(&self, output: usize) -> bool {
+        output == 0
+    }
+
     fn backward(&self, backward: &mut Backward<'_>) {
         let gradient = backward.gradient();
         let rank = backward.input_fact(0).rank().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 mod coordinates;
 
-use coordinates::{Coordinates, Sampling};
+use coordinates::{Coordinates, Kernel, Sampling, Weighting};
 
 use super::along::Map;
 use super::{Backward, Call, Derivative, Family, Operator, Site, resolve_axis};
@@ -13,9 +13,9 @@ use crate::proto::NodeProto;
 
 pub(super) const OPERATORS: Family = &[("Resize", &Resize)];
 
-/// A tensor at another resolution, by `scales` or to `sizes`, nearest or linear.
+/// A tensor at another resolution, by `scales` or to `sizes`, nearest, linear or cubic, or smoothed against aliasing.
 ///
-/// Both are linear maps along each resized axis, one after the other: y = M x, ∂L/∂x = Mᵀ ∂L/∂y. The matrices are constant,
+/// All are linear maps along each resized axis, one after the other: y = M x, ∂L/∂x = Mᵀ ∂L/∂y. The matrices are constant,
 /// since the sizes are.
 struct Resize;
 
@@ -128,7 +128,7 @@ impl Change {
     fn map(&self, sampling: Sampling, coordinates: Coordinates) -> Map {
         let rows = (0..self.to).map(|at| {
             let place = coordinates.place(at, self.scale, self.from, self.to);
-            sampling.weights(place, self.from)
+            sampling.weights(place, self.from, self.scale)
         });
         Map::new(self.from as usize, rows.collect())
     }
@@ -140,13 +140,23 @@ fn manner(node: &NodeProto) -> Result<(Sampling, Coordinates), String> {
     if policy.is_some_and(|policy| policy != "stretch") {
         return Err("keeps the aspect ratio, which is not done here".to_owned());
     }
-    if node.int("antialias", 0) != 0 {
-        return Err("smooths against aliasing, which is not done here".to_owned());
-    }
     let mode = node.string("mode").unwrap_or("nearest");
     let rounding = node.string("nearest_mode");
-    let sampling = Sampling::named(mode, rounding)
-        .ok_or_else(|| format!("samples in the mode '{mode}', which is not done here"))?;
+    let smooths = node.int("antialias", 0) != 0;
+    let weighted = |kernel| {
+        Some(Sampling::Weighted(Weighting {
+            kernel,
+            smooths,
+            excludes_outside: node.int("exclude_outside", 0) != 0,
+        }))
+    };
+    let sampling = match mode {
+        "cubic" => weighted(Kernel::Cubic(f64::from(node.float("cubic_coeff_a", -0.75)))),
+        "linear" if smooths => weighted(Kernel::Triangle),
+        _ => Sampling::named(mode, rounding),
+    };
+    let sampling =
+        sampling.ok_or_else(|| format!("samples in the mode '{mode}', which is not done here"))?;
     let name = node.string("coordinate_transformation_mode");
     let name = name.unwrap_or("half_pixel");
     let coordinates = Coordinates::named(name)

@@ -1,6 +1,5 @@
 //! `Constant` nodes as initializers: some exporters write weights so, and weights train.
 
-use crate::operators::constant_value;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 
 /// Makes an initializer of every `Constant` node whose value is a tensor, under the name of the node's output.
@@ -15,14 +14,15 @@ pub(super) fn to_initializers(graph: &mut GraphProto) {
     graph.node = nodes;
 }
 
-/// The value of a `Constant` node under the name of its output.
+/// The value of a `Constant` node under the name of its output, where it is a tensor: exporters write a program's numbers as
+/// `value_float` and `value_floats`.
 fn tensor_of(node: &NodeProto) -> Option<TensorProto> {
     if !is_constant(node) {
         return None;
     }
     Some(TensorProto {
         name: Some(node.output.first()?.clone()),
-        ..constant_value(node)?
+        ..node.tensor("value")?.clone()
     })
 }
 
@@ -34,7 +34,7 @@ fn is_constant(node: &NodeProto) -> bool {
 ///
 /// # Errors
 /// The first that is made of one.
-pub(crate) fn for_each_constant<E>(
+pub(super) fn for_each<E>(
     graph: &mut GraphProto,
     show: &mut impl FnMut(&str, &mut TensorProto) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -50,7 +50,7 @@ pub(crate) fn for_each_constant<E>(
                 show(&name, tensor)?;
             }
             for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-                for_each_constant(graph, show)?;
+                for_each(graph, show)?;
             }
         }
     }

@@ -18,6 +18,9 @@ use crate::proto::{
 use crate::training::{self, training_form};
 use crate::{Dim, ElementType, Error, Lowering, Model, TensorInfo};
 
+/// The version of the format that came with the oldest operator set that is known here.
+const OLDEST_FORMAT: i64 = 7;
+
 pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
     check(options)?;
     let goals = &options.goals;
@@ -264,6 +267,11 @@ impl Assembly<'_> {
             ..GraphProto::default()
         };
         let mut opset_import = self.model.opset_import.clone();
+        for import in &mut opset_import {
+            if matches!(import.domain(), "" | "ai.onnx") {
+                import.version = Some(self.forward.graph.opset);
+            }
+        }
         let is_ours = |node: &NodeProto| node.domain() == fast::DOMAIN;
         if graph.node.iter().any(is_ours) {
             opset_import.push(OperatorSetIdProto {
@@ -272,7 +280,10 @@ impl Assembly<'_> {
             });
         }
         Model::from_proto(ModelProto {
-            ir_version: self.model.ir_version,
+            ir_version: self
+                .model
+                .ir_version
+                .map(|version| version.max(OLDEST_FORMAT)),
             opset_import,
             producer_name: Some(crate::PRODUCER.to_owned()),
             graph: Some(graph),

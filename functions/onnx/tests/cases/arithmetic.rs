@@ -8,17 +8,52 @@ use crate::support::noise;
 const BINARY: [&str; 4] = ["Add", "Sub", "Mul", "Div"];
 
 pub fn cases() -> Vec<Case> {
-    let unary = ["Neg", "Abs", "Reciprocal", "Sin", "Cos", "Atan"];
+    let unary = [
+        "Neg",
+        "Abs",
+        "Reciprocal",
+        "Sin",
+        "Cos",
+        "Tan",
+        "Atan",
+        "Sinh",
+        "Cosh",
+        "Asinh",
+    ];
     unary
         .into_iter()
         .map(|operator| {
             let draft = hidden().opset(13).node(operator, &["h"], "y");
             Case::new(operator, draft.result("y"), X)
         })
+        .chain(within_bounds())
         .chain(broadcasts())
         .chain(both_sides())
         .chain(at_run_time())
         .collect()
+}
+
+/// Functions of numbers between −1 and 1, and of numbers above 1.
+fn within_bounds() -> Vec<Case> {
+    let bounded = |operator| {
+        let draft = hidden()
+            .opset(13)
+            .number("most", 0.75)
+            .node("Tanh", &["h"], "bent")
+            .node("Mul", &["bent", "most"], "bounded");
+        Case::new(
+            operator,
+            draft.node(operator, &["bounded"], "y").result("y"),
+            X,
+        )
+    };
+    let above = positive()
+        .number("one", 1.0)
+        .node("Add", &["positive", "one"], "above")
+        .node("Acosh", &["above"], "y");
+    let mut cases: Vec<Case> = ["Acos", "Asin", "Atanh"].map(bounded).into();
+    cases.push(Case::new("Acosh", above.result("y"), X));
+    cases
 }
 
 fn broadcasts() -> Vec<Case> {

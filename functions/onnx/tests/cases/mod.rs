@@ -3,6 +3,7 @@
 //!
 //! One file a family, as in the library. A case's loss is the mean squared error against noise; the first input is the batch.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 mod activation;
 mod arithmetic;

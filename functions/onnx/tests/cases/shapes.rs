@@ -486,7 +486,7 @@ fn resized() -> Vec<Case> {
         "align_corners",
         "pytorch_half_pixel",
     ] {
-        for mode in ["nearest", "linear"] {
+        for mode in ["nearest", "linear", "cubic"] {
             for (form, scales) in [("up", [1.0, 1.0, 2.0, 3.0]), ("down", [1.0, 1.0, 0.5, 0.7])] {
                 let draft = weighted(&image)
                     .opset(13)
@@ -497,6 +497,30 @@ fn resized() -> Vec<Case> {
                     draft,
                     &image,
                 ));
+            }
+        }
+    }
+    let coefficient = AttributeProto::from_float("cubic_coeff_a", -0.5);
+    for (form, more) in [
+        ("a = -0.5", vec![coefficient.clone()]),
+        ("without what is outside", vec![int("exclude_outside", 1)]),
+    ] {
+        let options = [options("cubic", "half_pixel"), more].concat();
+        let draft = weighted(&image)
+            .weights("scales", &[4], &[1.0, 1.0, 2.0, 0.7])
+            .node_with("Resize", &inputs, "y", options);
+        cases.push(case(&format!("Resize cubic, {form}"), draft, &image));
+    }
+    for mode in ["linear", "cubic"] {
+        for (form, scales) in [("up", [1.0, 1.0, 2.0, 3.0]), ("down", [1.0, 1.0, 0.5, 0.4])] {
+            for outside in [0, 1] {
+                let more = vec![int("antialias", 1), int("exclude_outside", outside)];
+                let options = [options(mode, "half_pixel"), more].concat();
+                let draft = weighted(&[2, 6, 5])
+                    .weights("scales", &[4], &scales)
+                    .node_with("Resize", &inputs, "y", options);
+                let name = format!("Resize {mode} {form} smoothed, outside {outside}");
+                cases.push(case(&name, draft, &[2, 6, 5]));
             }
         }
     }

@@ -47,6 +47,67 @@ impl Coordinates {
 pub(super) enum Sampling {
     Nearest(Rounding),
     Linear,
+    Weighted(Weighting),
+}
+
+/// All elements within the reach of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighting {
+    pub(super) kernel: Kernel,
+    /// Whether the kernel reaches so far that every element of the input counts where there are more of them.
+    pub(super) smooths: bool,
+    /// Whether what lies outside does not count; else it is like the element at the edge.
+    pub(super) excludes_outside: bool,
+}
+
+/// How much an element counts by its distance.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kernel {
+    /// 1 − d.
+    Triangle,
+    /// Keys' cubic convolution, with his number a.
+    Cubic(f64),
+}
+
+impl Kernel {
+    fn reach(self) -> f32 {
+        match self {
+            Self::Triangle => 1.0,
+            Self::Cubic(_) => 2.0,
+        }
+    }
+
+    fn weight(self, distance: f64) -> f64 {
+        let d = distance.abs();
+        match self {
+            Self::Triangle => (1.0 - d).max(0.0),
+            Self::Cubic(a) if d < 1.0 => ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0,
+            Self::Cubic(a) if d < 2.0 => ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a,
+            Self::Cubic(_) => 0.0,
+        }
+    }
+}
+
+impl Weighting {
+    fn weights(&self, place: f32, size: i64, scale: f32) -> Vec<(usize, f64)> {
+        let stretch = if self.smooths {
+            scale.recip().max(1.0)
+        } else {
+            1.0
+        };
+        let centre = place + 0.5;
+        let reach = self.kernel.reach() * stretch;
+        let first = (centre - reach + 0.5).floor() as i64;
+        let end = (centre + reach + 0.5).floor() as i64;
+        let weight = |at: i64| self.kernel.weight(f64::from((at as f32 - place) / stretch));
+        let counted = (first..end).filter(|at| !self.excludes_outside || (0..size).contains(at));
+        let counted: Vec<(i64, f64)> = counted.map(|at| (at, weight(at))).collect();
+        let total: f64 = counted.iter().map(|(_, weight)| weight).sum();
+        let counted = counted.into_iter();
+        counted
+            .map(|(at, weight)| (at.clamp(0, size - 1) as usize, weight / total))
+            .collect()
+    }
 }
 
 /// Which element is nearest.
@@ -75,9 +136,10 @@ impl Sampling {
     }
 
     /// The elements of an axis of this size that make the value at a place, with their weights.
-    pub(super) fn weights(self, place: f32, size: i64) -> Vec<(usize, f64)> {
+    pub(super) fn weights(self, place: f32, size: i64, scale: f32) -> Vec<(usize, f64)> {
         let last = size - 1;
         match self {
+            Self::Weighted(weighting) => weighting.weights(place, size, scale),
             Self::Nearest(rounding) => {
                 let nearest = match rounding {
                     Rounding::PreferFloor => (place - 0.5).ceil(),

@@ -4,16 +4,18 @@
 #[path = "../../onnx/tests/cases/mod.rs"]
 mod cases;
 mod library;
+mod running;
 #[path = "../../onnx/tests/support/mod.rs"]
 mod support;
 
-use millrace_engine::{Session, SessionOptions, Slice, View, load};
+use millrace_engine::load;
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_onnx::proto::AttributeProto;
 use millrace_onnx::{
     ClassLabels, Clipping, CrossEntropy, Dim, ElementType, Loss, Lowering, Model, Optimizer,
-    StepGraph, StepOptions, Tensor, Values, evaluate,
+    StepGraph, StepOptions, Tensor, evaluate,
 };
+use running::{relative_error, run};
 use support::{Draft, Tensors};
 
 /// The largest relative error of a gradient in the Euclidean norm.
@@ -40,7 +42,7 @@ fn prepared_models_predict_what_the_exported_ones_do() {
         let mut inputs = case.batch.clone();
         inputs.remove("labels");
         let expected = evaluate(&case.model, &inputs).unwrap();
-        let found = run(&case.model.encode(), &inputs, expected.keys()).unwrap();
+        let found = run(&case.model, &inputs, expected.keys()).unwrap();
         for (name, expected) in &expected {
             let values = |tensor: &Tensor| tensor.as_floats().unwrap().to_vec();
             let error = relative_error(&values(&found[name]), &values(expected));
@@ -78,7 +80,7 @@ fn whole_models_step_alike_in_both_lowerings() {
                 inputs.insert("step".to_owned(), Tensor::integers(&[], vec![number]));
                 let expected = evaluate(&graphs[0].step, &inputs).unwrap();
                 for graph in &graphs {
-                    let found = run(&graph.step.encode(), &inputs, expected.keys()).unwrap();
+                    let found = run(&graph.step, &inputs, expected.keys()).unwrap();
                     for (output, expected) in &expected {
                         let found = found[output].as_floats().unwrap();
                         let error = relative_error(found, expected.as_floats().unwrap());
@@ -241,7 +243,7 @@ fn disagreement(case: &cases::Case, lowering: Lowering) -> Option<String> {
         ..options
     };
     let step = StepGraph::build(&case.model, &options).unwrap();
-    let found = match run(&step.step.encode(), &inputs, expected.keys()) {
+    let found = match run(&step.step, &inputs, expected.keys()) {
         Ok(found) => found,
         Err(error) => return Some(format!("{name}: {error}")),
     };
@@ -287,67 +289,4 @@ fn step_inputs(step: &StepGraph, batch: &Tensors) -> Tensors {
         Tensor::integers(&[], vec![support::SEED]),
     );
     inputs
-}
-
-fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| {
-        values.map(|value| value * value).sum::<f64>().sqrt()
-    };
-    let differences = &mut found.iter().zip(expected).map(|(f, e)| f - e);
-    norm(differences) / norm(&mut expected.iter().copied()).max(1e-3)
-}
-
-fn run<'a>(
-    model: &[u8],
-    inputs: &Tensors,
-    outputs: impl Iterator<Item = &'a String>,
-) -> Result<Tensors, millrace_engine::Error> {
-    let mut session = Session::from_bytes(model, &SessionOptions::default())?;
-    let feeds: Vec<(&String, &Tensor, Feed)> = inputs
-        .iter()
-        .map(|(name, tensor)| (name, tensor, Feed::of(tensor)))
-        .collect();
-    let views: Vec<(&str, View<'_>)> = feeds
-        .iter()
-        .map(|(name, tensor, feed)| (name.as_str(), View::new(tensor.dims(), feed.slice())))
-        .collect();
-    let results = session.run(&views)?;
-    outputs
-        .map(|name| {
-            let view = results.get(name)?;
-            let values = match view.data {
-                Slice::F32(values) => values.iter().copied().map(f64::from).collect(),
-                other => panic!("{name} is {:?}", other.element()),
-            };
-            Ok((name.clone(), Tensor::floats(&view.shape, values)))
-        })
-        .collect()
-}
-
-/// A tensor of the reference in the type that the model takes.
-enum Feed {
-    Floats(Vec<f32>),
-    Integers(Vec<i64>),
-    Booleans(Vec<bool>),
-}
-
-impl Feed {
-    fn of(tensor: &Tensor) -> Self {
-        match tensor.values() {
-            #[expect(clippy::cast_possible_truncation, reason = "the model takes float32")]
-            Values::Float(values) => {
-                Self::Floats(values.iter().map(|&value| value as f32).collect())
-            }
-            Values::Integer(values) => Self::Integers(values.clone()),
-            Values::Boolean(values) => Self::Booleans(values.clone()),
-        }
-    }
-
-    fn slice(&self) -> Slice<'_> {
-        match self {
-            Self::Floats(values) => Slice::F32(values),
-            Self::Integers(values) => Slice::I64(values),
-            Self::Booleans(values) => Slice::Bool(values),
-        }
-    }
 }

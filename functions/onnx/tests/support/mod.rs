@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+pub mod exports;
+
 use std::collections::BTreeMap;
 
 use millrace_onnx::proto::{
@@ -189,7 +191,7 @@ pub fn next_state(state: &Tensors, outputs: &Tensors) -> Tensors {
 }
 
 /// The part of a step that makes the loss: what differs in training, such as statistics of the batch, is in it.
-fn loss_graph(step: &StepGraph) -> Model {
+pub fn loss_graph(step: &StepGraph) -> Model {
     let mut proto = step.step.proto().clone();
     let graph = proto.graph.as_mut().unwrap();
     graph.output.retain(|output| output.name() == "loss");

@@ -27,7 +27,7 @@ const DRAWS: u8 = 10;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The file is CSV, or CSV compressed by gzip (.gz), without a head: one record a row, its
-elements in C order. One column more than the record has elements is the label.
+elements in C order. Columns behind those are the label: one, or as many as it has elements.
 
 Examples:
   millrace send digits digits.csv.gz

@@ -85,7 +85,7 @@ pub enum LabelSourceInput {
 pub enum LabelEncodingInput {
     /// One decimal number in UTF-8 (`true`).
     Text(bool),
-    /// The bytes of one array.
+    /// The bytes of one array: as many numbers as the model gives, which are one-hot where it gives classes.
     Raw(RawArrayInput),
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_wire::record::{DecodeError, Dtype, RecordFormat, class_index};
+use millrace_wire::record::{DecodeError, Dtype, RecordFormat, class_index, one_hot_index};
 use millrace_wire::segment::SegmentDigest;
 use millrace_wire::training::TrainingSpec;
 
@@ -17,6 +17,8 @@ use crate::rows::{Kept, Room, Rows};
 pub enum Target {
     /// The index of one of so many classes.
     Class(u32),
+    /// The same as so many numbers, 1 at its place and 0 at the others.
+    OneHot,
     /// So many numbers.
     Values(usize),
 }
@@ -87,6 +89,8 @@ pub struct Builder<'a> {
     digest: SegmentDigest,
     row: Vec<f32>,
     label: Vec<f32>,
+    /// What the label says, where it is a class.
+    class: i64,
 }
 
 /// The places of one partition's records.
@@ -120,7 +124,7 @@ impl<'a> Builder<'a> {
         let width = spec.format.elements();
         let rows = Rows::new(kept(&spec.format), total, width, room)?;
         let labels = match target {
-            Target::Class(_) => Labels::Classes(places(total, 1)?),
+            Target::Class(_) | Target::OneHot => Labels::Classes(places(total, 1)?),
             Target::Values(width) => Labels::Values {
                 width,
                 values: places(total, width)?,
@@ -136,6 +140,7 @@ impl<'a> Builder<'a> {
             digest: SegmentDigest::new(),
             row: Vec::with_capacity(width),
             label: Vec::new(),
+            class: 0,
         })
     }
 
@@ -170,7 +175,7 @@ impl<'a> Builder<'a> {
         Ok(decoded)
     }
 
-    /// Decodes into `row` and `label`.
+    /// Decodes into `row`, `label` and `class`.
     fn decode(&mut self, record: &Record<'_>) -> Result<(), DecodeError> {
         self.row.clear();
         self.label.clear();
@@ -186,20 +191,18 @@ impl<'a> Builder<'a> {
         self.spec
             .label
             .decode(record.key, header, &mut self.label)?;
-        if let Target::Class(classes) = self.target {
-            class_index(self.label[0], classes)?;
+        match self.target {
+            Target::Class(classes) => self.class = class_index(self.label[0], classes)?,
+            Target::OneHot => self.class = one_hot_index(&self.label)?,
+            Target::Values(_) => {}
         }
         Ok(())
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a class index is whole, as was checked when it was decoded"
-    )]
     fn store(&mut self, index: usize) -> Result<(), Failure> {
         self.rows.put(index, &self.row)?;
         match &mut self.labels {
-            Labels::Classes(labels) => labels[index] = self.label[0] as i64,
+            Labels::Classes(labels) => labels[index] = self.class,
             Labels::Values { width, values } => {
                 values[index * *width..(index + 1) * *width].copy_from_slice(&self.label);
             }

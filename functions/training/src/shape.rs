@@ -63,6 +63,8 @@ impl Shapes {
         };
         let outputs = row_of(prediction)?;
         let elements = label.elements();
+        // What a label may also be instead of so many numbers.
+        let mut or_one = "";
         let (target, shape, wanted) = if labels.element == ElementType::Int64 {
             let classes = outputs.first().copied().unwrap_or(1);
             if outputs.len() != 1 {
@@ -74,8 +76,13 @@ impl Shapes {
                     ),
                 ));
             }
-            let classes = u32::try_from(classes).unwrap_or(u32::MAX);
-            (dataset::Target::Class(classes), Vec::new(), 1)
+            or_one = "one class, or ";
+            if elements == 1 {
+                let classes = u32::try_from(classes).unwrap_or(u32::MAX);
+                (dataset::Target::Class(classes), Vec::new(), 1)
+            } else {
+                (dataset::Target::OneHot, Vec::new(), classes)
+            }
         } else {
             let wanted = outputs.iter().product();
             (dataset::Target::Values(wanted), outputs, wanted)
@@ -84,7 +91,7 @@ impl Shapes {
             return Err(Failure::new(
                 "label-shape",
                 format!(
-                    "the model predicts {prediction} as `{}`, for which a label has {wanted} numbers, \
+                    "the model predicts {prediction} as `{}`, for which a label has {or_one}{wanted} numbers, \
                      and the datasource's labels have {elements}",
                     prediction.name
                 ),

@@ -128,6 +128,12 @@ pub enum DecodeError {
         /// What was found, cut to 40 characters.
         text: String,
     },
+    /// Numbers that are no one-hot label.
+    #[error("the label's {count} numbers are not one-hot: one of them is 1 and the others are 0")]
+    OneHot {
+        /// How many they are.
+        count: usize,
+    },
     /// A class index outside the classes.
     #[error("the label {label} is not one of the classes 0 to {}", classes - 1)]
     Class {
@@ -148,6 +154,7 @@ impl DecodeError {
             Self::Number { .. } => "number",
             Self::NoLabel { .. } => "no-label",
             Self::LabelText { .. } => "label-text",
+            Self::OneHot { .. } => "label-one-hot",
             Self::Class { .. } => "label-class",
         }
     }
@@ -347,6 +354,25 @@ pub fn class_index(label: f32, classes: u32) -> Result<i64, DecodeError> {
     }
 }
 
+/// The place of the 1 in a one-hot label.
+///
+/// # Errors
+/// [`DecodeError::OneHot`], the record's fault, where the others are not all 0.
+pub fn one_hot_index(label: &[f32]) -> Result<i64, DecodeError> {
+    let mut found = None;
+    for (place, number) in (0..).zip(label) {
+        if *number == 0.0 {
+            continue;
+        }
+        if number.to_bits() != 1.0_f32.to_bits() || found.replace(place).is_some() {
+            found = None;
+            break;
+        }
+    }
+    let count = label.len();
+    found.ok_or(DecodeError::OneHot { count })
+}
+
 fn number(bytes: &[u8]) -> Result<f32, DecodeError> {
     let text = String::from_utf8_lossy(bytes);
     match text.trim().parse::<f32>() {
@@ -460,6 +486,17 @@ mod tests {
         assert_eq!(class_index(9.0, 10).unwrap(), 9);
         for wrong in [10.0, -1.0, 0.5, f32::NAN] {
             assert!(class_index(wrong, 10).is_err(), "{wrong}");
+        }
+        assert_eq!(one_hot_index(&[0.0, 0.0, 1.0]).unwrap(), 2);
+        for wrong in [
+            [0.0, 0.0, 0.0],
+            [1.0, 0.0, 1.0],
+            [0.5, 0.5, 0.0],
+            [0.0, f32::NAN, 1.0],
+            [1.0, 0.0, 2.0],
+        ] {
+            let error = one_hot_index(&wrong).unwrap_err();
+            assert_eq!(error.code(), "label-one-hot", "{wrong:?}");
         }
     }
 

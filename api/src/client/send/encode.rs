@@ -16,25 +16,25 @@ pub struct Encoded {
     pub label: Option<Vec<u8>>,
 }
 
-/// Encodes one row: as many cells as the record has elements, then perhaps the label.
+/// Encodes one row: as many cells as the record has elements, then perhaps those of the label.
 pub fn row(row: &Row<'_>, format: &RecordFormat, label: Option<&Label>) -> Result<Encoded> {
     let RecordFormat::Raw(array) = format;
     let elements = array.elements();
     let value = encode(row, 0..elements, array)?;
     let label = match (row.cells.len().checked_sub(elements), label) {
         (Some(0), _) => None,
-        (Some(1), Some(label)) => Some(match &label.encoding {
+        (Some(more), Some(label)) if more == label.elements() => Some(match &label.encoding {
             LabelEncoding::Text => cell(row, elements)?.as_bytes().to_vec(),
-            LabelEncoding::Raw(array) => encode(row, elements..elements + 1, array)?,
+            LabelEncoding::Raw(array) => encode(row, elements..elements + more, array)?,
         }),
         _ => bail!(
             "row {} has {} columns; the datasource's records have {elements} elements{}",
             row.number,
             row.cells.len(),
-            if label.is_some() {
-                ", which a label may follow"
-            } else {
-                ""
+            match label.map(Label::elements) {
+                None => String::new(),
+                Some(1) => ", which a label may follow".to_owned(),
+                Some(more) => format!(", which the {more} of a label may follow"),
             }
         ),
     };
@@ -126,6 +126,36 @@ mod tests {
         assert_eq!(
             encode_text(&["1", "2"], Dtype::Uint8, true).unwrap().label,
             None
+        );
+    }
+
+    #[test]
+    fn a_label_may_have_several_columns() {
+        let array = |size| RawArray {
+            dtype: Dtype::Uint8,
+            shape: vec![size],
+            byte_order: ByteOrder::Little,
+        };
+        let label = Label {
+            source: LabelSource::Key,
+            encoding: LabelEncoding::Raw(array(3)),
+        };
+        let encoded = |cells: &[&str]| {
+            let cells = ByteRecord::from(cells.to_vec());
+            let row_of_cells = Row {
+                number: 4,
+                cells: &cells,
+            };
+            row(&row_of_cells, &RecordFormat::Raw(array(2)), Some(&label))
+        };
+        let found = encoded(&["1", "2", "0", "0", "1"]).unwrap();
+        assert_eq!(
+            (found.value, found.label),
+            (vec![1, 2], Some(vec![0, 0, 1]))
+        );
+        assert_eq!(
+            encoded(&["1", "2", "0"]).err().unwrap().to_string(),
+            "row 4 has 3 columns; the datasource's records have 2 elements, which the 3 of a label may follow"
         );
     }
 

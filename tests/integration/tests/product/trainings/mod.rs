@@ -5,6 +5,7 @@ mod breast_cancer;
 mod diabetes;
 mod digits;
 mod fine_tuning;
+mod one_hot;
 mod sequence;
 
 use std::fmt::Write as _;

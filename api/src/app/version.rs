@@ -35,6 +35,7 @@ pub(super) struct Lineage {
     pub segment_id: Option<Uuid>,
     pub metrics: Option<serde_json::Value>,
     pub report: Option<serde_json::Value>,
+    pub computed_on: Option<serde_json::Value>,
 }
 
 /// An ONNX file in the artifact store, looked at.
@@ -52,6 +53,7 @@ pub(super) struct Trained<'a> {
     pub size: u64,
     pub metrics: &'a BTreeMap<String, f64>,
     pub report: Option<&'a ClassReport>,
+    pub computed_on: &'a [String],
 }
 
 /// What can be trained of a version.
@@ -117,6 +119,7 @@ pub(super) async fn create_from_training(
             .map(serde_json::to_value)
             .transpose()
             .map_err(Error::internal)?,
+        computed_on: Some(trained.computed_on.into()),
     };
     insert(app, transaction, &model, artifact, lineage).await
 }
@@ -157,6 +160,7 @@ pub(super) async fn insert(
         segment_id: lineage.segment_id,
         metrics: lineage.metrics,
         report: lineage.report,
+        computed_on: lineage.computed_on,
         created_at: app.now(),
     };
     Ok(row.into_active_model().insert(transaction).await?)

@@ -126,6 +126,15 @@ impl Version {
         Ok(Some(found.into()))
     }
 
+    /// With what its training's steps were computed: the processor's instructions and the lowering (`avx512/fast`). More
+    /// than one where the training went on on another machine: one of them alone would not make the same bytes.
+    async fn computed_on(&self) -> Result<Vec<String>> {
+        let stored = self.0.computed_on.clone();
+        let found = stored.map(serde_json::from_value).transpose();
+        let found = found.map_err(|error| report(Error::internal(error)))?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at

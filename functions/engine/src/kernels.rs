@@ -14,7 +14,7 @@ mod convolution_gradient;
 mod cross_entropy;
 mod descent;
 mod exponential;
-mod instructions;
+pub(crate) mod instructions;
 mod momentum;
 mod multiply;
 mod operator;

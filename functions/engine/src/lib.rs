@@ -16,7 +16,7 @@ mod tensor;
 
 pub use error::Error;
 pub use library::load;
-pub use lowering::lowering;
+pub use lowering::{arithmetic, lowering};
 pub use session::{Outputs, Session, SessionOptions, Slot};
 pub use step::{Carried, StepSession};
 pub use tensor::{Data, Element, Slice, Tensor, View};

@@ -13,6 +13,7 @@ use millrace_onnx::{
     Dim, ElementType, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions, TensorInfo,
 };
 
+use crate::kernels::instructions;
 use crate::{Session, SessionOptions, Slice, View};
 
 /// The largest difference of an output in the Euclidean norm, relative to the output's own.
@@ -34,6 +35,18 @@ pub fn lowering() -> Lowering {
         Ok(Some(reason)) => fall_back(&reason),
         Err(error) => fall_back(&error.to_string()),
     })
+}
+
+/// With what this process computes steps: the processor's instructions and the lowering, as `avx512/fast`.
+///
+/// Where two processes say the same, the same steps give the same bytes; where they differ, sums are rounded differently.
+#[must_use]
+pub fn arithmetic() -> String {
+    let lowering = match lowering() {
+        Lowering::Fast => "fast",
+        Lowering::Standard => "standard",
+    };
+    format!("{}/{lowering}", instructions::name())
 }
 
 fn fall_back(reason: &str) -> Lowering {

@@ -5,10 +5,11 @@
 //! No value is ever an input and an output of the same run, because nothing
 //! would order the update of a weight after the last read of it.
 
+use millrace_onnx::StepGraph;
 use ort::value::DynValue;
 
 use crate::session::Feed;
-use crate::{Error, Outputs, Session, SessionOptions, Tensor, View};
+use crate::{Data, Error, Outputs, Session, SessionOptions, Tensor, View};
 
 /// Something that a step hands on to the next one.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,31 @@ pub struct Carried {
     pub output: String,
     /// What the first step takes.
     pub initial: Tensor,
+}
+
+impl Carried {
+    /// All that the steps of a graph hand on: parameters and running statistics as the model has them, state of zeros.
+    #[must_use]
+    pub fn all(graph: &StepGraph) -> Vec<Self> {
+        let tensors = graph.parameters.iter().chain(&graph.statistics);
+        let tensors = tensors.map(|parameter| Self {
+            input: parameter.name.clone(),
+            output: parameter.output(),
+            initial: Tensor {
+                shape: parameter.dims.clone(),
+                data: Data::F32(parameter.initial.clone()),
+            },
+        });
+        let slots = graph.slots.iter().map(|slot| Self {
+            input: slot.name.clone(),
+            output: slot.output(),
+            initial: Tensor {
+                shape: slot.dims.clone(),
+                data: Data::F32(vec![0.0; slot.dims.iter().product()]),
+            },
+        });
+        tensors.chain(slots).collect()
+    }
 }
 
 /// A step graph with what it carries.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::score::Score;
 
 const MAGIC: &[u8; 8] = b"millrace";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const DIGEST: usize = 32;
 
 /// How far a training has come.
@@ -34,6 +34,9 @@ pub struct Progress {
     pub history: Vec<Epoch>,
     /// The best of the epochs done, where one is looked for.
     pub best: Option<u32>,
+    /// With what the steps were computed (`avx512/fast`), each once, in the order of their first use. More than one
+    /// where the training went on on another machine.
+    pub computed_on: Vec<String>,
 }
 
 /// All that a training needs to go on.
@@ -184,6 +187,7 @@ mod tests {
                 score,
                 history: vec![epoch],
                 best: Some(1),
+                computed_on: vec!["avx512/fast".to_owned()],
             },
             tensors: vec![
                 ("w".to_owned(), tensor(&[2, 3])),

@@ -206,6 +206,7 @@ impl Handler {
             metrics: made.result.metrics,
             report: made.report,
             last,
+            computed_on: made.computed_on,
         })
     }
 
@@ -237,8 +238,8 @@ impl Handler {
 
 /// The step graph of a model, and how the labels fit it.
 fn fitted(model: &Model, spec: &TrainingSpec) -> Result<(StepGraph, Shapes), Failure> {
-    let graph = StepGraph::build(model, &options(&spec.hyperparameters))
-        .map_err(|error| graph_failure(&error))?;
+    let options = options(&spec.hyperparameters, millrace_engine::lowering());
+    let graph = StepGraph::build(model, &options).map_err(|error| graph_failure(&error))?;
     let shapes = Shapes::new(&graph, &spec.label)?;
     Ok((graph, shapes))
 }
@@ -292,8 +293,17 @@ impl<'a> Keeper<'a> {
         };
         match Checkpoint::decode(&bytes, &self.digest) {
             Ok(checkpoint) => {
-                let Progress { epoch, step, .. } = checkpoint.progress;
+                let Progress {
+                    epoch,
+                    step,
+                    computed_on,
+                    ..
+                } = &checkpoint.progress;
                 tracing::info!(training.id = %id, training.epoch = epoch, training.step = step, "the training goes on from its checkpoint");
+                let here = millrace_engine::arithmetic();
+                if !computed_on.contains(&here) {
+                    tracing::warn!(training.id = %id, here, before = ?computed_on, "the training goes on on other instructions: its result will not be the bytes of one that ran through");
+                }
                 Some(checkpoint)
             }
             Err(reason) => {

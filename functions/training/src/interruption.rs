@@ -122,7 +122,8 @@ fn graph(spec: &TrainingSpec) -> (StepGraph, Shapes) {
         dense(2, Activation::Softmax),
     ];
     let model = layers::build(&[2], &layers, 3).unwrap();
-    let graph = StepGraph::build(&model, &options(&spec.hyperparameters)).unwrap();
+    let options = options(&spec.hyperparameters, millrace_engine::lowering());
+    let graph = StepGraph::build(&model, &options).unwrap();
     let shapes = Shapes::new(&graph, &spec.label).unwrap();
     (graph, shapes)
 }

@@ -1,13 +1,14 @@
 //! From a training's specification to the options of its step graph.
 
 use millrace_onnx::{
-    BatchNormalization, ClassLabels, Clipping, CrossEntropy, Goal, Loss, Optimizer, StepOptions,
+    BatchNormalization, ClassLabels, Clipping, CrossEntropy, Goal, Loss, Lowering, Optimizer,
+    StepOptions,
 };
 use millrace_wire::training::{self, Hyperparameters};
 use millrace_wire::tuning::{self, Tuning};
 
 /// How the step graph of a training is built.
-pub fn options(hyperparameters: &Hyperparameters) -> StepOptions {
+pub fn options(hyperparameters: &Hyperparameters, lowering: Lowering) -> StepOptions {
     let tuning = &hyperparameters.tuning;
     let goal = Goal {
         prediction: tuning.prediction.clone(),
@@ -15,6 +16,7 @@ pub fn options(hyperparameters: &Hyperparameters) -> StepOptions {
     };
     StepOptions {
         goals: vec![goal],
+        lowering,
         weight_decay: tuning.weight_decay.map(f64::from),
         clipping: tuning.clipping.map(|clipping| match clipping {
             tuning::Clipping::Norm(limit) => Clipping::Norm(limit.into()),
@@ -128,7 +130,8 @@ mod tests {
         };
         let layers = [dense(5, Activation::Relu), dense(3, Activation::Softmax)];
         let model = layers::build(&[2], &layers, 1).unwrap();
-        let options = options(&hyperparameters);
+        let options = options(&hyperparameters, Lowering::Fast);
+        assert_eq!(options.lowering, Lowering::Fast);
         assert_eq!(options.weight_decay, Some(0.25));
         assert_eq!(options.clipping, Some(Clipping::Norm(2.0)));
         let Loss::CrossEntropy(entropy) = &options.goals[0].loss else {

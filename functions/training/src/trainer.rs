@@ -2,7 +2,8 @@
 //!
 //! What comes out depends on the model, the records, the hyper-parameters and
 //! the seed alone: not on the time, not on threads, and not on where the
-//! training was interrupted.
+//! training was interrupted. That holds on one set of instructions; those that
+//! were at work are noted.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -73,8 +74,9 @@ impl<'a> Trainer<'a> {
         seed: u64,
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self, Failure> {
-        let mut steps = StepSession::from_bytes(&graph.step.encode(), THREADS, &carried(graph))
-            .map_err(|error| refused(&error))?;
+        let mut steps =
+            StepSession::from_bytes(&graph.step.encode(), THREADS, &Carried::all(graph))
+                .map_err(|error| refused(&error))?;
         let options = SessionOptions {
             threads: THREADS,
             flush_to_zero: true,
@@ -89,6 +91,10 @@ impl<'a> Trainer<'a> {
                 .map_err(|error| refused(&error))?;
             progress = checkpoint.progress;
             best = checkpoint.best;
+        }
+        let arithmetic = millrace_engine::arithmetic();
+        if !progress.computed_on.contains(&arithmetic) {
+            progress.computed_on.push(arithmetic);
         }
         let size = hyperparameters.batch_size.max(1) as usize;
         let batches = dataset.train.len().div_ceil(size) as u64;
@@ -291,6 +297,7 @@ impl<'a> Trainer<'a> {
             result,
             last,
             report: judge.report(),
+            computed_on: self.progress.computed_on,
         })
     }
 
@@ -332,6 +339,8 @@ pub struct Trained {
     pub last: Option<Made>,
     /// What the test part says of each class.
     pub report: Option<ClassReport>,
+    /// With what it was computed, see [`Progress::computed_on`].
+    pub computed_on: Vec<String>,
 }
 
 /// A model after an epoch.
@@ -362,28 +371,6 @@ fn loss_of(outputs: &Outputs<'_>) -> Result<f32, Failure> {
     let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
     let loss = loss.as_f32().and_then(|loss| loss.first().copied());
     loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))
-}
-
-/// What steps hand on: parameters and running statistics as the model has them, state of zeros.
-fn carried(graph: &StepGraph) -> Vec<Carried> {
-    let tensors = graph.parameters.iter().chain(&graph.statistics);
-    let tensors = tensors.map(|parameter| Carried {
-        input: parameter.name.clone(),
-        output: parameter.output(),
-        initial: Tensor {
-            shape: parameter.dims.clone(),
-            data: Data::F32(parameter.initial.clone()),
-        },
-    });
-    let slots = graph.slots.iter().map(|slot| Carried {
-        input: slot.name.clone(),
-        output: slot.output(),
-        initial: Tensor {
-            data: Data::F32(vec![0.0; slot.dims.iter().product()]),
-            shape: slot.dims.clone(),
-        },
-    });
-    tensors.chain(slots).collect()
 }
 
 fn refused(error: &EngineError) -> Failure {

@@ -32,6 +32,9 @@ pub struct Model {
     /// What its training's test part said of each class.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub report: Option<Json>,
+    /// With what its training's steps were computed.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub computed_on: Option<Json>,
     pub created_at: DateTimeUtc,
 }
 

@@ -25,6 +25,7 @@ mod m20261122_180011_create_function_event;
 mod m20261122_180012_create_event_position;
 mod m20261122_180013_create_outbox;
 mod m20261122_180014_create_admin_token;
+mod m20261122_210001_add_version_computed_on;
 mod m20261122_210001_add_version_report;
 mod m20261122_210002_add_id_to_owned_topics;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_180012_create_event_position::Migration),
             Box::new(m20261122_180013_create_outbox::Migration),
             Box::new(m20261122_180014_create_admin_token::Migration),
+            Box::new(m20261122_210001_add_version_computed_on::Migration),
             Box::new(m20261122_210001_add_version_report::Migration),
             Box::new(m20261122_210002_add_id_to_owned_topics::Migration),
         ]

@@ -61,6 +61,10 @@ pub enum Body {
         /// The version after the last epoch, where the result is that of an earlier one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last: Option<LastVersion>,
+        /// With what the steps were computed: the processor's instructions and the lowering
+        /// (`avx512/fast`). More than one where the training went on on another machine.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        computed_on: Vec<String>,
     },
     /// A training ended without a version.
     TrainingFailed {

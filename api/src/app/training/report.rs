@@ -53,6 +53,7 @@ pub(in crate::app) async fn apply(
             metrics,
             report,
             last,
+            computed_on,
         } => {
             // Before the result, which is the newest version then.
             if let Some(last) = last {
@@ -62,6 +63,7 @@ pub(in crate::app) async fn apply(
                     size: last.size,
                     metrics: &last.metrics,
                     report: None,
+                    computed_on,
                 };
                 version::create_from_training(app, database, last).await?;
             }
@@ -71,6 +73,7 @@ pub(in crate::app) async fn apply(
                 size: *size,
                 metrics,
                 report: report.as_ref(),
+                computed_on,
             };
             let made = succeed(app, database, trained).await?;
             change.result_version_id = Set(Some(made.version));

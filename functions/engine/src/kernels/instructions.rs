@@ -18,16 +18,11 @@ pub(super) trait Task {
 /// Does a task with the best instructions that the processor has.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn run<T: Task>(task: T) -> T::Output {
-    // Both macros read a variable that the standard library keeps.
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-    {
+    if has_avx512() {
         // SAFETY: the processor has what the function is compiled for.
         return unsafe { avx512(task) };
     }
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if has_avx2() {
         // SAFETY: the processor has what the function is compiled for.
         return unsafe { avx2(task) };
     }
@@ -38,6 +33,31 @@ pub(super) fn run<T: Task>(task: T) -> T::Output {
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn run<T: Task>(task: T) -> T::Output {
     task.run()
+}
+
+/// What [`run`] chooses here: a set of instructions, or the architecture where it has no choice.
+pub(crate) fn name() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        return "avx512";
+    } else if has_avx2() {
+        return "avx2";
+    }
+    std::env::consts::ARCH
+}
+
+// The macros read a variable that the standard library keeps.
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
 #[cfg(target_arch = "x86_64")]

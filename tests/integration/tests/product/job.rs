@@ -27,6 +27,9 @@ async fn the_whole_job(environment: &[(&'static str, String)]) {
     assert_eq!(ended["epochs"].as_array().unwrap().len(), 20);
     assert_eq!(ended["result"]["number"], 2);
     assert_eq!(ended["result"]["aliases"], json!(["champion"]));
+    let computed_on = ended["result"]["computedOn"].as_array().unwrap();
+    assert_eq!(computed_on.len(), 1, "{ended}");
+    assert!(computed_on[0].as_str().unwrap().ends_with("/fast"));
     let accuracy = ended["result"]["metrics"]["validation_accuracy"]
         .as_f64()
         .unwrap();

@@ -44,7 +44,7 @@ const START_TRAINING: &str = r#"mutation Start($segment: ID!, $epochs: Int!, $pr
   }) { training { id state } } }"#;
 
 const TRAINING: &str = r"query Training($id: ID!) { node(id: $id) { ... on Training {
-  state message error { code message } result { number digest metrics aliases } epochs { epoch loss accuracy validationLoss }
+  state message error { code message } result { number digest metrics computedOn aliases } epochs { epoch loss accuracy validationLoss }
 } } }";
 
 const CREATE_INFERENCE: &str = r#"mutation Create($input: String!, $output: String!, $replicas: Int!) {

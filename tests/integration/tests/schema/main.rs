@@ -84,7 +84,7 @@ async fn entities_are_what_the_migrations_make() {
 #[tokio::test]
 async fn topics_that_are_owned_get_room_for_an_id_and_lose_it_again() {
     for database in databases().await {
-        Migrator::up(&database, Some(15)).await.unwrap();
+        Migrator::up(&database, Some(16)).await.unwrap();
         let rows = Rows::new();
         put::<project::Entity>(&database, rows.project()).await;
         put::<connection::Entity>(&database, rows.connection()).await;

@@ -114,6 +114,7 @@ impl Rows {
             segment_id: Some(self.id),
             metrics: Some(json!({ "accuracy": 0.96 })),
             report: Some(json!({ "classes": [], "confusion": [[1, 0], [0, 1]] })),
+            computed_on: Some(json!(["avx512/fast"])),
             created_at: self.now,
         }
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use millrace_onnx::layers::{self, Activation, Layer};
+use millrace_onnx::layers::{Activation, Layer};
 use millrace_wire::event::Body;
 use millrace_wire::registry::Version;
 use millrace_wire::segment::Manifest;
 use millrace_wire::training::{Loss, Optimizer, TrainingSpec};
 use millrace_wire::tuning::{Clipping, Plateau, Schedule, Tuning};
 
-use crate::world::{WIDTH, World, easy};
+use crate::world::{World, easy};
 
 /// Records with one of two labels.
 fn segment(world: &World<'_>) -> Manifest {
@@ -21,7 +21,7 @@ fn segment(world: &World<'_>) -> Manifest {
 }
 
 /// A model that gives one number.
-async fn one_number(world: &World<'_>, like: &Version) -> Version {
+async fn one_number(world: &World<'_>) -> Version {
     let dense = |units, activation| Layer::Dense {
         units,
         activation,
@@ -33,13 +33,7 @@ async fn one_number(world: &World<'_>, like: &Version) -> Version {
         dense(24, Activation::Relu),
         dense(1, Activation::None),
     ];
-    let model = layers::build(&[usize::from(WIDTH)], &layers, 1).unwrap();
-    let stored = world.store.put_bytes(model.encode().into()).await.unwrap();
-    Version {
-        digest: stored.digest,
-        size: stored.size,
-        ..like.clone()
-    }
+    world.version_of(&layers).await
 }
 
 /// Runs a training to its end and gives the losses of its epochs.
@@ -69,8 +63,7 @@ async fn every_loss_falls() {
     let world = World::new().await;
     let segment = segment(&world);
     let _pool = world.pool(0);
-    let classifier = world.training(&segment, 8);
-    let version = one_number(&world, &classifier.version).await;
+    let version = one_number(&world).await;
     let choices = [
         (
             Loss::CrossEntropy,

@@ -58,11 +58,15 @@ async fn a_training_makes_a_version_that_predicts() {
         metrics,
         report: Some(report),
         last: None,
+        computed_on,
         ..
     } = &events[13].body
     else {
         panic!("{:?}", events[13]);
     };
+    millrace_engine::load(&onnxruntime()).unwrap();
+    assert_eq!(*computed_on, [millrace_engine::arithmetic()]);
+    assert!(computed_on[0].ends_with("/fast"), "{computed_on:?}");
     assert_eq!(report.classes.len(), usize::from(CLASSES));
     let right: u64 = (0..usize::from(CLASSES))
         .map(|class| report.confusion[class][class])
@@ -85,7 +89,6 @@ async fn a_training_makes_a_version_that_predicts() {
 
 /// The file runs on a bare ONNX Runtime and answers records that no training saw.
 fn predicts(file: &[u8]) {
-    millrace_engine::load(&onnxruntime()).unwrap();
     let mut session = Session::from_bytes(file, &SessionOptions::default()).unwrap();
     let (rows, labels): (Vec<_>, Vec<_>) = (10_000..10_100).map(easy).unzip();
     let rows: Vec<f32> = rows.concat().into_iter().map(f32::from).collect();

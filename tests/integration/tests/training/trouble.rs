@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use millrace_harness::{Kafka, KafkaOptions, Process, wait_until};
+use millrace_artifacts::digest_of;
+use millrace_harness::{Kafka, KafkaOptions, Process, onnxruntime, wait_until};
+use millrace_onnx::layers::{Activation, Layer, Padding};
 use millrace_wire::event::Body;
+use millrace_wire::registry::Version;
 use millrace_wire::segment::Manifest;
 use millrace_wire::training::TrainingSpec;
 use uuid::Uuid;
 
-use crate::world::{LIMIT, World};
+use crate::world::{CLASSES, LIMIT, World};
 
 /// With this many records, [`EPOCHS`] take some seconds: enough for some checkpoints.
 const RECORDS: u32 = 4_000;
@@ -104,16 +107,58 @@ async fn kill_in_the_middle(world: &World<'_>, pool: &mut Process, training: Uui
 #[tokio::test]
 async fn a_killed_training_ends_as_if_nothing_had_happened() {
     let world = World::new().await;
+    ends_as_if_nothing_had_happened(&world, &world.model).await;
+}
+
+#[tokio::test]
+async fn so_does_a_killed_training_of_convolutions() {
+    let world = World::new().await;
+    let layers = [
+        Layer::Scale {
+            factor: 1.0 / 255.0,
+        },
+        Layer::Reshape {
+            shape: vec![1, 4, 4],
+        },
+        Layer::Conv2d {
+            filters: 8,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: Padding::Same,
+            activation: Activation::Relu,
+            bias: true,
+        },
+        Layer::MaxPooling {
+            size: [2, 2],
+            stride: [2, 2],
+            padding: Padding::Valid,
+        },
+        Layer::Flatten,
+        Layer::Dense {
+            units: usize::from(CLASSES),
+            activation: Activation::Softmax,
+            bias: true,
+        },
+    ];
+    let version = world.version_of(&layers).await;
+    ends_as_if_nothing_had_happened(&world, &version).await;
+}
+
+async fn ends_as_if_nothing_had_happened(world: &World<'_>, version: &Version) {
     let segment = world.easy_segment(RECORDS);
+    let training = |epochs| TrainingSpec {
+        version: version.clone(),
+        ..world.training(&segment, epochs)
+    };
     let mut pool = world.pool(0);
     // As many epochs as it takes on this machine to be killed twice in the middle.
     let mut count = EPOCHS;
     let killed = loop {
-        let training = world.training(&segment, count);
+        let training = training(count);
         world.start(&training).await;
         let mut kills = 0;
         while kills < 2
-            && kill_in_the_middle(&world, &mut pool, training.id)
+            && kill_in_the_middle(world, &mut pool, training.id)
                 .await
                 .is_some()
         {
@@ -125,14 +170,61 @@ async fn a_killed_training_ends_as_if_nothing_had_happened() {
         count *= 2;
     };
     let found = world.succeeded(killed.id).await;
-    assert_eq!(epochs(&world, killed.id).len(), count as usize);
+    assert_eq!(epochs(world, killed.id).len(), count as usize);
     world.has_no_checkpoint(killed.id).await;
 
-    let undisturbed = world.training(&segment, count);
+    let undisturbed = training(count);
     world.start(&undisturbed).await;
     assert_eq!(world.succeeded(undisturbed.id).await, found);
     world.all_commands_are_done().await;
     drop(pool);
+}
+
+/// The checkpoint is changed so that it seems to come from another machine.
+#[tokio::test]
+async fn a_training_that_goes_on_on_other_instructions_says_so() {
+    let world = World::new().await;
+    let segment = world.easy_segment(RECORDS);
+    let mut count = EPOCHS;
+    let (training, name, bytes) = loop {
+        let mut pool = world.pool(0);
+        let training = world.training(&segment, count);
+        world.start(&training).await;
+        trains(&world, training.id).await;
+        pool.terminate();
+        pool.wait(LIMIT);
+        let name = format!("checkpoints/{}", training.id);
+        if let Ok(bytes) = world.store.get_object(&name).await {
+            break (training, name, bytes);
+        }
+        count *= 2;
+    };
+    millrace_engine::load(&onnxruntime()).unwrap();
+    let here = millrace_engine::arithmetic();
+    let (instructions, lowering) = here.split_once('/').unwrap();
+    let there = format!("{}/{lowering}", "z".repeat(instructions.len()));
+    let mut bytes = bytes.to_vec();
+    let place = bytes
+        .windows(here.len())
+        .position(|window| window == here.as_bytes())
+        .unwrap();
+    bytes[place..][..here.len()].copy_from_slice(there.as_bytes());
+    let content = bytes.len() - 32;
+    let digest = digest_of(&bytes[..content]);
+    for (byte, digits) in bytes[content..].iter_mut().zip(digest.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap();
+    }
+    world.store.put_object(&name, bytes.into()).await.unwrap();
+
+    let mut pool = world.pool(0);
+    pool.wait_for("the training goes on on other instructions", LIMIT);
+    let found = world
+        .wait_for(training.id, "it succeeds", |body| match body {
+            Body::TrainingSucceeded { computed_on, .. } => Some(computed_on.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(found, [there, here]);
 }
 
 #[tokio::test]

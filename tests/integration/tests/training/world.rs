@@ -54,7 +54,7 @@ pub struct World<'a> {
     group: String,
     commander: Producer,
     producer: Producer,
-    model: Version,
+    pub model: Version,
 }
 
 impl<'a> World<'a> {
@@ -222,6 +222,17 @@ impl<'a> World<'a> {
                 validation: 0.1,
                 test: 0.1,
             },
+        }
+    }
+
+    /// Stores a model of these layers, whose records are the world's.
+    pub async fn version_of(&self, layers: &[Layer]) -> Version {
+        let model = layers::build(&[usize::from(WIDTH)], layers, 1).unwrap();
+        let stored = self.store.put_bytes(model.encode().into()).await.unwrap();
+        Version {
+            digest: stored.digest,
+            size: stored.size,
+            ..self.model.clone()
         }
     }
 

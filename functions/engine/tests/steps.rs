@@ -1,0 +1,166 @@
+//! Steps of whole models in both lowerings: the same bytes across sessions, and on one thread and on several.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "library/mod.rs"]
+mod library;
+
+use millrace_engine::{Carried, Slice, StepSession, Tensor, View, load};
+use millrace_onnx::layers::{self, Activation, Layer, Padding};
+use millrace_onnx::{Loss, Lowering, Model, Optimizer, StepGraph, StepOptions};
+
+/// Enough that every kernel has work for several threads.
+const RECORDS: usize = 70;
+const CLASSES: u16 = 10;
+const STEPS: i64 = 4;
+
+/// Not so the MLP: ONNX Runtime cuts the long sums of its first product by the share of each thread.
+#[test]
+fn one_thread_and_several_make_the_same_bytes() {
+    load(&library::path()).unwrap();
+    let models = models().into_iter().filter(|(name, ..)| *name != "MLP");
+    for (name, features, model) in models {
+        for lowering in [Lowering::Standard, Lowering::Fast] {
+            let graph = graph(&model, lowering);
+            let [alone, two, four] = [1, 2, 4].map(|threads| {
+                let mut session = session(&graph, threads);
+                make(&mut session, &features, 1..=STEPS);
+                bits(&session.export().unwrap())
+            });
+            assert!(alone == two && alone == four, "{name}, {lowering:?}");
+        }
+    }
+}
+
+/// What a training that was interrupted after any step does: it goes on in another session from what was exported.
+#[test]
+fn steps_go_on_elsewhere_as_if_nothing_had_happened() {
+    load(&library::path()).unwrap();
+    for (name, features, model) in models() {
+        let graph = graph(&model, Lowering::Fast);
+        let mut through = session(&graph, 1);
+        make(&mut through, &features, 1..=STEPS);
+        let expected = through.export().unwrap();
+        for interrupted in 1..STEPS {
+            let mut first = session(&graph, 1);
+            make(&mut first, &features, 1..=interrupted);
+            let mut second = session(&graph, 1);
+            second.import(&first.export().unwrap()).unwrap();
+            make(&mut second, &features, interrupted + 1..=STEPS);
+            let found = second.export().unwrap();
+            assert!(bits(&found) == bits(&expected), "{name}, {interrupted}");
+        }
+    }
+}
+
+fn graph(model: &Model, lowering: Lowering) -> StepGraph {
+    let options = StepOptions {
+        lowering,
+        ..StepOptions::new(Loss::CROSS_ENTROPY, Optimizer::ADAM)
+    };
+    StepGraph::build(model, &options).unwrap()
+}
+
+fn session(graph: &StepGraph, threads: usize) -> StepSession {
+    StepSession::from_bytes(&graph.step.encode(), threads, &Carried::all(graph)).unwrap()
+}
+
+/// Makes the steps of these numbers, each on records of its own.
+fn make(session: &mut StepSession, features: &[usize], steps: std::ops::RangeInclusive<i64>) {
+    let width: usize = features.iter().product();
+    let shape = [&[RECORDS], features].concat();
+    let labels: Vec<i64> = (0..CLASSES.into()).cycle().take(RECORDS).collect();
+    for step in steps {
+        let rows = numbers(RECORDS * width, step);
+        // At a multiple of 64 bytes, as trainings have them: ONNX Runtime's kernels round by where their inputs lie.
+        let mut space = vec![0.0; rows.len() + 16];
+        let start = space.as_ptr().align_offset(64);
+        let aligned = &mut space[start..][..rows.len()];
+        aligned.copy_from_slice(&rows);
+        let losses = session.step(&[
+            ("input", View::new(shape.clone(), Slice::F32(aligned))),
+            ("labels", View::new([RECORDS], Slice::I64(&labels))),
+            ("lr", View::new([], Slice::F32(&[0.01]))),
+            ("step", View::new([], Slice::I64(&[step]))),
+            ("seed", View::new([], Slice::I64(&[7]))),
+        ]);
+        let losses = losses.unwrap();
+        assert!(losses.get("loss").unwrap().as_f32().unwrap()[0].is_finite());
+    }
+}
+
+fn bits(tensors: &[(String, Tensor)]) -> Vec<(String, Vec<u32>)> {
+    let bits = |tensor: &Tensor| {
+        let numbers = tensor.view().as_f32().unwrap().to_vec();
+        numbers.into_iter().map(f32::to_bits).collect()
+    };
+    let named = |(name, tensor): &(String, Tensor)| (name.clone(), bits(tensor));
+    tensors.iter().map(named).collect()
+}
+
+/// Models with the shapes of their records.
+fn models() -> Vec<(&'static str, Vec<usize>, Model)> {
+    let dense = |units, activation| Layer::Dense {
+        units,
+        activation,
+        bias: true,
+    };
+    let convolution = |filters| Layer::Conv2d {
+        filters,
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: Padding::Same,
+        activation: Activation::Relu,
+        bias: true,
+    };
+    let pool = Layer::MaxPooling {
+        size: [2, 2],
+        stride: [2, 2],
+        padding: Padding::Valid,
+    };
+    let classes = dense(CLASSES.into(), Activation::Softmax);
+    let mlp = vec![
+        dense(128, Activation::Relu),
+        Layer::Dropout { ratio: 0.25 },
+        classes.clone(),
+    ];
+    let cnn = vec![
+        convolution(16),
+        pool.clone(),
+        convolution(32),
+        Layer::BatchNormalization {
+            momentum: 0.9,
+            epsilon: 1e-5,
+        },
+        pool,
+        Layer::Flatten,
+        dense(64, Activation::Relu),
+        classes.clone(),
+    ];
+    let lstm = |units, all_steps| Layer::Lstm { units, all_steps };
+    let recurrent = vec![lstm(48, true), lstm(33, false), classes];
+    let models = [
+        ("MLP", vec![784], mlp),
+        ("CNN", vec![1, 14, 14], cnn),
+        ("LSTM", vec![9, 16], recurrent),
+    ];
+    let models = models.map(|(name, features, layers)| {
+        let model = layers::build(&features, &layers, 1).unwrap();
+        (name, features, model)
+    });
+    models.into()
+}
+
+/// Numbers between −1 and 1 that look random.
+fn numbers(count: usize, seed: i64) -> Vec<f32> {
+    let mut state = seed.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
+            let number = (state >> 40) as f32;
+            number / 8_388_608.0 - 1.0
+        })
+        .collect()
+}

@@ -16,10 +16,10 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test bench setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test bench bench-peers setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: setup build ## Train a model from one Kafka topic and predict on another
 	@$(bin)/digits-demo
@@ -34,6 +34,13 @@ test: ## Check everything: format, lints, documentation, tests on a real Kafka
 bench: setup ## Measure, beside the limits of the same run
 	@cargo build --locked --release -p millrace-bench -p millrace-inference
 	@$(CARGO_TARGET_DIR)/release/millrace-bench
+
+bench-peers: setup ## Measure training steps beside PyTorch and TensorFlow
+	@tests/bench/peers/install
+	@cargo build --locked --release -p millrace-bench
+	@$(CARGO_TARGET_DIR)/release/millrace-bench peers \
+	  --torch "$(MILLRACE_CACHE)/peers/torch/bin/python" \
+	  --tensorflow "$(MILLRACE_CACHE)/peers/tensorflow-cpu/bin/python"
 
 setup: ## Bring what is needed into the cache folder
 	@infra/setup/run

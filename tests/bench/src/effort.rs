@@ -15,10 +15,10 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// About three minutes on two quiet cores.
+    /// About four minutes on two quiet cores.
     pub(crate) const FULL: Self = Self {
         rounds: 5,
-        turn: Duration::from_secs(1),
+        turn: Duration::from_millis(500),
         small_records: 600_000,
         large_records: 120_000,
     };

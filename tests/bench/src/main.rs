@@ -11,16 +11,19 @@
 )]
 
 mod bare;
+mod cases;
 mod cluster;
 mod copy;
 mod cpu;
 mod effort;
 mod inference;
 mod numbers;
+mod peers;
 mod products;
 mod report;
 mod subject;
 mod training;
+mod transformer;
 
 use std::path::PathBuf;
 
@@ -36,7 +39,7 @@ struct Arguments {
     /// One round over few records: shows that the bench works, not how fast anything is.
     #[arg(long)]
     quick: bool,
-    /// The file that gets the results [default: tests/bench/results/latest.json].
+    /// The file that gets the results [default: tests/bench/results/latest.json, or peers.json].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(subcommand)]
@@ -48,6 +51,8 @@ enum Role {
     /// Copies a topic to another one, as the floor of an inference; started by the bench itself.
     #[command(hide = true)]
     Copy(copy::Arguments),
+    /// Measures training steps beside PyTorch and TensorFlow instead.
+    Peers(peers::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -60,14 +65,22 @@ fn main() -> Result<()> {
     } else {
         Effort::FULL
     };
-    let output = arguments
-        .output
-        .unwrap_or_else(|| millrace_harness::root().join("tests/bench/results/latest.json"));
+    let output = arguments.output.unwrap_or_else(|| {
+        let name = match &arguments.role {
+            Some(Role::Peers(_)) => "peers",
+            _ => "latest",
+        };
+        millrace_harness::root().join(format!("tests/bench/results/{name}.json"))
+    });
 
     millrace_engine::load(&millrace_harness::onnxruntime())?;
     let mut report = Report::new();
-    report.rows.extend(training::rows(&effort)?);
-    report.rows.extend(inference::rows(&effort)?);
+    if let Some(Role::Peers(peers)) = &arguments.role {
+        report.rows.extend(peers::rows(peers, &effort)?);
+    } else {
+        report.rows.extend(training::rows(&effort)?);
+        report.rows.extend(inference::rows(&effort)?);
+    }
 
     print!("{report}");
     report

@@ -37,7 +37,7 @@ fn a_quick_run_writes_every_row() {
         .collect();
     assert_eq!(names.len(), rows.len(), "{said}");
     for (subject, count) in [
-        ("training step, ", 4),
+        ("training step, ", 32),
         ("inference, 8-16-2, ", 5),
         ("inference, MLP 784-128-10, ", 5),
     ] {

@@ -15,12 +15,14 @@ mod cross_entropy;
 mod descent;
 mod exponential;
 pub(crate) mod instructions;
+mod lstm_gradient;
 mod momentum;
 mod multiply;
 mod operator;
 mod parallel;
 mod pool;
 mod relu_gradient;
+mod rows;
 mod scratch;
 mod window;
 
@@ -35,6 +37,7 @@ pub(crate) fn domain() -> ort::Result<OperatorDomain> {
         .add(convolution_gradient::OPERATOR)?
         .add(cross_entropy::OPERATOR)?
         .add(descent::OPERATOR)?
+        .add(lstm_gradient::OPERATOR)?
         .add(momentum::OPERATOR)?
         .add(relu_gradient::OPERATOR)
 }

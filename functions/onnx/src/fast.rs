@@ -13,6 +13,7 @@
 //! | [`CROSS_ENTROPY`] | logits `[n, c]`, int64 labels `[n]` | the loss, a scalar, and its gradient `[n, c]` |
 //! | [`CONVOLUTION`] | x, w, b or nothing | y, and where it pools the uint8 index of each maximum |
 //! | [`CONVOLUTION_GRADIENT`] | G, x, w, y or nothing, the index or nothing | ∂L/∂w, ∂L/∂b or nothing, ∂L/∂x or nothing |
+//! | [`LSTM_GRADIENT`] | s, R, c₀, and each or nothing: G, the gradients of the last h and of the last c | ∂L/∂s, ∂L/∂h₀, ∂L/∂c₀ |
 //!
 //! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
 //!   a β that was rounded.
@@ -24,6 +25,9 @@
 //!   window covers. The index of a maximum counts the elements of its window row by row; it is the first of equal ones, and
 //!   the number of elements where the `Relu` is off. Only the first of equal maxima gets the gradient.
 //! - `ConvolutionGradient` has the same attributes. It needs y for a `Relu` without a pool, and the index for a pool.
+//! - `LstmGradient` is that of one direction of an `LSTM` with its default activations, backwards where `reverse` is 1. The sums
+//!   s = W x + R h + b of all steps are `[steps · batch, 4 · units]` in the order i, o, f, n, G is `[steps · batch, units]`, R
+//!   `[4 · units, units]`, and a state `[batch, units]`.
 
 /// The domain of the operators.
 pub const DOMAIN: &str = "millrace";
@@ -44,6 +48,9 @@ pub const CROSS_ENTROPY: &str = "CrossEntropy";
 pub const CONVOLUTION: &str = "Convolution";
 /// The gradients of [`CONVOLUTION`].
 pub const CONVOLUTION_GRADIENT: &str = "ConvolutionGradient";
+
+/// The gradient of an LSTM from step to step.
+pub const LSTM_GRADIENT: &str = "LstmGradient";
 
 /// With which operators a step graph is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -1,9 +1,13 @@
 //! The long short-term memory of Hochreiter and Schmidhuber (1997), with forget gates.
 
 use super::Cell;
+use super::activation::Activation::{Sigmoid, Tanh};
 use super::evaluation::Weights;
 use super::pass::{Found, Pass, Share, product};
+use crate::ElementType;
 use crate::emitter::Emitter;
+use crate::fast;
+use crate::proto::AttributeProto;
 
 /// With the sums s = W x + R h₋ + b in the order i, o, f, n, where h₋ and c₋ are the states before the step:
 ///
@@ -45,6 +49,10 @@ impl Cell for Lstm {
     }
 
     fn backward(&self, emit: &mut Emitter, pass: &Pass) -> Found {
+        let is_usual = pass.activations == [Sigmoid, Tanh, Tanh] && pass.mask.is_none();
+        if emit.is_fast() && is_usual && pass.element == ElementType::Float32 {
+            return in_one_node(emit, pass);
+        }
         let kept = Kept::of(emit, pass);
         let sequences = [
             pass.gradient.clone(),
@@ -87,6 +95,44 @@ impl Cell for Lstm {
     }
 }
 
+/// The gradient in the fast lowering.
+fn in_one_node(emit: &mut Emitter, pass: &Pass) -> Found {
+    let sums = all_sums(emit, pass);
+    let or_nothing = |tensor: &Option<String>| tensor.clone().unwrap_or_default();
+    let inputs = [
+        sums,
+        pass.hidden.clone(),
+        pass.initial_c.as_ref().unwrap_or(&pass.zeros).clone(),
+        or_nothing(&pass.gradient),
+        or_nothing(&pass.last_gradients[0]),
+        or_nothing(&pass.last_gradients[1]),
+    ];
+    let outputs = ["sums", "h", "c"].map(|what| emit.fast_name(what));
+    let reverse = AttributeProto::from_int("reverse", i64::from(pass.is_reverse));
+    emit.fast_named(
+        &outputs.each_ref().map(String::as_str),
+        fast::LSTM_GRADIENT,
+        &inputs.each_ref().map(String::as_str),
+        vec![reverse],
+    );
+    let [sums, h, c] = outputs;
+    Found {
+        recurrent: vec![Share {
+            sums: sums.clone(),
+            state: pass.before.clone(),
+        }],
+        input: sums,
+        initial: vec![Some(h), Some(c)],
+    }
+}
+
+/// What the four gates take, in all steps.
+fn all_sums(emit: &mut Emitter, pass: &Pass) -> String {
+    let bias = pass.bias(emit);
+    let sums = pass.input_sums(emit, bias.as_deref());
+    product(emit, &pass.before, &pass.hidden, Some(&sums))
+}
+
 /// What the gradient needs of the forward pass, over all steps.
 struct Kept {
     /// o · h'(c)
@@ -101,9 +147,7 @@ impl Kept {
     fn of(emit: &mut Emitter, pass: &Pass) -> Self {
         let [f, g, h] = [0, 1, 2].map(|which| pass.activations[which]);
         let (units, element) = (pass.units, pass.element);
-        let bias = pass.bias(emit);
-        let sums = pass.input_sums(emit, bias.as_deref());
-        let sums = product(emit, &pass.before, &pass.hidden, Some(&sums));
+        let sums = all_sums(emit, pass);
         let parts = emit.split_into(&sums, 1, &[3 * units, units]);
         let gates = f.emit(emit, &parts[0]);
         let new = g.emit(emit, &parts[1]);

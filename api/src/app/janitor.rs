@@ -1,5 +1,5 @@
-//! Removes files of the artifact store that nothing needs: uploads that never became a version, and
-//! what was written for a version that was never made.
+//! Removes files of the artifact store that nothing needs: uploads that never became a version, what was written for a
+//! version that was never made, and copies of segments that are pinned no more.
 //!
 //! A file's age counts from its last upload. Whoever makes a version holds the artifact guard from
 //! the look at the file until its row stands, so a file goes before that or not at all.
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use millrace_entity::training::{self, State};
-use millrace_entity::{artifact, version};
+use millrace_entity::{artifact, segment, version};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
@@ -48,6 +48,12 @@ pub async fn sweep(app: &App, before: DateTime<Utc>) -> Result<usize> {
         return Ok(0);
     }
     let transaction = app.begin().await?;
+    let pinned: Vec<Option<String>> = segment::Entity::find()
+        .select_only()
+        .column(segment::Column::PinnedDigest)
+        .into_tuple()
+        .all(&transaction)
+        .await?;
     let needed: HashSet<String> = version::Entity::find()
         .select_only()
         .column(version::Column::Digest)
@@ -56,6 +62,7 @@ pub async fn sweep(app: &App, before: DateTime<Utc>) -> Result<usize> {
         .all(&transaction)
         .await?
         .into_iter()
+        .chain(pinned.into_iter().flatten())
         .collect();
     let trainings = training::Entity::find()
         .filter(training::Column::State.is_in([State::Deploying, State::Running]))

@@ -18,6 +18,7 @@ pub mod janitor;
 mod layer;
 pub mod model;
 pub mod outbox;
+pub mod pin;
 pub mod project;
 pub mod projector;
 pub mod reconciler;

@@ -54,10 +54,10 @@ pub enum Selection {
 }
 
 /// What reading the ranges found.
-struct Found {
+pub(super) struct Found {
     ranges: Vec<Range>,
     count: u64,
-    digest: String,
+    pub(super) digest: String,
     oldest_ms: Option<i64>,
 }
 
@@ -113,7 +113,7 @@ pub async fn create(app: &App, new: NewSegment) -> Result<segment::Model> {
         let connection = cluster.connection().clone();
         let topic = topic.clone();
         app.scans
-            .run(move || read(&connection, &topic, ranges))
+            .run(move || read(&connection, &topic, ranges, &mut |_| true))
             .await??
     };
     if found.count == 0 {
@@ -142,6 +142,8 @@ pub async fn create(app: &App, new: NewSegment) -> Result<segment::Model> {
         validation_count: validation.cast_signed(),
         test_count: test.cast_signed(),
         retained_until: retained_until(description.retention_ms, found.oldest_ms),
+        pinned_digest: None,
+        pinned_bytes: None,
         created_at: app.now(),
     };
     Ok(row.into_active_model().insert(&app.database).await?)
@@ -161,6 +163,7 @@ pub fn manifest(row: &segment::Model) -> Result<Manifest> {
         count: row.count.cast_unsigned(),
         digest: row.digest.clone(),
         split: split(row)?,
+        pinned: row.pinned_digest.clone(),
     })
 }
 
@@ -225,7 +228,7 @@ pub async fn delete(app: &App, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Checks that Kafka still has a segment's records, before a training is begun on them.
+/// Checks that a segment's records are still there, before a training is begun on them: a copy, or Kafka's.
 ///
 /// # Errors
 /// `SEGMENT_EXPIRED`, `INCOMPATIBLE` where the topic was created again, and those of Kafka.
@@ -234,6 +237,9 @@ pub async fn check_retained(
     source: &datasource::Model,
     row: &segment::Model,
 ) -> Result<()> {
+    if row.pinned_digest.is_some() {
+        return Ok(());
+    }
     let cluster = app.cluster(source.connection_id).await?;
     let (topic, topic_id) = (row.topic.clone(), row.topic_id.clone());
     let watermarks = cluster
@@ -276,11 +282,12 @@ fn spans(starts: &BTreeMap<i32, i64>, ends: &BTreeMap<i32, i64>) -> Vec<kafka::R
         .collect()
 }
 
-/// Reads all ranges once. Blocks.
-fn read(
+/// Reads all ranges once and shows each record, until `show` has seen enough. Blocks.
+pub(super) fn read(
     connection: &kafka::Connection,
     topic: &str,
     mut ranges: Vec<kafka::Range>,
+    show: &mut dyn FnMut(&kafka::RecordView<'_>) -> bool,
 ) -> Result<Found> {
     ranges.sort_by_key(|range| range.partition);
     let mut reader = kafka::RangeReader::open(connection, topic, &ranges)?;
@@ -311,6 +318,11 @@ fn read(
                 record.value(),
                 record.headers(),
             );
+            if !show(record) {
+                return Err(Error::internal(
+                    "nobody wants the segment's records any more",
+                ));
+            }
         }
     }
     let ranges: Vec<Range> = ranges

@@ -12,7 +12,7 @@ use super::loader::DatasourceId;
 use super::training::Training;
 use super::{GlobalId, Long, Page, PageArguments, report};
 use crate::app::segment::{self, NewSegment, Selection};
-use crate::app::{Code, Error};
+use crate::app::{Code, Error, pin};
 
 /// An immutable set of records: offsets in one topic of one cluster.
 pub struct Segment(pub rows::Model);
@@ -133,6 +133,16 @@ impl Segment {
         self.0.retained_until
     }
 
+    /// Whether its records are in the artifact store as well, whatever Kafka drops.
+    async fn pinned(&self) -> bool {
+        self.0.pinned_digest.is_some()
+    }
+
+    /// The bytes of that copy.
+    async fn pinned_bytes(&self) -> Option<Long> {
+        self.0.pinned_bytes.map(Into::into)
+    }
+
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
@@ -222,6 +232,34 @@ pub struct CreateSegmentPayload {
     segment: Segment,
 }
 
+/// Which segment to pin.
+#[derive(InputObject)]
+pub struct PinSegmentInput {
+    /// Its id.
+    id: ID,
+}
+
+/// The pinned segment.
+#[derive(SimpleObject)]
+pub struct PinSegmentPayload {
+    /// The segment.
+    segment: Segment,
+}
+
+/// Which segment to pin no more.
+#[derive(InputObject)]
+pub struct UnpinSegmentInput {
+    /// Its id.
+    id: ID,
+}
+
+/// The segment without a copy.
+#[derive(SimpleObject)]
+pub struct UnpinSegmentPayload {
+    /// The segment.
+    segment: Segment,
+}
+
 /// Which segment to delete.
 #[derive(InputObject)]
 pub struct DeleteSegmentInput {
@@ -260,6 +298,32 @@ impl SegmentMutation {
         };
         let row = segment::create(app, new).await.map_err(report)?;
         Ok(CreateSegmentPayload {
+            segment: Segment(row),
+        })
+    }
+
+    /// Copies a segment's records into the artifact store: trainings take them from there when Kafka has dropped them.
+    async fn pin_segment(
+        &self,
+        context: &Context<'_>,
+        input: PinSegmentInput,
+    ) -> Result<PinSegmentPayload> {
+        let id = GlobalId::expect(&input.id, "Segment").map_err(report)?;
+        let row = pin::pin(context.app(), id).await.map_err(report)?;
+        Ok(PinSegmentPayload {
+            segment: Segment(row),
+        })
+    }
+
+    /// Gives the copy of a segment's records up.
+    async fn unpin_segment(
+        &self,
+        context: &Context<'_>,
+        input: UnpinSegmentInput,
+    ) -> Result<UnpinSegmentPayload> {
+        let id = GlobalId::expect(&input.id, "Segment").map_err(report)?;
+        let row = pin::unpin(context.app(), id).await.map_err(report)?;
+        Ok(UnpinSegmentPayload {
             segment: Segment(row),
         })
     }

@@ -43,6 +43,8 @@ pub async fn training(app: &TestApp, state: State) -> Uuid {
         validation_count: 0,
         test_count: 0,
         retained_until: None,
+        pinned_digest: None,
+        pinned_bytes: None,
         created_at: app.now(),
     };
     let segment = segment.into_active_model().insert(database).await.unwrap();

@@ -25,7 +25,7 @@ use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
 use crate::rows::Room;
-use crate::segment;
+use crate::segment::{self, Places};
 use crate::shape::Shapes;
 use crate::trainer::{Made, Trainer, Watch};
 
@@ -150,14 +150,13 @@ impl Handler {
         // The first checkpoint is written once all dead letters are.
         let with_dead_letters = checkpoint.is_none();
         let target = shapes.target.clone();
-        let dataset = segment::read(
-            spec,
-            &connection,
-            target,
-            &self.room,
-            with_dead_letters,
-            &patience,
-        )?;
+        let places = Places {
+            connection: &connection,
+            store: &self.store,
+            runtime: &self.runtime,
+            room: &self.room,
+        };
+        let dataset = segment::read(spec, &places, target, with_dead_letters, &patience)?;
         self.readiness.met(CONDITION);
         report.started(&dataset);
         if !preprocessing.is_empty() {

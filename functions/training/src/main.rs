@@ -16,6 +16,7 @@ mod judge;
 mod lane;
 mod options;
 mod patience;
+mod pinned;
 mod pool;
 mod rate;
 mod report;

@@ -1,16 +1,19 @@
-//! Reads a segment from Kafka: exactly its records, whether Kafka is there all
-//! the time or not.
+//! Reads a segment: exactly its records, from Kafka, whether it is there all the
+//! time or not, or from the copy of a pinned one.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use millrace_artifacts::Store;
 use millrace_kafka::{Admin, Connection, Range, RangeReader, RecordView};
 use millrace_wire::training::TrainingSpec;
+use tokio::runtime::Handle;
 
 use crate::dataset::{Builder, Dataset, Record, Target};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::failure::{Failure, Stop};
 use crate::patience::Patience;
+use crate::pinned;
 use crate::rows::Room;
 
 /// Records that are taken in at once.
@@ -18,20 +21,54 @@ const BATCH: usize = 1_000;
 /// How long one look into Kafka may take.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// Where a segment's records may be, and where those go that can't be used.
+pub struct Places<'a> {
+    /// The cluster.
+    pub connection: &'a Connection,
+    /// The store, which has pinned segments.
+    pub store: &'a Store,
+    /// Where the store's calls run.
+    pub runtime: &'a Handle,
+    /// Where records may lie once they are read.
+    pub room: &'a Room,
+}
+
 /// Reads the segment of `spec`. Records that can't be used go to the dead
 /// letters, unless that was done before.
 pub fn read(
     spec: &TrainingSpec,
-    connection: &Connection,
+    places: &Places<'_>,
     target: Target,
-    room: &Room,
     with_dead_letters: bool,
     patience: &Patience<'_>,
 ) -> Result<Dataset, Stop> {
-    let mut builder = Builder::new(spec, target, room)?;
-    check_topic(spec, connection, patience)?;
-    let ranges: Vec<Range> = spec
-        .segment
+    let mut intake = Intake {
+        spec,
+        connection: places.connection,
+        patience,
+        builder: Builder::new(spec, target, places.room)?,
+        with_dead_letters,
+        bad: Vec::new(),
+        dead_letters: None,
+    };
+    match &spec.segment.pinned {
+        Some(digest) => pinned::read(places.store, places.runtime, digest, &mut |records| {
+            patience.check()?;
+            for record in records {
+                intake.take_pinned(record)?;
+            }
+            intake.write_bad()
+        })?,
+        None => read_kafka(&mut intake)?,
+    }
+    Ok(intake.builder.finish()?)
+}
+
+fn read_kafka(intake: &mut Intake<'_>) -> Result<(), Stop> {
+    let (connection, patience) = (intake.connection, intake.patience);
+    let segment = &intake.spec.segment;
+    check_topic(intake.spec, connection, patience)?;
+    let ranges: Vec<Range> = segment
         .partitions
         .iter()
         .map(|range| Range {
@@ -41,37 +78,109 @@ pub fn read(
         })
         .collect();
     let mut reader = patience.until("read the segment", || {
-        RangeReader::open(connection, &spec.segment.topic, &ranges)
+        RangeReader::open(connection, &segment.topic, &ranges)
     })?;
-    let mut dead_letters = None;
     while !reader.is_done() {
         patience.check()?;
-        let mut bad = Vec::new();
         match reader.next_batch(BATCH, WAIT) {
             Err(error) => patience.wait_after("read the segment", &error, WAIT)?,
             Ok(records) if records.is_empty() => patience.is_silent(|| silence(connection)),
             Ok(records) => {
                 patience.is_alive();
                 for record in &records {
-                    if let Err(error) = add(&mut builder, record)? {
-                        bad.push(DeadLetter {
-                            record: record.to_record(),
-                            error,
-                        });
-                    }
+                    intake.take(record)?;
                 }
             }
         }
-        if with_dead_letters && !bad.is_empty() {
-            if dead_letters.is_none() {
-                dead_letters = Some(DeadLetters::new(spec, connection)?);
-            }
-            if let Some(dead_letters) = &dead_letters {
-                dead_letters.write(bad, patience)?;
-            }
-        }
+        intake.write_bad()?;
     }
-    Ok(builder.finish()?)
+    Ok(())
+}
+
+/// Takes records in, wherever they come from.
+struct Intake<'a> {
+    spec: &'a TrainingSpec,
+    connection: &'a Connection,
+    patience: &'a Patience<'a>,
+    builder: Builder<'a>,
+    with_dead_letters: bool,
+    /// Records that can't be used, on their way to the dead letters.
+    bad: Vec<DeadLetter>,
+    dead_letters: Option<DeadLetters>,
+}
+
+impl Intake<'_> {
+    fn take(&mut self, record: &RecordView<'_>) -> Result<(), Failure> {
+        let headers: Vec<(Cow<'_, str>, Option<&[u8]>)> = record.headers().collect();
+        let headers: Vec<(&str, Option<&[u8]>)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_ref(), *value))
+            .collect();
+        let added = self.builder.add(&Record {
+            partition: record.partition(),
+            offset: record.offset(),
+            timestamp_ms: record.timestamp_ms(),
+            key: record.key(),
+            value: record.value(),
+            headers: &headers,
+        })?;
+        if let Err(error) = added
+            && self.with_dead_letters
+        {
+            let record = record.to_record();
+            self.bad.push(DeadLetter { record, error });
+        }
+        Ok(())
+    }
+
+    fn take_pinned(&mut self, record: millrace_wire::pinned::Record) -> Result<(), Failure> {
+        let headers: Vec<(&str, Option<&[u8]>)> = record
+            .headers
+            .iter()
+            .map(|header| (header.name.as_str(), header.value.as_deref()))
+            .collect();
+        let added = self.builder.add(&Record {
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &headers,
+        })?;
+        if let Err(error) = added
+            && self.with_dead_letters
+        {
+            let record = millrace_kafka::Record {
+                topic: self.spec.segment.topic.clone(),
+                partition: record.partition,
+                offset: record.offset,
+                timestamp_ms: record.timestamp_ms,
+                key: record.key,
+                value: record.value,
+                headers: record
+                    .headers
+                    .into_iter()
+                    .map(|header| (header.name, header.value))
+                    .collect(),
+            };
+            self.bad.push(DeadLetter { record, error });
+        }
+        Ok(())
+    }
+
+    fn write_bad(&mut self) -> Result<(), Stop> {
+        if self.bad.is_empty() {
+            return Ok(());
+        }
+        let bad = std::mem::take(&mut self.bad);
+        let dead_letters = match self.dead_letters.take() {
+            Some(dead_letters) => dead_letters,
+            None => DeadLetters::new(self.spec, self.connection)?,
+        };
+        dead_letters.write(bad, self.patience)?;
+        self.dead_letters = Some(dead_letters);
+        Ok(())
+    }
 }
 
 /// Checks that the topic is the one that the segment was made from.
@@ -106,23 +215,4 @@ fn silence(connection: &Connection) -> String {
     }
     let reason = status.last_error.as_deref().unwrap_or("no broker answers");
     format!("Kafka is unreachable: {reason}")
-}
-
-fn add(
-    builder: &mut Builder<'_>,
-    record: &RecordView<'_>,
-) -> Result<Result<(), millrace_wire::record::DecodeError>, Failure> {
-    let headers: Vec<(Cow<'_, str>, Option<&[u8]>)> = record.headers().collect();
-    let headers: Vec<(&str, Option<&[u8]>)> = headers
-        .iter()
-        .map(|(name, value)| (name.as_ref(), *value))
-        .collect();
-    builder.add(&Record {
-        partition: record.partition(),
-        offset: record.offset(),
-        timestamp_ms: record.timestamp_ms(),
-        key: record.key(),
-        value: record.value(),
-        headers: &headers,
-    })
 }

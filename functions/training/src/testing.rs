@@ -42,6 +42,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
                 validation: 0.0,
                 test: 0.0,
             },
+            pinned: None,
         },
         format: RecordFormat::Raw(RawArray {
             dtype: Dtype::Uint8,

@@ -36,6 +36,11 @@ pub struct Model {
     pub test_count: i64,
     /// When Kafka may delete the first of its records.
     pub retained_until: Option<DateTimeUtc>,
+    /// The file in the artifact store that holds the records as well.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub pinned_digest: Option<String>,
+    /// Its size.
+    pub pinned_bytes: Option<i64>,
     pub created_at: DateTimeUtc,
 }
 

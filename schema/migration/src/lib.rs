@@ -28,6 +28,7 @@ mod m20261122_180014_create_admin_token;
 mod m20261122_210001_add_version_computed_on;
 mod m20261122_210001_add_version_report;
 mod m20261122_210002_add_id_to_owned_topics;
+mod m20261123_010001_add_pinned_segments;
 
 /// All migrations in the order in which they are applied.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_210001_add_version_computed_on::Migration),
             Box::new(m20261122_210001_add_version_report::Migration),
             Box::new(m20261122_210002_add_id_to_owned_topics::Migration),
+            Box::new(m20261123_010001_add_pinned_segments::Migration),
         ]
     }
 }

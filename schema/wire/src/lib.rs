@@ -9,6 +9,7 @@ pub mod event;
 pub mod function;
 pub mod header;
 pub mod name;
+pub mod pinned;
 pub mod prediction;
 pub mod preprocessing;
 pub mod record;

@@ -27,6 +27,9 @@ pub struct Manifest {
     pub digest: String,
     /// How the records are split.
     pub split: Split,
+    /// The digest of the file in the artifact store that holds the records as well, see [`crate::pinned`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
 }
 
 /// Offsets of one partition. `end - start` may exceed `count`: transaction markers, aborted

@@ -7,6 +7,7 @@ mod browser;
 mod faults;
 mod job;
 mod outage;
+mod pinned;
 mod restart;
 mod secured;
 mod segments;

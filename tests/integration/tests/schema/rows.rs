@@ -96,6 +96,8 @@ impl Rows {
             validation_count: i64::MAX,
             test_count: i64::MAX,
             retained_until: Some(self.now),
+            pinned_digest: Some("0".repeat(64)),
+            pinned_bytes: Some(9),
             created_at: self.now,
         }
     }

@@ -222,6 +222,7 @@ impl<'a> World<'a> {
                 validation: 0.1,
                 test: 0.1,
             },
+            pinned: None,
         }
     }
 

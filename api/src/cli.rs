@@ -70,7 +70,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Up(arguments) => up::run(file, &arguments).await?,
         Command::Config(arguments) => config::run(file, &arguments)?,
-        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments)?,
         Command::Token(arguments) => token::run(file, &arguments).await?,
         Command::Model(command) => client::model::run(command).await?,
         Command::Onnx(command) => return tokio::task::block_in_place(|| onnx::run(&command)),

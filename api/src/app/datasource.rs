@@ -81,7 +81,7 @@ pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> 
         id: app.new_id(),
         project_id: project.id,
         connection_id: connection.id,
-        name: new.name,
+        name: new.name.clone(),
         topic: new.topic,
         format: serde_json::to_value(&new.format).map_err(Error::internal)?,
         label: new
@@ -91,7 +91,8 @@ pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> 
             .map_err(Error::internal)?,
         created_at: app.now(),
     };
-    Ok(row.into_active_model().insert(&app.database).await?)
+    let inserted = row.into_active_model().insert(&app.database).await;
+    inserted.map_err(|error| Error::unless_taken(error, "datasource", &new.name))
 }
 
 /// The datasource of a name.

@@ -1,5 +1,7 @@
 //! `millrace schema`
 
+use std::io::{ErrorKind, Write as _};
+
 use clap::Args;
 use serde_json::json;
 
@@ -14,11 +16,16 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) {
+pub(super) fn run(arguments: &Arguments) -> std::io::Result<()> {
     let sdl = crate::graphql::sdl();
-    if arguments.json {
-        println!("{}", json!({ "sdl": sdl }));
+    let text = if arguments.json {
+        format!("{}\n", json!({ "sdl": sdl }))
     } else {
-        print!("{sdl}");
+        sdl
+    };
+    // Whoever reads it may have seen enough, which print! would take for a fault.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }

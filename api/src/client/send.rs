@@ -13,6 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use millrace_kafka::{Connection, Delivery, OutRecord, Producer};
 use millrace_wire::record::{Label, LabelSource, RecordFormat};
+use millrace_wire::split::Split;
 use serde_json::{Value, json};
 
 use self::encode::Encoded;
@@ -116,9 +117,18 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
         skip: arguments.skip,
         take: arguments.take.unwrap_or(usize::MAX),
     };
+    let split = Split {
+        seed: arguments.seed.cast_unsigned(),
+        validation: arguments.validation,
+        test: arguments.test,
+    };
     let file = arguments.file;
     let (topic, sent) = tokio::task::spawn_blocking(move || {
         let rows = rows::read(&file, &selection)?;
+        // What can't become a segment is not sent either: a second try would double it.
+        if !arguments.no_segment {
+            split.sizes(rows.len() as u64).context("nothing was sent")?;
+        }
         let sent = stream(&target, &rows)?;
         anyhow::Ok((target.topic, sent))
     })

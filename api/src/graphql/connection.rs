@@ -233,6 +233,15 @@ pub struct CreateConnectionInput {
 
 impl CreateConnectionInput {
     fn properties(&self) -> Result<BTreeMap<String, String>, Error> {
+        // librdkafka's other name of `bootstrap.servers`, which would win.
+        let has_other =
+            matches!(&self.properties, Some(Json(map)) if map.contains_key("metadata.broker.list"));
+        if self.bootstrap_servers.trim().is_empty() || has_other {
+            return Err(Error::new(
+                Code::InvalidInput,
+                "name the brokers as `bootstrapServers`: host:port, separated by commas",
+            ));
+        }
         let protocol = match self.security_protocol {
             SecurityProtocol::Plaintext => "plaintext",
             SecurityProtocol::Ssl => "ssl",

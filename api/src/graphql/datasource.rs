@@ -11,8 +11,8 @@ use super::format::{LabelInput, RecordFormatInput};
 use super::loader::ConnectionId;
 use super::segment::Segment;
 use super::{GlobalId, Long, Page, PageArguments, report};
-use crate::app::Error;
 use crate::app::datasource::{self, NewDatasource};
+use crate::app::{Code, Error};
 
 /// A topic, the format of its records and where their label stands.
 pub struct Datasource(pub rows::Model);
@@ -136,6 +136,21 @@ pub struct CreateTopicInput {
     partitions: Option<i32>,
 }
 
+impl CreateTopicInput {
+    /// How many partitions; 0 for the connection's number.
+    fn partitions(self) -> Result<i32, Error> {
+        match self.partitions {
+            None => Ok(0),
+            // Kafka's own limit of one topic.
+            Some(partitions) if (1..=100_000).contains(&partitions) => Ok(partitions),
+            Some(partitions) => Err(Error::new(
+                Code::InvalidInput,
+                format!("a topic has 1 to 100000 partitions, not {partitions}"),
+            )),
+        }
+    }
+}
+
 /// The new datasource.
 #[derive(SimpleObject)]
 pub struct CreateDatasourcePayload {
@@ -180,7 +195,9 @@ impl DatasourceMutation {
             label: label.map_err(report)?,
             create_topic: input
                 .create_topic
-                .map(|topic| topic.partitions.unwrap_or(0)),
+                .map(CreateTopicInput::partitions)
+                .transpose()
+                .map_err(report)?,
         };
         let row = datasource::create(app, new).await.map_err(report)?;
         Ok(CreateDatasourcePayload {

@@ -5,6 +5,7 @@
 
 mod artifact;
 mod audits;
+mod bounds;
 mod connection;
 mod full_disk;
 mod hyperparameters;

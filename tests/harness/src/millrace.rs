@@ -125,16 +125,27 @@ impl Millrace {
     /// Runs the `millrace` command against this API, in the environment that the API has, and returns
     /// what it printed; panics where it fails.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let output = std::process::Command::new(binary("millrace"))
-            .args(arguments)
-            .envs(self.environment.iter().cloned())
-            .env("MILLRACE_URL", &self.url)
-            .output()
-            .expect("the command can be run");
+        let output = self.run(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "millrace {arguments:?}: {errors}");
         text
+    }
+
+    /// The same of a command that has to fail; returns what it said of that.
+    pub fn failing_command(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "millrace {arguments:?} succeeded");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> std::process::Output {
+        std::process::Command::new(binary("millrace"))
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .env("MILLRACE_URL", &self.url)
+            .output()
+            .expect("the command can be run")
     }
 
     /// Writes a file into its folder, for commands that take one.

@@ -212,7 +212,27 @@ async fn missing(
             Err(error) => return Err(error),
         }
     }
+    if !missing.is_empty() {
+        let there = cluster.run(millrace_kafka::Admin::topics).await?;
+        refuse_collision(&missing, &there)?;
+    }
     Ok(missing)
+}
+
+/// Kafka takes `.` and `_` for the same in the names of its metrics, and has no two topics that differ in nothing else.
+fn refuse_collision(missing: &[String], there: &[String]) -> Result<()> {
+    let same = |name: &str| name.replace('.', "_");
+    for topic in missing {
+        if let Some(other) = there.iter().find(|other| same(other) == same(topic)) {
+            return Err(Error::new(
+                Code::InvalidInput,
+                format!(
+                    "the inference needs the topic {topic:?}, which Kafka cannot tell from {other:?} (it takes `.` for `_`); choose another name"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The name is looked at before Kafka is asked, and again by the database's own constraint.
@@ -254,7 +274,18 @@ fn refuse_loop(row: &inference::Model) -> Result<()> {
     Ok(())
 }
 
+/// The longest pause between two commits: Kafka ends a transaction that is open for longer than 30 s.
+const LONGEST_COMMIT_INTERVAL_MS: u32 = 10_000;
+
 fn check_batching(batching: &Batching) -> Result<()> {
+    if batching.commit_interval_ms > LONGEST_COMMIT_INTERVAL_MS {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "commitIntervalMs is at most {LONGEST_COMMIT_INTERVAL_MS}: Kafka ends a transaction that stays open for longer"
+            ),
+        ));
+    }
     if batching.max_batch == 0 || batching.max_bytes == 0 || batching.commit_interval_ms == 0 {
         return Err(Error::new(
             Code::InvalidInput,
@@ -285,4 +316,24 @@ fn check_platform(app: &App, new: &NewInference) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_that_kafka_cannot_tell_apart_are_refused() {
+        let topics = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let there = topics(&["millrace.dlq.p.n", "points"]);
+        let error = refuse_collision(&topics(&["millrace.dlq.p_n"]), &there);
+        let error = error.map_err(|error| error.to_string()).err();
+        assert!(error.is_some_and(|error| error.contains("millrace.dlq.p.n")));
+        assert!(refuse_collision(&topics(&["millrace.dlq.p.m"]), &there).is_ok());
+    }
 }

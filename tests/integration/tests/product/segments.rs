@@ -35,6 +35,26 @@ fn write_transactions(kafka: &Kafka, topic: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_become_a_segment_is_not_sent() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let topic = unique("training");
+    let source = json!({"name": "points", "topic": topic, "partitions": 1});
+    millrace.execute(crate::CREATE_DATASOURCE, source).await;
+    let file = millrace.file("points.csv", crate::points(5));
+    let file = file.to_str().unwrap();
+    for (share, word) in [("2", "shares"), ("0.01", "validation")] {
+        let said = millrace.failing_command(&["send", "points", file, "--validation", share]);
+        assert!(
+            said.contains("nothing was sent") && said.contains(word),
+            "{said}"
+        );
+    }
+    let admin = Admin::new(&crate::connection(kafka)).unwrap();
+    assert_eq!(admin.watermarks(&topic).unwrap()[0].high, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counts_what_a_read_committed_reader_sees() {
     let kafka = Kafka::shared();
     let millrace = Millrace::start(kafka, &[]).await;

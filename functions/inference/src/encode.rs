@@ -5,7 +5,7 @@
 
 use millrace_engine::{Outputs, Slice, View};
 use millrace_runtime::handler::{Answers, Input};
-use millrace_wire::prediction::{Origin, Output, OutputFormat, Values};
+use millrace_wire::prediction::{Encoder, Output, Values};
 
 /// Decoded records, one row after another.
 #[derive(Clone, Copy)]
@@ -48,10 +48,9 @@ impl Rows<'_> {
 
 /// Writes the answers of one batch.
 pub(crate) struct Writer<'a, 'b> {
-    pub(crate) model: &'a str,
-    pub(crate) version: u32,
-    pub(crate) format: OutputFormat,
-    pub(crate) outputs: Vec<String>,
+    pub(crate) encoder: &'a Encoder,
+    /// The names of the model's outputs, in the graph's order.
+    pub(crate) outputs: &'a [String],
     pub(crate) batch: &'a [Input<'b>],
     /// What is wrong with the records that could not be decoded, by place.
     pub(crate) faults: Vec<Option<(&'static str, String)>>,
@@ -65,7 +64,7 @@ impl Writer<'_, '_> {
     /// told apart by rows.
     pub(crate) fn write(&mut self, rows: &Rows<'_>, outputs: &Outputs<'_>) -> Result<(), String> {
         let mut views = Vec::with_capacity(self.outputs.len());
-        for name in &self.outputs {
+        for name in self.outputs {
             let view = outputs.get(name).map_err(|error| error.to_string())?;
             if view.shape.first() != Some(&rows.len()) {
                 return Err(format!(
@@ -78,25 +77,14 @@ impl Writer<'_, '_> {
         }
         for (row, place) in rows.places.iter().enumerate() {
             self.refuse_up_to(*place);
-            let outputs: Vec<Output<'_>> = self
-                .outputs
-                .iter()
-                .zip(&views)
-                .map(|(name, view)| Output {
-                    name,
-                    shape: &view.shape[1..],
-                    values: values_of_row(view, row),
-                })
-                .collect();
-            let origin = Origin {
-                model: self.model,
-                version: self.version,
-                source: self.batch[*place].source,
-            };
-            let format = self.format;
+            let outputs = views.iter().map(|view| Output {
+                shape: &view.shape[1..],
+                values: values_of_row(view, row),
+            });
+            let (encoder, source) = (self.encoder, self.batch[*place].source);
             self.not_finite += self
                 .answers
-                .output(|buffer| format.encode(&origin, &outputs, buffer));
+                .output(|buffer| encoder.encode(source, outputs, buffer));
         }
         Ok(())
     }

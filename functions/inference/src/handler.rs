@@ -8,7 +8,7 @@ use std::time::Instant;
 use millrace_runtime::handler::{Answers, Current, Handler, Input};
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::header;
-use millrace_wire::prediction::OutputFormat;
+use millrace_wire::prediction::{Encoder, OutputFormat};
 use millrace_wire::record::RecordFormat;
 
 use crate::encode::{Rows, Writer};
@@ -21,6 +21,9 @@ pub(crate) struct Predictor {
     format: RecordFormat,
     output_format: OutputFormat,
     model: Model,
+    /// The names of the model's outputs, and what writes them.
+    outputs: Vec<String>,
+    encoder: Encoder,
     following: Option<Following>,
     current: Current,
     /// The decoded records of the batch, one row after another.
@@ -36,6 +39,8 @@ impl Predictor {
             name: spec.model.clone(),
             format: spec.input_format.clone(),
             output_format: spec.output_format,
+            outputs: model.outputs().to_vec(),
+            encoder: encoder(&spec.model, spec.output_format, &model),
             current: Current {
                 version: model.version(),
                 registry: following.as_ref().map(|following| following.registry),
@@ -69,6 +74,8 @@ impl Handler for Predictor {
     fn refresh(&mut self) -> Current {
         if let Some(handover) = self.following.as_ref().and_then(Following::take) {
             if let Some(model) = handover.model {
+                self.outputs = model.outputs().to_vec();
+                self.encoder = encoder(&self.name, self.output_format, &model);
                 self.model = model;
             }
             self.current = Current {
@@ -98,10 +105,8 @@ impl Handler for Predictor {
             places: &self.decoded,
         };
         let mut writer = Writer {
-            model: &self.name,
-            version: self.model.version(),
-            format: self.output_format,
-            outputs: self.model.outputs().to_vec(),
+            encoder: &self.encoder,
+            outputs: &self.outputs,
             batch,
             faults,
             answers,
@@ -113,6 +118,10 @@ impl Handler for Predictor {
             metrics::counter!("millrace_not_finite_numbers_total").increment(writer.not_finite);
         }
     }
+}
+
+fn encoder(name: &str, format: OutputFormat, model: &Model) -> Encoder {
+    Encoder::new(format, name, model.version(), model.outputs())
 }
 
 /// Answers these rows in one run. Where that fails, each half is run by itself, until the culprit

@@ -1,4 +1,4 @@
-//! What rdkafka's safe interface lacks, through rdkafka-sys: the one file of
+//! What rdkafka's safe interface lacks, through rdkafka-sys: the one place of
 //! this crate with `unsafe`.
 //!
 //! Invariant: every pointer is used while the client, event or message that
@@ -8,6 +8,8 @@
     unsafe_code,
     reason = "librdkafka's admin calls, lossless header names and raw commits have no safe binding"
 )]
+
+mod produce;
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
@@ -21,6 +23,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::BorrowedMessage;
 use rdkafka_sys as sys;
+
+pub(crate) use produce::{Headers, Topic};
 
 /// A failure as librdkafka's error objects tell it.
 #[derive(Clone, Debug)]

@@ -17,12 +17,11 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
-};
+use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 
-use crate::error::Step;
+use crate::error::{Step, code_text};
+use crate::ffi::{Headers, Native, Topic};
 use crate::health::Health;
 use crate::observer::Observer;
 use crate::{Connection, Error, OutRecord};
@@ -78,7 +77,7 @@ impl Future for Delivery {
 
 /// A producer that may be shared between threads.
 pub struct Producer {
-    client: ThreadedProducer<Deliveries>,
+    writer: Writer,
 }
 
 impl Producer {
@@ -86,22 +85,26 @@ impl Producer {
     pub fn new(connection: &Connection) -> Result<Self, Error> {
         let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
         Ok(Self {
-            client: connection.client(PRODUCER_DEFAULTS, PRODUCER_FIXED, deliveries)?,
+            writer: Writer::new(connection.client(
+                PRODUCER_DEFAULTS,
+                PRODUCER_FIXED,
+                deliveries,
+            )?),
         })
     }
 
     /// Takes a record in, and blocks while the queue is full. A failed delivery
     /// is told by the next [`Producer::flush`].
     pub fn send(&self, record: &OutRecord<'_>) -> Result<(), Error> {
-        enqueue(&self.client, record, UNTRACKED)
+        self.writer.enqueue(record, UNTRACKED)
     }
 
     /// Takes a record in (blocking only while the queue is full) and gives back
     /// its delivery to wait for.
     pub fn send_and_wait(&self, record: &OutRecord<'_>) -> Result<Delivery, Error> {
-        let (id, receiver) = self.client.context().track();
-        if let Err(error) = enqueue(&self.client, record, id) {
-            self.client.context().lock().waiting.remove(&id);
+        let (id, receiver) = self.writer.client.context().track();
+        if let Err(error) = self.writer.enqueue(record, id) {
+            self.writer.client.context().lock().waiting.remove(&id);
             return Err(error);
         }
         Ok(Delivery { receiver })
@@ -110,8 +113,8 @@ impl Producer {
     /// Waits until all records are acknowledged, and fails with the first
     /// delivery that failed since the last call.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        wait_for_reports(&self.client, timeout)?;
-        match self.client.context().take_failed() {
+        wait_for_reports(&self.writer.client, timeout)?;
+        match self.writer.client.context().take_failed() {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -120,7 +123,7 @@ impl Producer {
     /// How many records are not acknowledged yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        usize::try_from(self.client.in_flight_count()).unwrap_or(0)
+        usize::try_from(self.writer.client.in_flight_count()).unwrap_or(0)
     }
 }
 
@@ -136,37 +139,59 @@ impl Drop for Producer {
 /// The opaque value of records whose delivery nobody waits for.
 pub(crate) const UNTRACKED: usize = 0;
 
-/// Hands a record to librdkafka, waiting while its queue is full.
-pub(crate) fn enqueue(
-    client: &ThreadedProducer<Deliveries>,
-    record: &OutRecord<'_>,
-    id: usize,
-) -> Result<(), Error> {
-    let mut next = BaseRecord::<'_, [u8], [u8], usize> {
-        topic: record.topic,
-        partition: record.partition,
-        payload: record.value,
-        key: record.key,
-        timestamp: record.timestamp_ms,
-        headers: record.native_headers(),
-        delivery_opaque: id,
-    };
-    loop {
-        match client.send(next) {
-            Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(Code::QueueFull), refused)) => {
-                next = refused;
-                thread::sleep(QUEUE_PAUSE);
-            }
-            Err((error, _)) => {
-                let step = write_step(record.topic, record.partition);
-                // A fenced or failed producer says no more than "fatal" here.
-                return Err(match client.client().fatal_error() {
-                    Some((code, reason)) => step.code(code, &reason),
-                    None => step.kafka(&error),
-                });
+/// A client with the topics that it has written to.
+pub(crate) struct Writer {
+    /// They stand before the client, since they must be dropped before it.
+    topics: Mutex<Vec<(String, Topic)>>,
+    pub(crate) client: ThreadedProducer<Deliveries>,
+}
+
+impl Writer {
+    pub(crate) fn new(client: ThreadedProducer<Deliveries>) -> Self {
+        Self {
+            topics: Mutex::default(),
+            client,
+        }
+    }
+
+    /// Hands a record to librdkafka, waiting while its queue is full.
+    pub(crate) fn enqueue(&self, record: &OutRecord<'_>, id: usize) -> Result<(), Error> {
+        let mut headers = Headers::of(record);
+        loop {
+            match self.produce(record, &mut headers, id)? {
+                Ok(()) => return Ok(()),
+                Err(Code::QueueFull) => thread::sleep(QUEUE_PAUSE),
+                Err(code) => {
+                    let step = write_step(record.topic, record.partition);
+                    // A fenced or failed producer says no more than "fatal" here.
+                    return Err(match self.client.client().fatal_error() {
+                        Some((code, reason)) => step.code(code, &reason),
+                        None => step.code(code, &code_text(code)),
+                    });
+                }
             }
         }
+    }
+
+    fn produce(
+        &self,
+        record: &OutRecord<'_>,
+        headers: &mut Option<Headers>,
+        id: usize,
+    ) -> Result<Result<(), Code>, Error> {
+        let native = Native::of(self.client.client());
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = topics.iter().position(|(name, _)| name == record.topic);
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let topic = native
+                .topic(record.topic)
+                .map_err(|failure| write_step(record.topic, None).failure(&failure))?;
+            topics.push((record.topic.to_owned(), topic));
+            topics.len() - 1
+        };
+        Ok(native.produce(&topics[place].1, record, headers, id))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::ffi;
 
@@ -202,19 +202,5 @@ impl<'a> OutRecord<'a> {
     pub fn null_header(mut self, name: impl Into<Cow<'a, str>>) -> Self {
         self.headers.push((name.into(), None));
         self
-    }
-
-    pub(crate) fn native_headers(&self) -> Option<OwnedHeaders> {
-        if self.headers.is_empty() {
-            return None;
-        }
-        let mut headers = OwnedHeaders::new_with_capacity(self.headers.len());
-        for (key, value) in &self.headers {
-            headers = headers.insert(Header {
-                key: key.as_ref(),
-                value: value.as_deref(),
-            });
-        }
-        Some(headers)
     }
 }

@@ -6,14 +6,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::Producer as _;
 
 use crate::error::Step;
 use crate::ffi::{Failure, Native};
 use crate::group::native_offsets;
 use crate::observer::Observer;
 use crate::producer::{
-    Deliveries, PRODUCER_DEFAULTS, PRODUCER_FIXED, UNTRACKED, enqueue, wait_for_reports,
+    Deliveries, PRODUCER_DEFAULTS, PRODUCER_FIXED, UNTRACKED, Writer, wait_for_reports,
 };
 use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
 
@@ -27,7 +27,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// do the work again, [`Error::is_retriable`] means call the same method again;
 /// anything else needs a new producer.
 pub struct TransactionalProducer {
-    client: ThreadedProducer<Deliveries>,
+    writer: Writer,
     open: AtomicBool,
 }
 
@@ -48,10 +48,12 @@ impl TransactionalProducer {
             // After each commit the broker answers CONCURRENT_TRANSACTIONS for a
             // moment: this is the pause before the next try, 100 ms by default.
             ("retry.backoff.ms", "5"),
+            // Nobody waits for a single record: what counts is whether any failed.
+            ("delivery.report.only.error", "true"),
         ]);
         let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
         Ok(Self {
-            client: connection.client(PRODUCER_DEFAULTS, &fixed, deliveries)?,
+            writer: Writer::new(connection.client(PRODUCER_DEFAULTS, &fixed, deliveries)?),
             open: AtomicBool::new(false),
         })
     }
@@ -59,18 +61,20 @@ impl TransactionalProducer {
     /// Takes over the transactional id: aborts what a predecessor left open and
     /// fences it. Call it once, before the group is joined.
     pub fn init(&self, timeout: Duration) -> Result<(), Error> {
-        self.client
+        self.writer
+            .client
             .init_transactions(timeout)
             .map_err(|error| Step::new("take over the transactional id").kafka(&error))?;
-        self.client.context().health().up();
+        self.writer.client.context().health().up();
         Ok(())
     }
 
     /// Begins a transaction.
     pub fn begin(&self) -> Result<(), Error> {
         // What failed in an aborted transaction is no longer of interest.
-        self.client.context().take_failed();
-        self.client
+        self.writer.client.context().take_failed();
+        self.writer
+            .client
             .begin_transaction()
             .map_err(|error| Step::new("begin a transaction").kafka(&error))?;
         self.open.store(true, Ordering::Relaxed);
@@ -79,13 +83,13 @@ impl TransactionalProducer {
 
     /// Takes a record into the open transaction; blocks while the queue is full.
     pub fn send(&self, record: &OutRecord<'_>) -> Result<(), Error> {
-        enqueue(&self.client, record, UNTRACKED)
+        self.writer.enqueue(record, UNTRACKED)
     }
 
     /// Waits until the open transaction's records have been written. A commit
     /// does so by itself.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        wait_for_reports(&self.client, timeout)
+        wait_for_reports(&self.writer.client, timeout)
     }
 
     /// Puts a consumer's offsets, notes included, into the open transaction.
@@ -100,7 +104,8 @@ impl TransactionalProducer {
         }
         let step = Step::new("put offsets into the transaction");
         let list = native_offsets(step, offsets)?;
-        self.client
+        self.writer
+            .client
             .send_offsets_to_transaction(&list, &group.native, timeout)
             .map_err(|error| step.kafka(&error))
     }
@@ -111,7 +116,7 @@ impl TransactionalProducer {
         match self.native().commit_transaction(timeout) {
             Ok(()) => {
                 self.open.store(false, Ordering::Relaxed);
-                self.client.context().health().up();
+                self.writer.client.context().health().up();
                 Ok(())
             }
             Err(failure) => Err(self.commit_error(failure)),
@@ -121,11 +126,12 @@ impl TransactionalProducer {
     /// Aborts the open transaction; its records are never seen by readers of
     /// committed records.
     pub fn abort(&self, timeout: Duration) -> Result<(), Error> {
-        self.client
+        self.writer
+            .client
             .abort_transaction(timeout)
             .map_err(|error| Step::new("abort the transaction").kafka(&error))?;
         self.open.store(false, Ordering::Relaxed);
-        self.client.context().take_failed();
+        self.writer.client.context().take_failed();
         Ok(())
     }
 
@@ -138,7 +144,7 @@ impl TransactionalProducer {
     /// librdkafka only says that some record failed; the report says which.
     fn commit_error(&self, mut failure: Failure) -> Error {
         if failure.is_abortable
-            && let Some(record) = self.client.context().take_failed()
+            && let Some(record) = self.writer.client.context().take_failed()
         {
             failure.reason = format!("{}: {record}", failure.reason);
         }
@@ -146,7 +152,7 @@ impl TransactionalProducer {
     }
 
     fn native(&self) -> Native<'_> {
-        Native::of(self.client.client())
+        Native::of(self.writer.client.client())
     }
 }
 

@@ -5,13 +5,11 @@
 
 use std::ops::Range;
 
-use millrace_wire::prediction::Source;
-
 /// A record to be answered. It stays where the trigger has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// Where it comes from.
-    pub source: Source<'a>,
+    /// Where it comes from: the text of a [`Source`](millrace_wire::prediction::Source).
+    pub source: &'a str,
     /// Its value.
     pub value: Option<&'a [u8]>,
 }

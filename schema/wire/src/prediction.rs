@@ -2,8 +2,6 @@
 //!
 //! JSON has no NaN and no infinity: they are written as `null` and counted.
 
-use std::io::Write;
-
 use serde::{Deserialize, Serialize};
 
 /// How predictions are written.
@@ -19,8 +17,6 @@ pub enum OutputFormat {
 /// One output of the model for one record.
 #[derive(Debug, Clone, Copy)]
 pub struct Output<'a> {
-    /// The output's name in the graph.
-    pub name: &'a str,
     /// Its shape without the batch dimension.
     pub shape: &'a [usize],
     /// Its elements in C order.
@@ -37,17 +33,6 @@ pub enum Values<'a> {
     I32(&'a [i32]),
     U8(&'a [u8]),
     Bool(&'a [bool]),
-}
-
-/// Who made a prediction and for which record.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The model's name.
-    pub model: &'a str,
-    /// The version's number.
-    pub version: u32,
-    /// The input record.
-    pub source: Source<'a>,
 }
 
 /// A record's address, written `topic/partition/offset`.
@@ -81,42 +66,72 @@ impl<'a> Source<'a> {
     }
 }
 
-impl OutputFormat {
-    /// Appends the output record's value for one input record and returns how many numbers were
-    /// not finite and so became `null`.
-    ///
-    /// # Panics
-    /// If `outputs` is empty under [`OutputFormat::KafkaMl`]: every model has an output.
-    pub fn encode(self, origin: &Origin<'_>, outputs: &[Output<'_>], buffer: &mut Vec<u8>) -> u64 {
-        match self {
-            Self::Json => {
-                buffer.extend_from_slice(b"{\"model\":");
-                json(buffer, origin.model);
-                buffer.extend_from_slice(b",\"version\":");
-                json(buffer, &origin.version);
-                buffer.extend_from_slice(b",\"source\":\"");
-                // Topic names hold no character that JSON would have to escape.
-                write!(buffer, "{}", origin.source).expect("a Vec takes every write");
-                buffer.extend_from_slice(b"\",\"outputs\":{");
-                let mut nulls = 0;
-                for (index, output) in outputs.iter().enumerate() {
-                    if index > 0 {
-                        buffer.push(b',');
-                    }
-                    json(buffer, output.name);
-                    buffer.push(b':');
-                    nulls += output.encode(buffer);
+/// Writes the predictions of one version. What is the same for all of them is made once.
+#[derive(Debug)]
+pub struct Encoder {
+    /// What stands before the source, where it is written.
+    head: Option<Vec<u8>>,
+    /// What stands before the values of each output.
+    names: Vec<Vec<u8>>,
+    tail: &'static [u8],
+}
+
+impl Encoder {
+    /// The encoder for a version of `model` with these outputs, in the graph's order.
+    #[must_use]
+    pub fn new(format: OutputFormat, model: &str, version: u32, outputs: &[String]) -> Self {
+        match format {
+            OutputFormat::Json => {
+                let mut head = b"{\"model\":".to_vec();
+                json(&mut head, model);
+                head.extend_from_slice(b",\"version\":");
+                json(&mut head, &version);
+                head.extend_from_slice(b",\"source\":\"");
+                let name = |(index, output): (usize, &String)| {
+                    let mut name = if index == 0 {
+                        b"\",\"outputs\":{".to_vec()
+                    } else {
+                        b",".to_vec()
+                    };
+                    json(&mut name, output);
+                    name.push(b':');
+                    name
+                };
+                Self {
+                    head: Some(head),
+                    names: outputs.iter().enumerate().map(name).collect(),
+                    tail: b"}}",
                 }
-                buffer.extend_from_slice(b"}}");
-                nulls
             }
-            Self::KafkaMl => {
-                buffer.extend_from_slice(b"{\"values\":");
-                let nulls = outputs[0].encode(buffer);
-                buffer.push(b'}');
-                nulls
-            }
+            // The first output alone.
+            OutputFormat::KafkaMl => Self {
+                head: None,
+                names: vec![b"{\"values\":".to_vec()],
+                tail: b"}",
+            },
         }
+    }
+
+    /// Appends the output record's value for the input record at `source`, which is the text of a
+    /// [`Source`], and returns how many numbers were not finite and so became `null`.
+    pub fn encode<'a>(
+        &self,
+        source: &str,
+        outputs: impl IntoIterator<Item = Output<'a>>,
+        buffer: &mut Vec<u8>,
+    ) -> u64 {
+        if let Some(head) = &self.head {
+            buffer.extend_from_slice(head);
+            // Topic names hold no character that JSON would have to escape.
+            buffer.extend_from_slice(source.as_bytes());
+        }
+        let mut nulls = 0;
+        for (name, output) in self.names.iter().zip(outputs) {
+            buffer.extend_from_slice(name);
+            nulls += output.encode(buffer);
+        }
+        buffer.extend_from_slice(self.tail);
+        nulls
     }
 }
 
@@ -179,55 +194,49 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
-    const ORIGIN: Origin<'_> = Origin {
-        model: "digits",
-        version: 3,
-        source: Source {
-            topic: "in",
-            partition: 1,
-            offset: 42,
-        },
+    const SOURCE: Source<'_> = Source {
+        topic: "in",
+        partition: 1,
+        offset: 42,
     };
 
-    fn encode(format: OutputFormat, outputs: &[Output<'_>]) -> (serde_json::Value, u64) {
+    fn encode(format: OutputFormat, names: &[&str], outputs: &[Output<'_>]) -> (String, u64) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let encoder = Encoder::new(format, "digi\"ts", 3, &names);
         let mut buffer = Vec::new();
-        let nulls = format.encode(&ORIGIN, outputs, &mut buffer);
-        (serde_json::from_slice(&buffer).unwrap(), nulls)
+        let nulls = encoder.encode(&SOURCE.to_string(), outputs.iter().copied(), &mut buffer);
+        (String::from_utf8(buffer).unwrap(), nulls)
     }
 
     #[test]
     fn json_names_its_origin_and_nests_by_shape() {
         let outputs = [
             Output {
-                name: "p",
                 shape: &[2, 2],
                 values: Values::F32(&[0.5, 1.0, f32::NAN, f32::INFINITY]),
             },
             Output {
-                name: "label",
                 shape: &[],
                 values: Values::I64(&[7]),
             },
         ];
-        let (value, nulls) = encode(OutputFormat::Json, &outputs);
+        let (text, nulls) = encode(OutputFormat::Json, &["p", "label"], &outputs);
         assert_eq!(
-            value,
-            json!({"model": "digits", "version": 3, "source": "in/1/42",
-                   "outputs": {"p": [[0.5, 1.0], [null, null]], "label": 7}})
+            text,
+            r#"{"model":"digi\"ts","version":3,"source":"in/1/42","outputs":{"p":[[0.5,1.0],[null,null]],"label":7}}"#
         );
         assert_eq!(nulls, 2);
         assert_eq!(
-            encode(OutputFormat::KafkaMl, &outputs[..1]).0,
-            json!({"values": [[0.5, 1.0], [null, null]]})
+            encode(OutputFormat::KafkaMl, &["p", "label"], &outputs).0,
+            r#"{"values":[[0.5,1.0],[null,null]]}"#
         );
     }
 
     #[test]
     fn sources_read_back() {
-        let text = ORIGIN.source.to_string();
-        assert_eq!(Source::parse(&text), Some(ORIGIN.source));
+        let text = SOURCE.to_string();
+        assert_eq!(Source::parse(&text), Some(SOURCE));
         assert_eq!(Source::parse("a/b"), None);
     }
 
@@ -235,7 +244,7 @@ mod tests {
         #[test]
         fn float32_reads_back_as_the_same_number(number in any::<f32>().prop_filter("finite", |n| n.is_finite())) {
             let mut buffer = Vec::new();
-            Output { name: "x", shape: &[], values: Values::F32(&[number]) }.encode(&mut buffer);
+            Output { shape: &[], values: Values::F32(&[number]) }.encode(&mut buffer);
             let text = String::from_utf8(buffer).unwrap();
             prop_assert_eq!(text.parse::<f32>().unwrap().to_bits(), number.to_bits());
         }

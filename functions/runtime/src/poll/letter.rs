@@ -5,11 +5,47 @@
 //! version answered; incoming headers of these names are replaced.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::iter;
 
 use millrace_kafka::{OutRecord, RecordView};
 use millrace_wire::header;
+use millrace_wire::prediction::Source;
 
 use crate::handler::Refusal;
+
+/// Where the records of a batch come from, as text that answers carry in their values and headers. The
+/// texts lie in one buffer, which is used again for the next batch.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    buffer: String,
+    ends: Vec<usize>,
+}
+
+impl Sources {
+    /// Writes the sources of these records, in place of those before.
+    pub(super) fn write(&mut self, batch: &[RecordView<'_>]) {
+        self.buffer.clear();
+        self.ends.clear();
+        for record in batch {
+            let source = Source {
+                topic: record.topic(),
+                partition: record.partition(),
+                offset: record.offset(),
+            };
+            write!(self.buffer, "{source}").expect("a String takes every write");
+            self.ends.push(self.buffer.len());
+        }
+    }
+
+    /// The sources in the batch's order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.buffer[start..*end])
+    }
+}
 
 /// What the answers of one batch have in common.
 pub(super) struct Letters<'a> {

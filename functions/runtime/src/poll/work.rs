@@ -12,9 +12,8 @@ use millrace_kafka::{
     Admin, BatchLimits, Connection, Error, GroupConsumer, RecordView, TopicPartition,
 };
 use millrace_wire::function::InferenceSpec;
-use millrace_wire::prediction::Source;
 
-use super::letter::Letters;
+use super::letter::{Letters, Sources};
 use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
@@ -47,6 +46,7 @@ pub(super) struct Work<'s> {
     watch: Watch,
     partitions: Partitions,
     current: Current,
+    sources: Sources,
     answers: Answers,
     since_commit: Counts,
     /// When positions are looked at, though nothing was sent.
@@ -84,6 +84,7 @@ impl<'s> Work<'s> {
             fenced: None,
             partitions: Partitions::default(),
             current,
+            sources: Sources::default(),
             answers: Answers::default(),
             since_commit: Counts::default(),
             next_look: Instant::now(),
@@ -195,14 +196,12 @@ impl<'s> Work<'s> {
         handler: &mut dyn Handler,
     ) -> Result<(), Error> {
         metrics::histogram!("millrace_batch_records").record(precise(batch.len()));
+        self.sources.write(batch);
         let inputs: Vec<Input<'_>> = batch
             .iter()
-            .map(|record| Input {
-                source: Source {
-                    topic: record.topic(),
-                    partition: record.partition(),
-                    offset: record.offset(),
-                },
+            .zip(self.sources.iter())
+            .map(|(record, source)| Input {
+                source,
                 value: record.value(),
             })
             .collect();
@@ -220,13 +219,13 @@ impl<'s> Work<'s> {
             headers: &self.answers.headers,
         };
         for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
-            let source = input.source.to_string();
+            let source = input.source;
             match answer {
                 Ok(value) => {
                     let partition = self
                         .topics
                         .output_partition(record.partition(), record.key());
-                    let output = letters.output(record, partition, &source, value);
+                    let output = letters.output(record, partition, source, value);
                     self.output.send(&output)?;
                     self.since_commit.predicted += 1;
                 }
@@ -237,7 +236,7 @@ impl<'s> Work<'s> {
                         "{}",
                         refusal.message
                     );
-                    self.output.send(&letters.dead(record, &source, refusal))?;
+                    self.output.send(&letters.dead(record, source, refusal))?;
                     self.since_commit.dead_lettered += 1;
                 }
             }

@@ -251,14 +251,8 @@ impl Emitter {
         inputs: &[&str],
         attribute: Vec<AttributeProto>,
     ) {
-        self.nodes.push(NodeProto {
-            input: inputs.iter().copied().map(str::to_owned).collect(),
-            output: vec![output.to_owned()],
-            name: Some(output.to_owned()),
-            op_type: Some(operator.to_owned()),
-            attribute,
-            ..NodeProto::default()
-        });
+        self.nodes
+            .push(NodeProto::new(operator, inputs, output, attribute));
     }
 
     /// A name that nothing has, this one if it is free.

@@ -240,16 +240,10 @@ impl Builder {
         others: &[&str],
         attribute: Vec<AttributeProto>,
     ) {
-        let mut input = vec![std::mem::replace(&mut self.current, name.to_owned())];
-        input.extend(others.iter().copied().map(str::to_owned));
-        self.nodes.push(NodeProto {
-            input,
-            output: vec![name.to_owned()],
-            name: Some(name.to_owned()),
-            op_type: Some(operator.to_owned()),
-            attribute,
-            ..NodeProto::default()
-        });
+        let current = std::mem::replace(&mut self.current, name.to_owned());
+        let inputs = [&[current.as_str()], others].concat();
+        self.nodes
+            .push(NodeProto::new(operator, &inputs, name, attribute));
     }
 
     fn finish(mut self, features: &[usize], output: &str) -> Result<Model, Error> {

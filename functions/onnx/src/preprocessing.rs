@@ -177,14 +177,8 @@ impl First<'_> {
         attribute: Vec<AttributeProto>,
     ) -> String {
         let output = format!("{PREFIX}{output}");
-        self.nodes.push(NodeProto {
-            input: inputs.iter().copied().map(str::to_owned).collect(),
-            output: vec![output.clone()],
-            name: Some(output.clone()),
-            op_type: Some(operator.to_owned()),
-            attribute,
-            ..NodeProto::default()
-        });
+        self.nodes
+            .push(NodeProto::new(operator, inputs, &output, attribute));
         output
     }
 

@@ -4,6 +4,7 @@
 //! content; fields of later releases are lost.
 
 mod attribute;
+mod node;
 mod tensor;
 mod value_info;
 

@@ -218,13 +218,9 @@ impl Builder {
     /// A number that does not train: a constant node, since what is an initializer may.
     pub(super) fn constant(&mut self, name: &str, value: f32) -> String {
         let value = TensorProto::from_f32(name, &[], &[value]);
-        self.nodes.push(NodeProto {
-            output: vec![name.to_owned()],
-            name: Some(name.to_owned()),
-            op_type: Some("Constant".to_owned()),
-            attribute: vec![AttributeProto::from_tensor("value", value)],
-            ..NodeProto::default()
-        });
+        let value = vec![AttributeProto::from_tensor("value", value)];
+        self.nodes
+            .push(NodeProto::new::<&str>("Constant", &[], name, value));
         name.to_owned()
     }
 

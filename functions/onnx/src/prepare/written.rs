@@ -100,11 +100,5 @@ impl Written {
 }
 
 pub(super) fn made(operator: &str, inputs: &[String], output: &str) -> NodeProto {
-    NodeProto {
-        op_type: Some(operator.to_owned()),
-        input: inputs.to_vec(),
-        output: vec![output.to_owned()],
-        name: Some(output.to_owned()),
-        ..NodeProto::default()
-    }
+    NodeProto::new(operator, inputs, output, Vec::new())
 }

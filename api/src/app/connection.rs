@@ -233,52 +233,14 @@ fn row_of(
 
 fn check(new: &NewConnection) -> Result<()> {
     let invalid = |message: String| Err(Error::new(Code::InvalidInput, message));
-    let is_topic_text = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-    };
-    if new.prefix.is_empty() || !is_topic_text(&new.prefix) {
-        return invalid(format!(
-            "{:?} cannot be the prefix of topics: use letters, digits, '.', '_' and '-'",
-            new.prefix
-        ));
-    }
+    name::check_prefix(&new.prefix).or_else(invalid)?;
     if new.partitions < 1 || (new.replication < 1 && new.replication != -1) {
         return invalid(
             "a topic has at least 1 partition and 1 replica (-1 replicas: the cluster's default)"
                 .to_owned(),
         );
     }
-    let TopicTemplates {
-        training,
-        events,
-        registry,
-        dead_letter,
-        redrive,
-        training_dead_letter,
-    } = &new.templates;
-    let shared = [training, events, registry, training_dead_letter];
-    let own = [dead_letter, redrive];
-    let mut all: Vec<&String> = shared.into_iter().chain(own).collect();
-    for template in &all {
-        let text = template.replace("{prefix}", "").replace("{inference}", "");
-        if !template.starts_with("{prefix}") || !is_topic_text(&text) {
-            return invalid(format!(
-                "{template:?} is no template for topics: begin with {{prefix}}, go on with letters, digits, '.', '_', '-'"
-            ));
-        }
-    }
-    if own.iter().any(|template| !template.contains("{inference}")) {
-        return invalid(
-            "the templates dead_letter and redrive need {inference}: each inference has its own"
-                .to_owned(),
-        );
-    }
-    all.sort_unstable();
-    all.dedup();
-    if all.len() < 6 {
-        return invalid("two topics have one template: give each its own".to_owned());
-    }
+    new.templates.check().or_else(invalid)?;
     Ok(millrace_kafka::Connection::new(&new.properties).check()?)
 }
 

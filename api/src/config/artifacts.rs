@@ -32,6 +32,14 @@ impl Artifacts {
                 "0 would remove an upload before a version can be made of it; give 1 or more",
             ));
         }
+        if let Some(url) = &self.url
+            && !url.starts_with("file://")
+        {
+            return Err(Error::invalid(
+                "artifacts.url",
+                "artifacts lie in a folder of this machine: give it as file:///path",
+            ));
+        }
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::Error;
+
 /// `[database]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,6 +12,23 @@ pub struct Database {
     /// `postgres://…` or `sqlite://…`; a SQLite file in the data folder where it is not set.
     #[serde(serialize_with = "masked", skip_serializing_if = "Option::is_none")]
     pub url: Option<SecretString>,
+}
+
+impl Database {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let Some(url) = &self.url else { return Ok(()) };
+        let known = ["sqlite:", "postgres:", "postgresql:"];
+        if known
+            .iter()
+            .any(|scheme| url.expose_secret().starts_with(scheme))
+        {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "database.url",
+            "databases are PostgreSQL (postgres://…) and SQLite (sqlite://…)",
+        ))
+    }
 }
 
 /// Replaces the password in `scheme://user:password@host` and in `?password=…`.

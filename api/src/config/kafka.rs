@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_wire::name::TopicTemplates;
+use millrace_wire::name::{self, TopicTemplates};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -72,11 +72,21 @@ impl Kafka {
                 "a topic has at least 1 replica; -1 is the cluster's default",
             ));
         }
+        name::check_prefix(&self.prefix).map_err(|rule| Error::invalid("kafka.prefix", rule))?;
+        self.templates
+            .check()
+            .map_err(|rule| Error::invalid("kafka.templates", rule))?;
+        let refused =
+            |error: millrace_kafka::Error| Error::invalid("kafka.properties", error.to_string());
         // Before anybody can print the tree.
         millrace_kafka::Connection::new(&self.properties)
             .check()
-            .map_err(|error| Error::invalid("kafka.properties", error.to_string()))?;
-        Ok(())
+            .map_err(refused)?;
+        // librdkafka knows which properties there are. A secret may only be there where Millrace runs.
+        match millrace_kafka::Admin::new(&millrace_kafka::Connection::new(&self.all_properties())) {
+            Ok(_) | Err(millrace_kafka::Error::MissingSecret { .. }) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     /// All properties, the addresses included.

@@ -230,6 +230,20 @@ mod tests {
             number.contains("\"many\" is not a whole number"),
             "{number}"
         );
+        for (variable, value, key) in [
+            ("MILLRACE_KAFKA__PREFIX", "a/b", "kafka.prefix"),
+            (
+                "MILLRACE_KAFKA__TEMPLATES__EVENTS",
+                "{prefix}.registry",
+                "kafka.templates",
+            ),
+            ("MILLRACE_KAFKA__PROPERTIES__BOGUS", "1", "kafka.properties"),
+            ("MILLRACE_DATABASE__URL", "mysql://x", "database.url"),
+            ("MILLRACE_ARTIFACTS__URL", "s3://x", "artifacts.url"),
+        ] {
+            let wrong = message(&[(variable, value)]);
+            assert!(wrong.contains(key), "{wrong}");
+        }
         let open = message(&[
             ("MILLRACE_HTTP__LISTEN", "0.0.0.0:8080"),
             ("MILLRACE_HTTP__AUTHENTICATION", "none"),

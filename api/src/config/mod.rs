@@ -107,6 +107,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Error> {
         self.kafka.check()?;
+        self.database.check()?;
         self.secrets.check()?;
         self.artifacts.check()?;
         self.http.check()?;

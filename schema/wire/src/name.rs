@@ -90,6 +90,64 @@ impl Default for TopicTemplates {
     }
 }
 
+impl TopicTemplates {
+    /// Checks that every template makes names of topics, and each topic has its own.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check(&self) -> Result<(), String> {
+        let Self {
+            training,
+            events,
+            registry,
+            dead_letter,
+            redrive,
+            training_dead_letter,
+        } = self;
+        let shared = [training, events, registry, training_dead_letter];
+        let own = [dead_letter, redrive];
+        let mut all: Vec<&String> = shared.into_iter().chain(own).collect();
+        for template in &all {
+            let text = template.replace("{prefix}", "").replace("{inference}", "");
+            if !template.starts_with("{prefix}") || !is_topic_text(&text) {
+                return Err(format!(
+                    "{template:?} is no template for topics: begin with {{prefix}}, go on with letters, digits, '.', '_', '-'"
+                ));
+            }
+        }
+        if own.iter().any(|template| !template.contains("{inference}")) {
+            return Err(
+                "the templates dead_letter and redrive need {inference}: each inference has its own"
+                    .to_owned(),
+            );
+        }
+        all.sort_unstable();
+        all.dedup();
+        if all.len() < 6 {
+            return Err("two topics have one template: give each its own".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Checks the prefix of a connection's topics.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn check_prefix(prefix: &str) -> Result<(), String> {
+    if !prefix.is_empty() && is_topic_text(prefix) {
+        return Ok(());
+    }
+    Err(format!(
+        "{prefix:?} cannot be the prefix of topics: use letters, digits, '.', '_' and '-'"
+    ))
+}
+
+fn is_topic_text(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
 /// All names that Millrace uses on one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {

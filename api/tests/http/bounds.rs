@@ -24,7 +24,7 @@ async fn what_kafka_would_refuse_later_is_refused_at_once() {
     let refused = app
         .refused(
             r#"mutation { createInference(input: {
-                name: "n", datasource: "d", model: "m", outputTopic: "o", batching: {commitIntervalMs: 10001}
+                name: "n", datasource: "d", model: "m", alias: "a", outputTopic: "o", batching: {commitIntervalMs: 10001}
             }) { inference { id } } }"#,
         )
         .await;

@@ -85,7 +85,7 @@ impl Kafka {
             .prefix("millrace-kafka-")
             .tempdir()
             .expect("a temporary folder");
-        let port = free_port();
+        let port = options.port.unwrap_or_else(free_port);
         let bootstrap_servers = format!("127.0.0.1:{port}");
         let certificates = options.secured.then(|| Certificates::make(folder.path()));
         let set_up = options.set_up(&bootstrap_servers, certificates.as_ref());

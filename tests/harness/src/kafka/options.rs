@@ -15,6 +15,7 @@ const PASSWORD: &str = "test-password";
 #[derive(Clone, Debug, Default)]
 pub struct KafkaOptions {
     pub(super) secured: bool,
+    pub(super) port: Option<u16>,
     properties: BTreeMap<String, String>,
 }
 
@@ -33,6 +34,13 @@ impl KafkaOptions {
     #[must_use]
     pub fn secured(mut self) -> Self {
         self.secured = true;
+        self
+    }
+
+    /// Listens on this port, in place of one that is free when it starts.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
         self
     }
 

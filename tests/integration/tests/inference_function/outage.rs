@@ -92,10 +92,12 @@ async fn a_killed_broker_and_one_that_is_away_at_the_start_are_waited_for() {
 #[tokio::test]
 async fn a_replica_that_kafkas_client_never_returns_to_ends_and_is_started_again() {
     const CLIENT: &str = "stranded";
-    let proxy = Proxy::before(CLIENT);
-    let options = KafkaOptions::default().property("advertised.listeners", &proxy.advertised());
+    let port = free_port();
+    let proxy = Proxy::before(port, CLIENT);
+    let options = KafkaOptions::default()
+        .port(port)
+        .property("advertised.listeners", &proxy.advertised());
     let kafka = Kafka::start(&options);
-    proxy.lead_to(kafka.bootstrap_servers());
     let fixture = Fixture::new(&kafka, 2, 2).await;
     let version = fixture.version(1, models::dense(1)).await;
     let mut spec = fixture.spec(0, &version);

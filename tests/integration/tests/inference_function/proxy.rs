@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// The protocol's number of `FindCoordinator`, whose requests of the versions 1 and 2 hold a key and its type,
@@ -20,19 +20,17 @@ pub struct Proxy {
 }
 
 struct Shared {
-    broker: OnceLock<String>,
     /// The `client.id` of those that may find no coordinator.
     client: &'static str,
     hides: AtomicBool,
 }
 
 impl Proxy {
-    /// Listens; connections are turned away until the broker is known.
-    pub fn before(client: &'static str) -> Self {
+    /// Listens in front of the broker at a port; connections are turned away until it is there.
+    pub fn before(broker: u16, client: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
-            broker: OnceLock::new(),
             client,
             hides: AtomicBool::new(false),
         });
@@ -40,10 +38,7 @@ impl Proxy {
             let shared = Arc::clone(&shared);
             move || {
                 for connection in listener.incoming().flatten() {
-                    let Some(broker) = shared.broker.get() else {
-                        continue;
-                    };
-                    if let Ok(broker) = TcpStream::connect(broker) {
+                    if let Ok(broker) = TcpStream::connect(("127.0.0.1", broker)) {
                         carry(&shared, connection, broker);
                     }
                 }
@@ -55,11 +50,6 @@ impl Proxy {
     /// The broker's property that sends clients here.
     pub fn advertised(&self) -> String {
         format!("CLIENT://127.0.0.1:{}", self.port)
-    }
-
-    /// Goes on to this broker from now on.
-    pub fn lead_to(&self, broker: &str) {
-        self.shared.broker.set(broker.to_owned()).unwrap();
     }
 
     /// Tells the chosen clients that no coordinator of a group is available, or ends to.

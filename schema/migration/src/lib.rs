@@ -25,9 +25,9 @@ mod m20261122_180011_create_function_event;
 mod m20261122_180012_create_event_position;
 mod m20261122_180013_create_outbox;
 mod m20261122_180014_create_admin_token;
-mod m20261122_210001_add_version_computed_on;
 mod m20261122_210001_add_version_report;
 mod m20261122_210002_add_id_to_owned_topics;
+mod m20261123_000001_add_version_computed_on;
 mod m20261123_010001_add_pinned_segments;
 
 /// All migrations in the order in which they are applied.
@@ -52,9 +52,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_180012_create_event_position::Migration),
             Box::new(m20261122_180013_create_outbox::Migration),
             Box::new(m20261122_180014_create_admin_token::Migration),
-            Box::new(m20261122_210001_add_version_computed_on::Migration),
             Box::new(m20261122_210001_add_version_report::Migration),
             Box::new(m20261122_210002_add_id_to_owned_topics::Migration),
+            Box::new(m20261123_000001_add_version_computed_on::Migration),
             Box::new(m20261123_010001_add_pinned_segments::Migration),
         ]
     }

@@ -5,6 +5,7 @@
 use millrace_onnx::preprocessing::{Becomes, Column};
 use millrace_wire::preprocessing::{self, Fill, Preprocessing, Scaling};
 
+use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
 use crate::rows::Rows;
@@ -18,7 +19,7 @@ const LOOK: usize = 10_000;
 pub fn fit(
     steps: &[Preprocessing],
     dataset: &Dataset,
-    check: &dyn Fn() -> Result<(), Stop>,
+    control: &Control,
 ) -> Result<Vec<Column>, Stop> {
     let rows = dataset.rows();
     let plan = preprocessing::plan(steps, rows.width())
@@ -26,23 +27,18 @@ pub fn fit(
     let mut order = dataset.train.clone();
     order.sort_unstable();
     let mut columns: Vec<Seen> = plan.iter().map(|column| Seen::new(*column)).collect();
-    look(rows, &order, &mut columns, check)?;
+    look(rows, &order, &mut columns, control)?;
     let columns = columns.into_iter().enumerate();
     let fitted: Result<_, Failure> = columns.map(|(index, seen)| seen.fitted(index)).collect();
     Ok(fitted?)
 }
 
-fn look(
-    rows: &Rows,
-    order: &[u32],
-    columns: &mut [Seen],
-    check: &dyn Fn() -> Result<(), Stop>,
-) -> Result<(), Stop> {
+fn look(rows: &Rows, order: &[u32], columns: &mut [Seen], control: &Control) -> Result<(), Stop> {
     let mut row = vec![0.0; rows.width()];
     let mut bytes = Vec::new();
     for (count, &index) in order.iter().enumerate() {
         if count % LOOK == 0 {
-            check()?;
+            control.check()?;
         }
         rows.copy(index as usize, &mut row, &mut bytes)?;
         for (seen, number) in columns.iter_mut().zip(&row) {

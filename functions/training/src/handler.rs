@@ -160,7 +160,7 @@ impl Handler {
         self.readiness.met(CONDITION);
         report.started(&dataset);
         if !preprocessing.is_empty() {
-            let columns = fitting::fit(preprocessing, &dataset, &|| control.check())?;
+            let columns = fitting::fit(preprocessing, &dataset, control)?;
             model = model
                 .with_preprocessing(&columns)
                 .map_err(|error| Failure::new("preprocessing", error.to_string()))?;

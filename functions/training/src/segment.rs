@@ -54,7 +54,7 @@ pub fn read(
     match &spec.segment.pinned {
         Some(digest) => pinned::read(places.store, places.runtime, digest, &mut |records| {
             patience.check()?;
-            for record in records {
+            for record in &records {
                 intake.take_pinned(record)?;
             }
             intake.write_bad()
@@ -116,53 +116,57 @@ impl Intake<'_> {
             .iter()
             .map(|(name, value)| (name.as_ref(), *value))
             .collect();
-        let added = self.builder.add(&Record {
+        let seen = Record {
             partition: record.partition(),
             offset: record.offset(),
             timestamp_ms: record.timestamp_ms(),
             key: record.key(),
             value: record.value(),
             headers: &headers,
-        })?;
-        if let Err(error) = added
-            && self.with_dead_letters
-        {
-            let record = record.to_record();
-            self.bad.push(DeadLetter { record, error });
-        }
-        Ok(())
+        };
+        self.add(&seen, || record.to_record())
     }
 
-    fn take_pinned(&mut self, record: millrace_wire::pinned::Record) -> Result<(), Failure> {
+    fn take_pinned(&mut self, record: &millrace_wire::pinned::Record) -> Result<(), Failure> {
         let headers: Vec<(&str, Option<&[u8]>)> = record
             .headers
             .iter()
             .map(|header| (header.name.as_str(), header.value.as_deref()))
             .collect();
-        let added = self.builder.add(&Record {
+        let seen = Record {
             partition: record.partition,
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             headers: &headers,
-        })?;
-        if let Err(error) = added
+        };
+        let topic = &self.spec.segment.topic;
+        self.add(&seen, || millrace_kafka::Record {
+            topic: topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: record
+                .headers
+                .iter()
+                .map(|header| (header.name.clone(), header.value.clone()))
+                .collect(),
+        })
+    }
+
+    /// Takes a record in, or keeps a copy of it for the dead letters.
+    fn add(
+        &mut self,
+        record: &Record<'_>,
+        copy: impl FnOnce() -> millrace_kafka::Record,
+    ) -> Result<(), Failure> {
+        if let Err(error) = self.builder.add(record)?
             && self.with_dead_letters
         {
-            let record = millrace_kafka::Record {
-                topic: self.spec.segment.topic.clone(),
-                partition: record.partition,
-                offset: record.offset,
-                timestamp_ms: record.timestamp_ms,
-                key: record.key,
-                value: record.value,
-                headers: record
-                    .headers
-                    .into_iter()
-                    .map(|header| (header.name, header.value))
-                    .collect(),
-            };
+            let record = copy();
             self.bad.push(DeadLetter { record, error });
         }
         Ok(())

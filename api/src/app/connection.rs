@@ -85,14 +85,7 @@ pub async fn create(app: &App, project: &str, new: NewConnection) -> Result<conn
     name::check(&new.name)?;
     check(&new)?;
     check_references(&app.config.secrets, &new)?;
-    // librdkafka knows which properties there are.
-    millrace_kafka::Admin::new(&millrace_kafka::Connection::new(&new.properties))
-        .map(drop)
-        .or_else(|error| match error {
-            // The secret may only be there for the functions.
-            millrace_kafka::Error::MissingSecret { .. } => Ok(()),
-            other => Err(other),
-        })?;
+    millrace_kafka::Connection::new(&new.properties).check_properties()?;
     let transaction = app.begin().await?;
     let project = projects::find(&transaction, project).await?;
     let row = row_of(app, project.id, &new, false)?;

@@ -6,10 +6,10 @@
 use std::io;
 
 use bytes::Bytes;
-use millrace_entity::{datasource, segment};
+use millrace_entity::segment;
 use millrace_kafka as kafka;
 use millrace_wire::pinned::{Header, MAGIC, Record};
-use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _};
+use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, IntoActiveModel as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
@@ -26,14 +26,11 @@ const WAITING: usize = 4;
 /// # Errors
 /// `NOT_FOUND`, `SEGMENT_EXPIRED`, those of Kafka and of the store.
 pub async fn pin(app: &App, id: Uuid) -> Result<segment::Model> {
-    let row = find(app, id).await?;
+    let row = segments::get(app, id).await?;
     if row.pinned_digest.is_some() {
         return Ok(row);
     }
-    let source = datasource::Entity::find_by_id(row.datasource_id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::internal("a segment without its datasource"))?;
+    let source = segments::source(app, &row).await?;
     segments::check_retained(app, &source, &row).await?;
     // The file is nobody's until the row names it.
     let _guard = app.artifact_guard.read().await;
@@ -73,17 +70,10 @@ pub async fn pin(app: &App, id: Uuid) -> Result<segment::Model> {
 /// # Errors
 /// `NOT_FOUND`.
 pub async fn unpin(app: &App, id: Uuid) -> Result<segment::Model> {
-    let mut change = find(app, id).await?.into_active_model();
+    let mut change = segments::get(app, id).await?.into_active_model();
     change.pinned_digest = Set(None);
     change.pinned_bytes = Set(None);
     Ok(change.update(&app.database).await?)
-}
-
-async fn find(app: &App, id: Uuid) -> Result<segment::Model> {
-    segment::Entity::find_by_id(id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::new(Code::NotFound, "there is no such segment"))
 }
 
 /// Reads the records and sends them on in pieces; returns their digest. Blocks.

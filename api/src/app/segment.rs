@@ -199,15 +199,34 @@ pub async fn find(
         .ok_or_else(|| Error::new(Code::NotFound, "there is no such segment in this project"))
 }
 
+/// A segment by its id alone.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn get(app: &App, id: Uuid) -> Result<segment::Model> {
+    segment::Entity::find_by_id(id)
+        .one(&app.database)
+        .await?
+        .ok_or_else(|| Error::new(Code::NotFound, "there is no such segment"))
+}
+
+/// Where a segment's records come from.
+///
+/// # Errors
+/// Those of the database only: a datasource with segments stays.
+pub async fn source(app: &App, row: &segment::Model) -> Result<datasource::Model> {
+    datasource::Entity::find_by_id(row.datasource_id)
+        .one(&app.database)
+        .await?
+        .ok_or_else(|| Error::internal("a segment without its datasource"))
+}
+
 /// Deletes a segment's manifest; its records are Kafka's.
 ///
 /// # Errors
 /// `NOT_FOUND`; `IN_USE` while trainings or versions refer to it.
 pub async fn delete(app: &App, id: Uuid) -> Result<()> {
-    let row = segment::Entity::find_by_id(id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::new(Code::NotFound, "there is no such segment"))?;
+    let row = get(app, id).await?;
     let trainings = training::Entity::find()
         .filter(training::Column::SegmentId.eq(id))
         .count(&app.database)

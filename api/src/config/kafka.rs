@@ -82,11 +82,9 @@ impl Kafka {
         millrace_kafka::Connection::new(&self.properties)
             .check()
             .map_err(refused)?;
-        // librdkafka knows which properties there are. A secret may only be there where Millrace runs.
-        match millrace_kafka::Admin::new(&millrace_kafka::Connection::new(&self.all_properties())) {
-            Ok(_) | Err(millrace_kafka::Error::MissingSecret { .. }) => Ok(()),
-            Err(error) => Err(refused(error)),
-        }
+        millrace_kafka::Connection::new(&self.all_properties())
+            .check_properties()
+            .map_err(refused)
     }
 
     /// All properties, the addresses included.

@@ -74,6 +74,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Checks that librdkafka knows every property and takes its value. A secret may be missing here: it may only be
+    /// there for those who use the connection. The cluster is not asked.
+    pub fn check_properties(&self) -> Result<(), Error> {
+        match crate::Admin::new(self) {
+            Ok(_) | Err(Error::MissingSecret { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every reference to a secret, with the property that holds it.
     pub fn references(&self) -> Result<Vec<(&str, Reference<'_>)>, Error> {
         let mut found = Vec::new();

@@ -62,10 +62,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     let model = models::find(&app.database, project.id, &new.model).await?;
     let version = versions::select(&app.database, &model, &new.from).await?;
     let segment = segments::find(&app.database, project.id, new.segment).await?;
-    let source = millrace_entity::datasource::Entity::find_by_id(segment.datasource_id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::internal("a segment without its datasource"))?;
+    let source = segments::source(app, &segment).await?;
     if datasources::label(&source)?.is_none() {
         return Err(Error::new(
             Code::InvalidInput,

@@ -1,6 +1,7 @@
 //! A model that is ready to run.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
 use ort::logging::LogLevel;
 use ort::session::{SessionInputValue, SessionOutputs};
@@ -61,6 +62,10 @@ impl Slot {
     }
 }
 
+/// Held while a session is made: ONNX Runtime looks whether it knows the domain of our operators and then enters it, and
+/// two sessions that do so at once make one of them fail.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// A model loaded into ONNX Runtime. It may use the operators of the fast lowering.
 pub struct Session {
     inner: ort::session::Session,
@@ -77,6 +82,7 @@ impl Session {
     pub fn from_bytes(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
         let environment = environment()?;
         let build = || -> ort::Result<ort::session::Session> {
+            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
             let mut builder = ort::session::Session::builder(&environment)?
                 .with_log_level(LogLevel::Warning)?
                 .with_intra_threads(options.threads)?

@@ -1,15 +1,21 @@
 //! ONNX files: streamed in by `PUT`, out by `GET`, never whole in memory.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
 use serde_json::json;
 
 use super::Server;
 use super::media::{failure, refusal};
 use crate::app::{self, Code};
+
+/// How long a refused sender is listened to.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// Takes a file in: 201 where it is new, 200 where it was there.
 pub(super) async fn put(
@@ -23,6 +29,10 @@ pub(super) async fn put(
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {
+        // Who expects to be asked for the body has not sent it yet.
+        if !headers.contains_key(header::EXPECT) {
+            drain(body.into_data_stream()).await;
+        }
         return refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooLarge,
@@ -31,7 +41,8 @@ pub(super) async fn put(
             ),
         );
     }
-    match app::artifact::accept(&server.app, &digest, body.into_data_stream()).await {
+    let mut body = body.into_data_stream();
+    match app::artifact::accept(&server.app, &digest, &mut body).await {
         Ok(accepted) => {
             let status = if accepted.created {
                 StatusCode::CREATED
@@ -41,8 +52,19 @@ pub(super) async fn put(
             let body = json!({"digest": accepted.artifact.digest, "size": accepted.artifact.size});
             (status, Json(body)).into_response()
         }
-        Err(error) => failure(&error),
+        Err(error) => {
+            drain(body).await;
+            failure(&error)
+        }
     }
+}
+
+/// Reads what is still to come of a refused file: a connection that is closed while its sender writes is reset, and the
+/// sender never sees the answer.
+async fn drain(mut body: BodyDataStream) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    // Who sends for longer than this sees a reset.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// Gives a file out.

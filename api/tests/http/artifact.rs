@@ -1,5 +1,7 @@
 //! Uploads of ONNX files.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
 use chrono::TimeDelta;
@@ -91,6 +93,39 @@ async fn what_is_refused_leaves_nothing_behind() {
     assert_eq!(status, 400, "{message}");
 
     assert_eq!(files(&app.folder.path().join("artifacts")), 0);
+}
+
+/// A sender that does not listen while it sends would meet a reset in place of the answer.
+#[tokio::test]
+async fn who_sends_all_of_a_refused_file_hears_why() {
+    const SIZE: usize = 32 << 20;
+    let limits = [
+        ("413 Payload Too Large", 10_000),
+        ("400 Bad Request", 1 << 30),
+    ];
+    for (status, limit) in limits {
+        let app = TestApp::with(On::Sqlite, |config| {
+            config.limits.max_artifact_bytes = limit;
+        })
+        .await;
+        let address = app.url.strip_prefix("http://").unwrap().to_owned();
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut connection = TcpStream::connect(address).unwrap();
+            let head = format!(
+                "PUT /artifacts/no-digest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {SIZE}\r\n\r\n"
+            );
+            connection.write_all(head.as_bytes()).unwrap();
+            connection.write_all(&vec![0; SIZE]).unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let heard = heard.await.unwrap();
+        assert!(
+            heard.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{heard}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -240,6 +240,7 @@ fn describe(body: &Body) -> (&'static str, &'static str) {
         Body::TrainingStarted { .. } => ("training", "started"),
         Body::TrainingEpoch(_) => ("training", "epoch"),
         Body::TrainingWaiting { .. } => ("training", "waiting"),
+        Body::TrainingWarned { .. } => ("training", "warned"),
         Body::TrainingSucceeded { .. } => ("training", "succeeded"),
         Body::TrainingFailed { .. } => ("training", "failed"),
         Body::TrainingCancelled => ("training", "cancelled"),

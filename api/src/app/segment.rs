@@ -164,6 +164,7 @@ pub fn manifest(row: &segment::Model) -> Result<Manifest> {
         digest: row.digest.clone(),
         split: split(row)?,
         pinned: row.pinned_digest.clone(),
+        retained_until: row.retained_until,
     })
 }
 

@@ -18,6 +18,7 @@ use super::model::Model;
 use super::segment::Segment;
 use super::version::Version;
 use super::{GlobalId, Long, report};
+use crate::app::training::warning;
 use crate::app::{App, Error};
 
 /// A version × a segment × hyper-parameters → a new version.
@@ -49,6 +50,17 @@ pub struct OperationError {
     code: String,
     /// For people.
     message: String,
+}
+
+/// What may go wrong with a training that goes on.
+#[derive(SimpleObject)]
+pub struct TrainingWarning {
+    /// For programs.
+    code: String,
+    /// For people: what may happen, and what to do against it.
+    message: String,
+    /// When the function reported it.
+    reported_at: DateTime<Utc>,
 }
 
 /// One pass over the training part.
@@ -191,6 +203,19 @@ impl Training {
     /// What it waits for, while it waits.
     async fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
+    }
+
+    /// What may go wrong with it, oldest first. `retention-short`: Kafka's retention may take records of the segment
+    /// before the training ends, which a function that goes on after a crash could not read again. `retention-ended`: it
+    /// may take them at any moment.
+    async fn warnings(&self) -> Result<Vec<TrainingWarning>> {
+        let warnings = warning::all(&self.0).map_err(report)?;
+        let warnings = warnings.into_iter().map(|warning| TrainingWarning {
+            code: warning.code,
+            message: warning.message,
+            reported_at: warning.time,
+        });
+        Ok(warnings.collect())
     }
 
     /// When it was asked for.

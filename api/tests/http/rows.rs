@@ -62,6 +62,7 @@ pub async fn training(app: &TestApp, state: State) -> Uuid {
         promote_to: None,
         result_version_id: None,
         message: None,
+        warnings: None,
         error_code: None,
         error_message: None,
         created_at: app.now(),

@@ -24,6 +24,7 @@ use crate::fitting;
 use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
+use crate::retention::Retention;
 use crate::rows::Room;
 use crate::segment::{self, Places};
 use crate::shape::Shapes;
@@ -144,6 +145,7 @@ impl Handler {
             )
             .into());
         }
+        let retention = Retention::new(spec, report);
         let connection = Connection::new(&spec.connection);
         self.readiness.kafka(CONDITION, &connection);
         let patience = Patience::new(control, report);
@@ -170,11 +172,6 @@ impl Handler {
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
             report.epoch_again(epoch);
         }
-        let mut watch = Watching {
-            control,
-            report,
-            keeper,
-        };
         let mut trainer = Trainer::new(
             &graph,
             shapes,
@@ -183,6 +180,12 @@ impl Handler {
             spec.seed,
             checkpoint,
         )?;
+        let mut watch = Watching {
+            control,
+            report,
+            keeper,
+            retention: retention.begins(trainer.left()),
+        };
         trainer.train(&mut watch)?;
         let made = trainer.finish()?;
         let stored = self.store(&model, &made.result)?;
@@ -333,6 +336,7 @@ struct Watching<'a> {
     control: &'a Control,
     report: &'a Report,
     keeper: Keeper<'a>,
+    retention: Retention<'a>,
 }
 
 impl Watch for Watching<'_> {
@@ -343,6 +347,7 @@ impl Watch for Watching<'_> {
     fn trained(&mut self, records: usize) {
         metrics::counter!("millrace_training_records_total").increment(records as u64);
         metrics::counter!("millrace_training_steps_total").increment(1);
+        self.retention.trained(records as u64);
     }
 
     fn epoch(&mut self, epoch: &Epoch) {

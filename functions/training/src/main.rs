@@ -20,6 +20,7 @@ mod pinned;
 mod pool;
 mod rate;
 mod report;
+mod retention;
 mod rows;
 mod score;
 mod segment;

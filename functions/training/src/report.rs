@@ -44,6 +44,20 @@ impl Report {
         self.send("started", body);
     }
 
+    /// The present, by the training's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.now)()
+    }
+
+    /// The training goes on, but something is not as it should be.
+    pub fn warned(&self, code: &'static str, message: String) {
+        tracing::warn!(training.id = %self.training, code, "{message}");
+        metrics::counter!("millrace_training_warnings_total", "code" => code).increment(1);
+        let code = code.to_owned();
+        let distinction = format!("warned-{code}");
+        self.send(&distinction, Body::TrainingWarned { code, message });
+    }
+
     /// The training waits for something outside. Each wait is a fact of its own.
     pub fn waiting(&self, message: String) {
         tracing::warn!(training.id = %self.training, "the training waits: {message}");

@@ -43,6 +43,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
                 test: 0.0,
             },
             pinned: None,
+            retained_until: None,
         },
         format: RecordFormat::Raw(RawArray {
             dtype: Dtype::Uint8,

@@ -139,6 +139,14 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// How many records are still to be trained on, those of later epochs included.
+    pub fn left(&self) -> u64 {
+        let epoch = self.dataset.train.len() as u64;
+        let size = u64::from(self.hyperparameters.batch_size.max(1));
+        let done = u64::from(self.progress.epoch) * epoch + u64::from(self.progress.batch) * size;
+        (u64::from(self.hyperparameters.epochs) * epoch).saturating_sub(done)
+    }
+
     /// Whether the epochs done say that the rest is of no use.
     fn is_enough(&self) -> Result<bool, Failure> {
         let Some(stopping) = &self.hyperparameters.early_stopping else {

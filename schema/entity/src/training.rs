@@ -31,6 +31,9 @@ pub struct Model {
     /// What it waits for, while it waits.
     #[sea_orm(column_type = "Text", nullable)]
     pub message: Option<String>,
+    /// What its function warned about, in the order of arrival; null without warnings.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub warnings: Option<Json>,
     #[sea_orm(column_type = "Text", nullable)]
     pub error_code: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

@@ -29,6 +29,7 @@ mod m20261122_210001_add_version_report;
 mod m20261122_210002_add_id_to_owned_topics;
 mod m20261123_000001_add_version_computed_on;
 mod m20261123_010001_add_pinned_segments;
+mod m20261123_040001_add_training_warnings;
 
 /// All migrations in the order in which they are applied.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_210002_add_id_to_owned_topics::Migration),
             Box::new(m20261123_000001_add_version_computed_on::Migration),
             Box::new(m20261123_010001_add_pinned_segments::Migration),
+            Box::new(m20261123_040001_add_training_warnings::Migration),
         ]
     }
 }

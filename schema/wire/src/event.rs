@@ -42,6 +42,13 @@ pub enum Body {
     },
     /// An epoch ended.
     TrainingEpoch(Epoch),
+    /// A training goes on, but something is not as it should be. Of one code only the first one counts.
+    TrainingWarned {
+        /// A short stable code.
+        code: String,
+        /// What may happen, and what to do against it.
+        message: String,
+    },
     /// A training waits for something outside, Kafka for instance, and goes on by itself.
     TrainingWaiting {
         /// For what.

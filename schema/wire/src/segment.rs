@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -30,6 +31,9 @@ pub struct Manifest {
     /// The digest of the file in the artifact store that holds the records as well, see [`crate::pinned`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
+    /// From when on the topic's retention by time may take records, by what it was when the segment was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_until: Option<DateTime<Utc>>,
 }
 
 /// Offsets of one partition. `end - start` may exceed `count`: transaction markers, aborted

@@ -8,6 +8,7 @@ pub mod report;
 pub mod schedule;
 mod specification;
 pub mod state;
+pub mod warning;
 
 use millrace_entity::training::{self, State};
 use millrace_entity::version;
@@ -101,6 +102,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
         promote_to: new.promote_to,
         result_version_id: None,
         message: None,
+        warnings: None,
         error_code: None,
         error_message: None,
         created_at: app.now(),

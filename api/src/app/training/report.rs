@@ -12,6 +12,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::state;
+use super::warning::{self, Warning};
 use crate::app::{App, Change, Error, Result, alias, version};
 
 /// Who moves an alias to a version that a training made.
@@ -39,12 +40,23 @@ pub(in crate::app) async fn apply(
     }
     let mut changes = vec![Change::Training(id)];
     let mut change = row.clone().into_active_model();
-    change.message = Set(None);
+    // It goes on, so it waits no longer; a warning says nothing of that.
+    if !matches!(body, Body::TrainingWarned { .. }) {
+        change.message = Set(None);
+    }
     match body {
         Body::TrainingStarted { .. } => running(&row, &mut change, time)?,
         Body::TrainingEpoch(epoch) => {
             running(&row, &mut change, time)?;
             save_epoch(app, database, id, time, epoch).await?;
+        }
+        Body::TrainingWarned { code, message } => {
+            let warning = Warning {
+                code: code.clone(),
+                message: message.clone(),
+                time,
+            };
+            change.warnings = Set(Some(warning::add(&row, warning)?));
         }
         Body::TrainingWaiting { message } => change.message = Set(Some(message.clone())),
         Body::TrainingSucceeded {

@@ -9,6 +9,7 @@ mod job;
 mod outage;
 mod pinned;
 mod restart;
+mod retention;
 mod secured;
 mod segments;
 mod start;

@@ -158,6 +158,7 @@ impl Rows {
             promote_to: None,
             result_version_id: Some(self.id),
             message: Some("waits for Kafka".into()),
+            warnings: Some(json!([])),
             error_code: None,
             error_message: None,
             created_at: self.now,

@@ -4,6 +4,7 @@
 mod losses;
 mod preprocessing;
 mod refusals;
+mod retention;
 mod trouble;
 mod world;
 

@@ -223,6 +223,7 @@ impl<'a> World<'a> {
                 test: 0.1,
             },
             pinned: None,
+            retained_until: None,
         }
     }
 
@@ -352,6 +353,15 @@ impl<'a> World<'a> {
         self.wait_for(training, "the training fails", |body| match body {
             Body::TrainingFailed { code, message } => Some((code.clone(), message.clone())),
             Body::TrainingSucceeded { .. } => panic!("it succeeded"),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until the training warns, and returns the warning's code and its sentence.
+    pub async fn warned(&self, training: Uuid) -> (String, String) {
+        self.wait_for(training, "the training warns", |body| match body {
+            Body::TrainingWarned { code, message } => Some((code.clone(), message.clone())),
             _ => None,
         })
         .await

@@ -16,14 +16,18 @@ mod descent;
 mod exponential;
 pub(crate) mod instructions;
 mod lstm_gradient;
+mod maxima;
 mod momentum;
 mod multiply;
 mod operator;
 mod parallel;
+mod pixels;
 mod pool;
 mod relu_gradient;
 mod rows;
 mod scratch;
+mod tiles;
+mod views;
 mod window;
 
 use millrace_onnx::fast;

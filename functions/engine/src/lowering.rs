@@ -14,7 +14,7 @@ use crate::{Session, SessionOptions, Slice, View};
 /// The largest difference of an output in the Euclidean norm, relative to the output's own.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
 const RECORDS: usize = 5;
-const PIXELS: usize = 9;
+const PIXELS: usize = 13;
 const CHANNELS: usize = 2;
 const CLASSES: u8 = 3;
 
@@ -164,9 +164,11 @@ fn network() -> Result<Model, millrace_onnx::Error> {
     };
     let layers = [
         convolution(8, Padding::Same),
+        pool.clone(),
+        convolution(9, Padding::Same),
         pool,
         convolution(6, Padding::Valid),
-        Layer::Reshape { shape: vec![4, 6] },
+        Layer::Reshape { shape: vec![2, 3] },
         lstm,
         dense(20, Activation::Relu),
         dense(CLASSES.into(), Activation::None),

@@ -52,6 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] = &[
     "functions/engine/src/flush.rs",
     "functions/engine/src/kernels/instructions.rs",
+    "functions/engine/src/kernels/instructions/vector.rs",
     "functions/engine/src/kernels/multiply.rs",
     "functions/kafka/src/ffi.rs",
 ];

@@ -1,17 +1,17 @@
 //! `Convolution`: the matrix of the weights times the matrix of what the windows see, an image at a time.
 //!
-//! The `Relu` and the pool run over an image's outputs while these are in the processor's cache.
+//! The `Relu` and the pool run over a few channels of the outputs while these are in the processor's cache.
 
 use millrace_onnx::fast;
 use ort::operator::{BoxedKernel, ComputeContext, KernelContext};
 use ort::value::TensorElementType::{Float32, Uint8};
 
-use super::instructions::{self, Task};
-use super::multiply::{Matrix, Onto, multiply};
+use super::instructions::{Vector, VectorTask, run_on_vectors};
 use super::operator::{Definition, Port, check_lengths, input, missing, tensor};
 use super::parallel::for_each;
 use super::pool::{self, Cut};
 use super::scratch;
+use super::tiles::{self, BLOCK, SLACK};
 use super::window::{Sizes, Window};
 
 pub(super) const OPERATOR: Definition = Definition {
@@ -58,88 +58,114 @@ fn compute(context: &ComputeContext, window: &Window) -> ort::Result<()> {
     let length = channels * sizes.pooled[0] * sizes.pooled[1];
     let results = result.chunks_exact_mut(length.max(1));
     let mut indices = index.chunks_exact_mut(length.max(1));
-    let parts = image.chunks_exact(sizes.image_len().max(1)).zip(results);
-    let parts = parts.map(|(image, result)| Record {
+    let taps = sizes.taps();
+    let groups = weights.chunks_exact(sizes.outputs * taps);
+    let filters = Filters {
         sizes: &sizes,
         window,
-        image,
-        weights,
+        weights: &groups
+            .map(|weights| tiles::pack(weights, taps))
+            .collect::<Vec<_>>(),
+        starts: &sizes.view_starts(),
         bias,
+    };
+    let parts = image.chunks_exact(sizes.image_len().max(1)).zip(results);
+    let parts = parts.map(|(image, result)| Record {
+        image,
         result,
         index: indices.next(),
     });
-    let lengths = [sizes.padded_len(), sizes.views_len(), sizes.outputs_len()];
+    let views = if sizes.is_one_piece() {
+        0
+    } else {
+        sizes.views_len() + SLACK
+    };
+    let lengths = [sizes.padded_len() + SLACK, views, BLOCK * filters.row()];
     for_each(context, parts.collect(), |record| {
-        scratch::with(lengths, |memory| instructions::run(Work(record, memory)));
+        scratch::with(lengths, |memory| {
+            run_on_vectors(Work(filters, record, memory));
+        });
     })
+}
+
+/// What is done to every image.
+#[derive(Clone, Copy)]
+struct Filters<'a> {
+    sizes: &'a Sizes,
+    window: &'a Window,
+    /// Those of each group, as tiles need them.
+    weights: &'a [Vec<f32>],
+    starts: &'a [usize],
+    bias: Option<&'a [f32]>,
 }
 
 /// One image with what becomes of it.
 struct Record<'a> {
-    sizes: &'a Sizes,
-    window: &'a Window,
     image: &'a [f32],
-    weights: &'a [f32],
-    bias: Option<&'a [f32]>,
     result: &'a mut [f32],
     index: Option<&'a mut [u8]>,
 }
 
-/// A record, and memory for its padded image, its views and what is made of them.
-struct Work<'a, 'm>(Record<'a>, [&'m mut [f32]; 3]);
+/// A record, and memory for its padded image, its views and what is made of them in a block of channels.
+struct Work<'a, 'm>(Filters<'a>, Record<'a>, [&'m mut [f32]; 3]);
 
-impl Task for Work<'_, '_> {
+impl VectorTask for Work<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        let Self(mut record, [padded, views, outputs]) = self;
-        let sizes = record.sizes;
-        sizes.pad(record.image, padded);
-        let taps = sizes.taps();
-        let groups = padded
-            .chunks_exact(sizes.padded_len() / sizes.groups)
-            .zip(record.weights.chunks_exact(sizes.outputs * taps))
-            .zip(outputs.chunks_exact_mut(sizes.outputs * sizes.view));
-        for ((padded, weights), outputs) in groups {
-            sizes.gather(padded, views);
-            multiply(
-                Matrix::new(weights, sizes.outputs, taps),
-                Matrix::new(views, taps, sizes.view),
-                outputs,
-                Onto::Nothing,
-            );
+    fn run<V: Vector>(self) {
+        let Self(filters, mut record, [padded, views, outputs]) = self;
+        let sizes = filters.sizes;
+        sizes.pad(record.image, &mut padded[..sizes.padded_len()]);
+        for (group, weights) in filters.weights.iter().enumerate() {
+            let length = sizes.padded_len() / sizes.groups;
+            let mut seen = &padded[group * length..];
+            if !sizes.is_one_piece() {
+                sizes.gather(&seen[..length], &mut views[..sizes.views_len()]);
+                seen = views;
+            }
+            let blocks = weights.chunks_exact(BLOCK * sizes.taps());
+            for (block, weights) in blocks.enumerate() {
+                tiles::multiply::<V>(weights, filters.starts, seen, sizes.view, outputs);
+                let first = block * BLOCK;
+                let channels = first..sizes.outputs.min(first + BLOCK);
+                for (channel, outputs) in channels.zip(outputs.chunks_exact(filters.row())) {
+                    filters.finish(group * sizes.outputs + channel, outputs, &mut record);
+                }
+            }
         }
-        record.finish(outputs);
     }
 }
 
-impl Record<'_> {
-    /// Adds the bias, cuts at zero and pools.
+impl Filters<'_> {
+    /// How far apart the channels of a block's outputs are.
+    fn row(&self) -> usize {
+        self.sizes.view.next_multiple_of(SLACK)
+    }
+
+    /// Adds the bias to one channel, cuts at zero and pools.
     #[inline(always)]
-    fn finish(&mut self, outputs: &[f32]) {
+    fn finish(&self, channel: usize, outputs: &[f32], record: &mut Record<'_>) {
         let sizes = self.sizes;
         let floor = if self.window.relu {
             0.0
         } else {
             f32::NEG_INFINITY
         };
+        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
+        let cut = Cut { bias, floor };
         let [high, width] = sizes.pooled;
-        for (channel, outputs) in outputs.chunks_exact(sizes.view).enumerate() {
-            let bias = self.bias.map_or(0.0, |bias| bias[channel]);
-            let cut = Cut { bias, floor };
-            for place in 0..high {
-                let start = (channel * high + place) * width;
-                let row = &mut self.result[start..start + width];
-                if let (Some(pool), Some(index)) = (self.window.pool, &mut self.index) {
-                    let seen = &outputs[place * pool[0] * sizes.row..];
-                    let index = &mut index[start..start + width];
-                    pool::find(seen, sizes.row, pool, cut, (row, index));
-                } else {
-                    let seen = &outputs[place * sizes.row..];
-                    for (value, output) in row.iter_mut().zip(seen) {
-                        *value = cut.apply(*output).0;
-                    }
+        for place in 0..high {
+            let start = (channel * high + place) * width;
+            let row = &mut record.result[start..start + width];
+            if let (Some(pool), Some(index)) = (self.window.pool, &mut record.index) {
+                let seen = &outputs[place * pool[0] * sizes.row..];
+                let index = &mut index[start..start + width];
+                pool::find(seen, sizes.row, pool, cut, (row, index));
+            } else {
+                let seen = &outputs[place * sizes.row..];
+                for (value, output) in row.iter_mut().zip(seen) {
+                    *value = cut.apply(*output).0;
                 }
             }
         }

@@ -1,19 +1,20 @@
-//! `ConvolutionGradient`: what the windows see, and the gradient of what they made of it, an image at a time.
+//! `ConvolutionGradient`: how images are split, and their gradients of the weights added up.
 //!
-//! With E the gradient before `Relu` and pool and V the views, ∂L/∂w is the sum over images of E Vᵀ, and ∂L/∂V = wᵀ E is added
-//! up where it was seen. Images are split into a fixed number of parts, each with sums of its own, which are added in order:
-//! so the result does not depend on threads.
+//! Images are split into a fixed number of parts, each with sums of its own, which are added in order: so the result does not
+//! depend on threads. What is done with an image is that of [`super::maxima`] where there is a pool, else of [`super::views`].
+
+use std::ops::Range;
 
 use millrace_onnx::fast;
 use ort::operator::{BoxedKernel, ComputeContext, KernelContext};
 use ort::value::TensorElementType::{Float32, Uint8};
 
 use super::instructions::{self, Task};
-use super::multiply::{Matrix, Onto, multiply};
+use super::maxima::Maxima;
 use super::operator::{Definition, Port, check_lengths, input, missing, tensor};
 use super::parallel::for_each;
-use super::pool;
 use super::scratch;
+use super::views::{Passed, Views};
 use super::window::{Sizes, Window};
 
 pub(super) const OPERATOR: Definition = Definition {
@@ -35,6 +36,8 @@ pub(super) const OPERATOR: Definition = Definition {
 
 /// How many parts the images are split into: as many threads can be at work.
 const PARTS: usize = 16;
+/// As many sums side by side take in numbers without waiting for each other.
+const LANES: usize = 16;
 
 fn create(node: &KernelContext<'_>) -> ort::Result<BoxedKernel<'static>> {
     let window = Window::of(node)?;
@@ -56,12 +59,11 @@ fn compute(context: &ComputeContext, window: &Window) -> ort::Result<()> {
     let channels = sizes.groups * sizes.outputs;
     let length = (channels * sizes.pooled[0] * sizes.pooled[1]).max(1);
     check_lengths(sizes.records * length, &[gradient.len()])?;
-    let passed = match (window.pool, window.relu) {
-        (Some(_), _) => Passed::Maxima(index.ok_or_else(missing)?.1),
-        (None, true) => Passed::Positive(output.ok_or_else(missing)?.1),
-        (None, false) => Passed::All,
-    };
-    passed.check(gradient.len())?;
+    let index = index.map(|(_, index)| index);
+    let output = output.map(|(_, output)| output);
+    let lengths = [index.map(<[u8]>::len), output.map(<[f32]>::len)];
+    let lengths: Vec<usize> = lengths.into_iter().flatten().collect();
+    check_lengths(gradient.len(), &lengths)?;
 
     let mut found = context
         .output(0, weight_shape.to_vec())?
@@ -75,49 +77,121 @@ fn compute(context: &ComputeContext, window: &Window) -> ort::Result<()> {
         None => None,
     };
 
+    let way = match window.pool {
+        Some(pool) => {
+            let weights = data.is_some().then_some(weights);
+            Way::Maxima(
+                Box::new(Maxima::new(&sizes, pool, weights)),
+                index.ok_or_else(missing)?,
+            )
+        }
+        None if window.relu => Way::Views(
+            Views::new(&sizes, weights),
+            Passed::Positive(output.ok_or_else(missing)?),
+        ),
+        None => Way::Views(Views::new(&sizes, weights), Passed::All),
+    };
     let images = sizes.records.div_ceil(PARTS).max(1);
     let parts = sizes.records.div_ceil(images).max(1);
-    let mut sums = vec![0.0; parts * (weights.len() + channels)];
-    let mut data = data
-        .as_mut()
-        .map(|data| data.chunks_mut(images * sizes.image_len()));
-    let parts: Vec<_> = sums
-        .chunks_exact_mut(weights.len() + channels)
-        .enumerate()
-        .map(|(number, sums)| {
-            let range = |each: usize| number * images * each..;
-            let count = images.min(sizes.records - number * images);
-            let (sums, bias_sums) = sums.split_at_mut(weights.len());
-            Part {
-                sizes: &sizes,
-                window,
-                gradient: &gradient[range(length)][..count * length],
-                passed: passed.part(number * images * length, count * length),
-                image: &image[range(sizes.image_len())][..count * sizes.image_len()],
-                weights,
+    let sum_len = way.sum_len() + channels * LANES;
+    scratch::with([parts * sum_len], |[sums]| {
+        sums.fill(0.0);
+        let mut data = data
+            .as_mut()
+            .map(|data| data.chunks_mut(images * sizes.image_len()));
+        let sums_of_parts = sums.chunks_exact_mut(sum_len).enumerate();
+        let parts = sums_of_parts.map(|(number, sums)| {
+            let records = number * images..sizes.records.min((number + 1) * images);
+            let range = |each: usize| records.start * each..records.end * each;
+            let (sums, bias_sums) = sums.split_at_mut(way.sum_len());
+            let part = Part {
+                gradient: &gradient[range(length)],
+                image: &image[range(sizes.image_len())],
                 sums,
-                bias_sums,
+                bias_sums: bias_sums.as_chunks_mut().0,
                 data: data.as_mut().and_then(Iterator::next),
+            };
+            (part, range(length))
+        });
+        for_each(context, parts.collect(), |(part, range)| {
+            way.add(part, range);
+        })?;
+        let (first, rest) = sums.split_at_mut(sum_len);
+        for more in rest.chunks_exact(sum_len) {
+            instructions::run(Add(first, more));
+        }
+        let (sums, bias_sums) = first.split_at(way.sum_len());
+        way.lay_out(sums, found);
+        if let Some(bias) = &mut bias {
+            let (_, bias) = bias.try_extract_tensor_mut::<f32>()?;
+            let sums = bias_sums.as_chunks::<LANES>().0;
+            for (bias, sums) in bias.iter_mut().zip(sums) {
+                *bias = sums.iter().sum();
             }
-        })
-        .collect();
-    let lengths = [sizes.padded_len(), sizes.views_len(), sizes.outputs_len()];
-    for_each(context, parts, |part| {
-        scratch::with(lengths, |memory| instructions::run(Work(part, memory)));
-    })?;
+        }
+        Ok(())
+    })
+}
 
-    let (first, rest) = sums.split_at_mut(weights.len() + channels);
-    for more in rest.chunks_exact(weights.len() + channels) {
-        instructions::run(Add(first, more));
+/// Some images with their gradients, and what is found of them.
+pub(super) struct Part<'a> {
+    /// ∂L/∂y
+    pub(super) gradient: &'a [f32],
+    pub(super) image: &'a [f32],
+    /// ∂L/∂w, in an order of the way's own.
+    pub(super) sums: &'a mut [f32],
+    /// ∂L/∂b, each as some sums to be added up.
+    pub(super) bias_sums: &'a mut [[f32; LANES]],
+    /// ∂L/∂x, where it is wanted.
+    pub(super) data: Option<&'a mut [f32]>,
+}
+
+/// How the gradients of an image are found.
+enum Way<'a> {
+    Maxima(Box<Maxima<'a>>, &'a [u8]),
+    Views(Views<'a>, Passed<'a>),
+}
+
+impl Way<'_> {
+    /// How many sums there are for the weights.
+    fn sum_len(&self) -> usize {
+        match self {
+            Self::Maxima(maxima, _) => maxima.sum_len(),
+            Self::Views(views, _) => views.sum_len(),
+        }
     }
-    let (sums, bias_sums) = first.split_at(weights.len());
-    found.copy_from_slice(sums);
-    if let Some(bias) = &mut bias {
-        bias.try_extract_tensor_mut::<f32>()?
-            .1
-            .copy_from_slice(bias_sums);
+
+    /// Adds what is found of some images, which made `range` of the outputs.
+    fn add(&self, part: Part<'_>, range: Range<usize>) {
+        match self {
+            Self::Maxima(maxima, index) => maxima.add(part, &index[range]),
+            Self::Views(views, passed) => views.add(part, passed.part(range)),
+        }
     }
-    Ok(())
+
+    /// Brings the sums in the order of the weights.
+    fn lay_out(&self, sums: &[f32], found: &mut [f32]) {
+        match self {
+            Self::Maxima(maxima, _) => maxima.lay_out(sums, found),
+            Self::Views(..) => found.copy_from_slice(sums),
+        }
+    }
+}
+
+/// Adds numbers to sums side by side.
+#[inline(always)]
+pub(super) fn add_up(values: &[f32], sums: &mut [f32; LANES]) {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut found = *sums;
+    for chunk in chunks {
+        for (sum, value) in found.iter_mut().zip(chunk) {
+            *sum += value;
+        }
+    }
+    for (sum, value) in found.iter_mut().zip(rest) {
+        *sum += value;
+    }
+    *sums = found;
 }
 
 /// Adds the second to the first.
@@ -132,147 +206,4 @@ impl Task for Add<'_> {
             *sum += more;
         }
     }
-}
-
-/// Which elements the gradient passes on its way to what the windows made.
-#[derive(Clone, Copy)]
-enum Passed<'a> {
-    All,
-    /// Where the output is positive.
-    Positive(&'a [f32]),
-    /// To the element of each of the pool's windows that has this index.
-    Maxima(&'a [u8]),
-}
-
-impl Passed<'_> {
-    fn check(self, length: usize) -> ort::Result<()> {
-        match self {
-            Self::All => Ok(()),
-            Self::Positive(output) => check_lengths(length, &[output.len()]),
-            Self::Maxima(index) => check_lengths(length, &[index.len()]),
-        }
-    }
-
-    fn part(self, start: usize, length: usize) -> Self {
-        match self {
-            Self::All => Self::All,
-            Self::Positive(output) => Self::Positive(&output[start..][..length]),
-            Self::Maxima(index) => Self::Maxima(&index[start..][..length]),
-        }
-    }
-}
-
-/// Some images with their gradients.
-struct Part<'a> {
-    sizes: &'a Sizes,
-    window: &'a Window,
-    gradient: &'a [f32],
-    passed: Passed<'a>,
-    image: &'a [f32],
-    weights: &'a [f32],
-    sums: &'a mut [f32],
-    bias_sums: &'a mut [f32],
-    data: Option<&'a mut [f32]>,
-}
-
-/// A part, and memory for a padded image, its views and the gradient of what was made of them.
-struct Work<'a, 'm>(Part<'a>, [&'m mut [f32]; 3]);
-
-impl Task for Work<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self(mut part, [padded, views, errors]) = self;
-        let sizes = part.sizes;
-        for record in 0..part.image.len() / sizes.image_len() {
-            part.spread(record, errors);
-            for (sum, errors) in part
-                .bias_sums
-                .iter_mut()
-                .zip(errors.chunks_exact(sizes.view))
-            {
-                *sum += total(errors);
-            }
-            let image = record * sizes.image_len()..(record + 1) * sizes.image_len();
-            sizes.pad(&part.image[image.clone()], padded);
-            let groups = padded.chunks_exact_mut(sizes.padded_len() / sizes.groups);
-            let groups = groups.zip(errors.chunks_exact(sizes.outputs * sizes.view));
-            for (group, (padded, errors)) in groups.enumerate() {
-                part.differentiate(group, padded, views, errors);
-            }
-            if let Some(data) = &mut part.data {
-                sizes.unpad(padded, &mut data[image]);
-            }
-        }
-    }
-}
-
-impl Part<'_> {
-    /// Adds to the sums of a group's weights, and replaces its padded image by the gradient of that.
-    #[inline(always)]
-    fn differentiate(
-        &mut self,
-        group: usize,
-        padded: &mut [f32],
-        views: &mut [f32],
-        errors: &[f32],
-    ) {
-        let sizes = self.sizes;
-        let taps = sizes.taps();
-        let errors = Matrix::new(errors, sizes.outputs, sizes.view);
-        let weights = group * sizes.outputs * taps..(group + 1) * sizes.outputs * taps;
-        sizes.gather(padded, views);
-        let seen = Matrix::new(views, taps, sizes.view).transposed();
-        multiply(errors, seen, &mut self.sums[weights.clone()], Onto::Sum);
-        if self.data.is_some() {
-            let weights = Matrix::new(&self.weights[weights], sizes.outputs, taps);
-            multiply(weights.transposed(), errors, views, Onto::Nothing);
-            padded.fill(0.0);
-            sizes.scatter(views, padded);
-        }
-    }
-
-    /// Lays the gradient of one record out as the views are, zero where nothing passes.
-    #[inline(always)]
-    fn spread(&self, record: usize, errors: &mut [f32]) {
-        let sizes = self.sizes;
-        let [high, width] = sizes.pooled;
-        let pool = self.window.pool.unwrap_or([1, 1]);
-        let mut start = record * sizes.groups * sizes.outputs * high * width;
-        errors.fill(0.0);
-        for errors in errors.chunks_exact_mut(sizes.view) {
-            for place in 0..high {
-                let errors = &mut errors[place * pool[0] * sizes.row..];
-                let row = start..start + width;
-                start += width;
-                let gradient = &self.gradient[row.clone()];
-                match self.passed {
-                    Passed::All => errors[..width].copy_from_slice(gradient),
-                    Passed::Positive(output) => {
-                        let inputs = gradient.iter().zip(&output[row]);
-                        for (error, (gradient, output)) in errors.iter_mut().zip(inputs) {
-                            *error = if *output > 0.0 { *gradient } else { 0.0 };
-                        }
-                    }
-                    Passed::Maxima(index) => {
-                        pool::spread((gradient, &index[row]), pool, errors, sizes.row);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The sum of many numbers, in sixteen sums side by side.
-#[inline(always)]
-fn total(values: &[f32]) -> f32 {
-    let (chunks, rest) = values.as_chunks::<16>();
-    let mut sums = [0.0; 16];
-    for chunk in chunks {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value;
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }

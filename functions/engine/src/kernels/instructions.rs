@@ -1,11 +1,22 @@
 //! The processor's vector instructions, chosen at run time.
 //!
 //! Kernels are plain loops over slices. [`run`] compiles such a loop several times, each for more instructions, and takes the
-//! best version that this processor has: no kernel names an instruction, and other architectures run the same code.
+//! best version that this processor has: no kernel names an instruction, and other architectures run the same code. The
+//! compiler makes short vectors of such a loop, which is enough where memory is what takes time. Where sums have to stay in
+//! registers, a kernel is a loop over [`Vector`]s, and [`run_on_vectors`] chooses how long they are.
 #![allow(
     unsafe_code,
     reason = "only the caller can know that the processor has the instructions which a function is compiled for"
 )]
+
+mod vector;
+
+use std::marker::PhantomData;
+
+use vector::Portable;
+pub(super) use vector::Vector;
+#[cfg(target_arch = "x86_64")]
+use vector::{Narrow, Wide};
 
 /// A loop to be compiled for several instruction sets.
 pub(super) trait Task {
@@ -33,6 +44,39 @@ pub(super) fn run<T: Task>(task: T) -> T::Output {
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn run<T: Task>(task: T) -> T::Output {
     task.run()
+}
+
+/// A loop over vectors, to be compiled for several instruction sets.
+pub(super) trait VectorTask {
+    type Output;
+
+    /// Does it. Has to be `#[inline(always)]`, with all that it calls, as in a [`Task`].
+    fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// A task whose vectors are chosen.
+struct On<V, T>(T, PhantomData<V>);
+
+impl<V: Vector, T: VectorTask> Task for On<V, T> {
+    type Output = T::Output;
+
+    #[inline(always)]
+    fn run(self) -> T::Output {
+        self.0.run::<V>()
+    }
+}
+
+/// Does a task with the longest vectors that the processor has.
+pub(super) fn run_on_vectors<T: VectorTask>(task: T) -> T::Output {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        // SAFETY: the processor has what the function is compiled for, and the vectors need no more.
+        return unsafe { avx512(On::<Wide, _>(task, PhantomData)) };
+    } else if has_avx2() {
+        // SAFETY: the processor has what the function is compiled for, and the vectors need no more.
+        return unsafe { avx2(On::<Narrow, _>(task, PhantomData)) };
+    }
+    On::<Portable, _>(task, PhantomData).run()
 }
 
 /// What [`run`] chooses here: a set of instructions, or the architecture where it has no choice.

@@ -1,4 +1,4 @@
-//! Windows side by side of which the largest element counts, and the way back to it.
+//! Windows side by side of which the largest element counts.
 //!
 //! Windows of two by two elements, the usual ones, have loops of their own, which the compiler can turn into vectors.
 
@@ -70,42 +70,13 @@ pub(super) fn find(
     }
 }
 
-/// Gives each gradient to the element at its index, and 0 to the others of its window.
-#[inline(always)]
-pub(super) fn spread(
-    (gradient, index): (&[f32], &[u8]),
-    [high, wide]: [usize; 2],
-    rows: &mut [f32],
-    distance: usize,
-) {
-    let inputs = gradient.iter().zip(index);
-    if [high, wide] == [2, 2] {
-        let (first, second) = rows.split_at_mut(distance);
-        let pairs = first.as_chunks_mut::<2>().0.iter_mut();
-        let windows = pairs.zip(second.as_chunks_mut::<2>().0);
-        for ((pair, below), (&gradient, &index)) in windows.zip(inputs) {
-            let at = |place: u8| if index == place { gradient } else { 0.0 };
-            *pair = [at(0), at(1)];
-            *below = [at(2), at(3)];
-        }
-        return;
-    }
-    for (window, (gradient, index)) in inputs.enumerate() {
-        for tap in 0..high * wide {
-            let is_it = usize::from(*index) == tap;
-            rows[tap / wide * distance + window * wide + tap % wide] =
-                if is_it { *gradient } else { 0.0 };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Cut, find, spread};
+    use super::{Cut, find};
 
-    /// Windows of each size over 7 columns: the largest elements, and their gradients where they were.
+    /// Windows of each size over 7 columns: the largest elements, and where they were.
     #[test]
-    fn the_largest_element_gets_the_gradient() {
+    fn the_largest_element_counts() {
         for [high, wide] in [[2, 2], [3, 2], [1, 3]] {
             let values: Vec<f32> = (0..high * 7)
                 .map(|at| f32::from(u8::try_from(at * 37 % 19).unwrap_or_default()) - 12.0)
@@ -117,18 +88,15 @@ mod tests {
                 floor: 0.0,
             };
             find(&values, 7, [high, wide], cut, (&mut largest, &mut index));
-            let mut found = vec![f32::NAN; high * 7];
-            spread((&largest, &index), [high, wide], &mut found, 7);
             for window in 0..width {
-                let places: Vec<usize> = (0..high * wide)
-                    .map(|tap| tap / wide * 7 + window * wide + tap % wide)
+                let elements: Vec<f32> = (0..high * wide)
+                    .map(|tap| values[tap / wide * 7 + window * wide + tap % wide] + 0.5)
                     .collect();
-                let expected = places.iter().map(|&at| values[at]).fold(f32::MIN, f32::max) + 0.5;
-                for place in places {
-                    let is_it = (values[place] + 0.5 - expected).abs() < 1e-6 && expected > 0.0;
-                    let expected = if is_it { expected } else { 0.0 };
-                    assert!((found[place] - expected).abs() < 1e-6);
-                }
+                let expected = elements.iter().copied().fold(f32::MIN, f32::max);
+                assert!((largest[window] - expected.max(0.0)).abs() < 1e-6);
+                let place = elements.iter().position(|value| *value >= expected);
+                let place = place.filter(|_| expected > 0.0).unwrap_or(high * wide);
+                assert_eq!(usize::from(index[window]), place);
             }
         }
     }

@@ -20,6 +20,20 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Without groups; every axis is padded alike.
+    #[cfg(test)]
+    pub(super) fn pooled(strides: [usize; 2], dilations: [usize; 2], pad: usize) -> Self {
+        Self {
+            strides,
+            dilations,
+            before: [pad; 2],
+            behind: [pad; 2],
+            groups: 1,
+            relu: true,
+            pool: Some([2, 2]),
+        }
+    }
+
     pub(super) fn of(node: &KernelContext<'_>) -> ort::Result<Self> {
         let list = |name: &str| node.get::<Vec<i64>>(name).unwrap_or_default();
         let pads = list("pads");
@@ -69,18 +83,20 @@ pub(super) struct Sizes {
     pub(super) channels: usize,
     /// Channels that are made, in one group.
     pub(super) outputs: usize,
-    image: [usize; 2],
-    padded: [usize; 2],
-    kernel: [usize; 2],
-    before: [usize; 2],
+    pub(super) image: [usize; 2],
+    pub(super) padded: [usize; 2],
+    pub(super) kernel: [usize; 2],
+    pub(super) before: [usize; 2],
     strides: [usize; 2],
-    dilations: [usize; 2],
+    pub(super) dilations: [usize; 2],
     /// How many windows of the pool there are, where there is one.
     pub(super) pooled: [usize; 2],
     /// How far one row of windows is from the next in a view.
     pub(super) row: usize,
     /// The length of a view.
     pub(super) view: usize,
+    /// Where each view begins in the padded image of its group, in the order of the weights.
+    starts: Vec<usize>,
 }
 
 impl Sizes {
@@ -113,6 +129,10 @@ impl Sizes {
             of(0).zip(of(1)).map(<[usize; 2]>::from).ok_or_else(refused)
         };
         let padded = axes(&|axis| Some(window.before[axis] + image[axis] + window.behind[axis]))?;
+        // Nor would memory hold one.
+        if u32::try_from(padded[0] * padded[1]).is_err() {
+            return Err(refused());
+        }
         let places = axes(&|axis| {
             let reach = (kernel[axis] - 1) * window.dilations[axis] + 1;
             Some(padded[axis].checked_sub(reach)? / window.strides[axis] + 1)
@@ -121,7 +141,7 @@ impl Sizes {
         let pooled = axes(&|axis| (places[axis] >= pool[axis]).then(|| places[axis] / pool[axis]))?;
         let is_one_piece = window.strides == [1, 1];
         let row = if is_one_piece { padded[1] } else { places[1] };
-        Ok(Self {
+        let mut sizes = Self {
             records,
             groups,
             channels,
@@ -135,7 +155,10 @@ impl Sizes {
             pooled,
             row,
             view: (places[0] - 1) * row + places[1],
-        })
+            starts: Vec::new(),
+        };
+        sizes.starts = sizes.find_starts().collect();
+        Ok(sizes)
     }
 
     /// The shape of the result, in as many dimensions as the image has.
@@ -204,8 +227,40 @@ impl Sizes {
         }
     }
 
-    /// Where each view begins in the padded image of its group, in the order of the weights.
-    fn starts(&self) -> impl Iterator<Item = usize> {
+    /// Whether a view is one piece of the padded image.
+    pub(super) fn is_one_piece(&self) -> bool {
+        self.strides == [1, 1]
+    }
+
+    /// Where each view begins: in the padded image of its group where it is one piece of that, else among gathered views.
+    pub(super) fn view_starts(&self) -> Vec<usize> {
+        if self.is_one_piece() {
+            return self.starts.clone();
+        }
+        (0..self.taps()).map(|tap| tap * self.view).collect()
+    }
+
+    /// The pixel of the padded image that each of the pool's windows begins with, row by row.
+    pub(super) fn corners(&self, [high, wide]: [usize; 2]) -> Vec<u32> {
+        let [rows, width] = self.pooled;
+        let places = (0..rows * width).map(|window| (window / width * high, window % width * wide));
+        places.map(|place| self.pixel(place)).collect()
+    }
+
+    /// How many pixels each element of one of the pool's windows is behind the first.
+    pub(super) fn steps(&self, [high, wide]: [usize; 2]) -> Vec<u32> {
+        let elements = (0..high * wide).map(|element| (element / wide, element % wide));
+        elements.map(|place| self.pixel(place)).collect()
+    }
+
+    /// The pixel of the padded image that a convolution's window begins with.
+    fn pixel(&self, (y, x): (usize, usize)) -> u32 {
+        let pixel = y * self.strides[0] * self.padded[1] + x * self.strides[1];
+        u32::try_from(pixel).expect("larger images are refused")
+    }
+
+    /// Where each view begins in the padded image of its group.
+    fn find_starts(&self) -> impl Iterator<Item = usize> {
         let [high, wide] = self.kernel;
         let ([down, across], [height, width]) = (self.dilations, self.padded);
         (0..self.channels).flat_map(move |channel| {
@@ -218,9 +273,9 @@ impl Sizes {
     /// Copies the views of one group's padded image below each other.
     #[inline(always)]
     pub(super) fn gather(&self, padded: &[f32], views: &mut [f32]) {
-        for (view, start) in views.chunks_exact_mut(self.view).zip(self.starts()) {
-            if self.strides == [1, 1] {
-                view.copy_from_slice(&padded[start..][..self.view]);
+        for (view, start) in views.chunks_exact_mut(self.view).zip(&self.starts) {
+            if self.is_one_piece() {
+                view.copy_from_slice(&padded[*start..][..self.view]);
                 continue;
             }
             for (place, row) in view.chunks_exact_mut(self.row).enumerate() {
@@ -235,9 +290,9 @@ impl Sizes {
     /// Adds views to where they were seen: the reverse of [`Sizes::gather`].
     #[inline(always)]
     pub(super) fn scatter(&self, views: &[f32], padded: &mut [f32]) {
-        for (view, start) in views.chunks_exact(self.view).zip(self.starts()) {
-            if self.strides == [1, 1] {
-                for (seen, element) in padded[start..][..self.view].iter_mut().zip(view) {
+        for (view, start) in views.chunks_exact(self.view).zip(&self.starts) {
+            if self.is_one_piece() {
+                for (seen, element) in padded[*start..][..self.view].iter_mut().zip(view) {
                     *seen += element;
                 }
                 continue;

@@ -80,7 +80,8 @@ fn compute(context: &ComputeContext, window: &Window) -> ort::Result<()> {
     } else {
         sizes.views_len() + SLACK
     };
-    let lengths = [sizes.padded_len() + SLACK, views, BLOCK * filters.row()];
+    let outputs = BLOCK * filters.row();
+    let lengths = [sizes.padded_len() + SLACK, views, outputs];
     for_each(context, parts.collect(), |record| {
         scratch::with(lengths, |memory| {
             run_on_vectors(Work(filters, record, memory));
@@ -128,8 +129,8 @@ impl VectorTask for Work<'_, '_> {
             for (block, weights) in blocks.enumerate() {
                 tiles::multiply::<V>(weights, filters.starts, seen, sizes.view, outputs);
                 let first = block * BLOCK;
-                let channels = first..sizes.outputs.min(first + BLOCK);
-                for (channel, outputs) in channels.zip(outputs.chunks_exact(filters.row())) {
+                for channel in first..sizes.outputs.min(first + BLOCK) {
+                    let outputs = &outputs[(channel - first) * filters.row()..];
                     filters.finish(group * sizes.outputs + channel, outputs, &mut record);
                 }
             }
@@ -143,7 +144,7 @@ impl Filters<'_> {
         self.sizes.view.next_multiple_of(SLACK)
     }
 
-    /// Adds the bias to one channel, cuts at zero and pools.
+    /// Adds the bias to one channel, cuts at zero and pools. There may be more behind the channel's outputs.
     #[inline(always)]
     fn finish(&self, channel: usize, outputs: &[f32], record: &mut Record<'_>) {
         let sizes = self.sizes;
@@ -157,12 +158,13 @@ impl Filters<'_> {
         let [high, width] = sizes.pooled;
         for place in 0..high {
             let start = (channel * high + place) * width;
-            let row = &mut record.result[start..start + width];
             if let (Some(pool), Some(index)) = (self.window.pool, &mut record.index) {
+                // What is written behind a row is written over by the next one.
+                let found = (&mut record.result[start..], &mut index[start..]);
                 let seen = &outputs[place * pool[0] * sizes.row..];
-                let index = &mut index[start..start + width];
-                pool::find(seen, sizes.row, pool, cut, (row, index));
+                pool::find(seen, sizes.row, pool, cut, width, found);
             } else {
+                let row = &mut record.result[start..start + width];
                 let seen = &outputs[place * sizes.row..];
                 for (value, output) in row.iter_mut().zip(seen) {
                     *value = cut.apply(*output).0;

@@ -79,6 +79,25 @@ pub(super) fn run_on_vectors<T: VectorTask>(task: T) -> T::Output {
     On::<Portable, _>(task, PhantomData).run()
 }
 
+/// Does a task with certain vectors, portable ones, `avx2` or `avx512`, if the processor has them.
+#[cfg(test)]
+pub(super) fn run_on<T: VectorTask>(vectors: &str, task: T) -> Option<T::Output> {
+    match vectors {
+        "portable" => Some(task.run::<Portable>()),
+        // SAFETY: the processor has what the functions are compiled for.
+        #[cfg(target_arch = "x86_64")]
+        "avx2" if has_avx2() => Some(unsafe { avx2(On::<Narrow, _>(task, PhantomData)) }),
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        "avx512" if has_avx512() => Some(unsafe { avx512(On::<Wide, _>(task, PhantomData)) }),
+        _ => None,
+    }
+}
+
+/// Those that [`run_on`] knows.
+#[cfg(test)]
+pub(super) const VECTORS: [&str; 3] = ["portable", "avx2", "avx512"];
+
 /// What [`run`] chooses here: a set of instructions, or the architecture where it has no choice.
 pub(crate) fn name() -> &'static str {
     #[cfg(target_arch = "x86_64")]

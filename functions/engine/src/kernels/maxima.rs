@@ -197,8 +197,9 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::super::convolution_gradient::Part;
+    use super::super::instructions::{VECTORS, run_on};
     use super::super::window::{Sizes, Window};
-    use super::Maxima;
+    use super::{Maxima, Work};
 
     fn numbers(count: usize, factor: usize) -> Vec<f32> {
         (0..count)
@@ -266,27 +267,34 @@ mod tests {
             }
 
             let maxima = Maxima::new(&sizes, [2, 2], Some(&weights));
-            let mut sums = vec![0.0; maxima.sum_len()];
-            let mut bias_sums = vec![[0.0; 16]; outputs];
-            let mut data = vec![f32::NAN; image.len()];
-            let part = Part {
-                gradient: &gradient,
-                image: &image,
-                sums: &mut sums,
-                bias_sums: &mut bias_sums,
-                data: Some(&mut data),
-            };
-            maxima.add(part, &index);
-            let mut found = vec![f32::NAN; weights.len()];
-            maxima.lay_out(&sums, &mut found);
-            let bias: Vec<f32> = bias_sums.iter().map(|sums| sums.iter().sum()).collect();
-            let close = |found: &[f32], expected: &[f32]| {
-                let mut pairs = found.iter().zip(expected);
-                pairs.all(|(found, expected)| (found - expected).abs() < 1e-2)
-            };
-            assert!(close(&found, &expected), "weights of {sizes:?}");
-            assert!(close(&data, &expected_data), "image of {sizes:?}");
-            assert!(close(&bias, &expected_bias), "bias of {sizes:?}");
+            let (apart, _) = maxima.written.as_ref().expect("the weights are given");
+            let mut memory = [maxima.read.len(), apart.len()].map(|length| vec![0.0; length]);
+            for vectors in VECTORS {
+                let mut sums = vec![0.0; maxima.sum_len()];
+                let mut bias_sums = vec![[0.0; 16]; outputs];
+                let mut data = vec![f32::NAN; image.len()];
+                let part = Part {
+                    gradient: &gradient,
+                    image: &image,
+                    sums: &mut sums,
+                    bias_sums: &mut bias_sums,
+                    data: Some(&mut data),
+                };
+                let memory = memory.each_mut().map(Vec::as_mut_slice);
+                if run_on(vectors, Work(&maxima, part, &index, memory)).is_none() {
+                    continue;
+                }
+                let mut found = vec![f32::NAN; weights.len()];
+                maxima.lay_out(&sums, &mut found);
+                let bias: Vec<f32> = bias_sums.iter().map(|sums| sums.iter().sum()).collect();
+                let close = |found: &[f32], expected: &[f32]| {
+                    let mut pairs = found.iter().zip(expected);
+                    pairs.all(|(found, expected)| (found - expected).abs() < 1e-2)
+                };
+                assert!(close(&found, &expected), "weights, {vectors}, {sizes:?}");
+                assert!(close(&data, &expected_data), "image, {vectors}, {sizes:?}");
+                assert!(close(&bias, &expected_bias), "bias, {vectors}, {sizes:?}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Windows side by side of which the largest element counts.
 //!
-//! Windows of two by two elements, the usual ones, have loops of their own, which the compiler can turn into vectors.
+//! Windows of two by two elements, the usual ones, are taken in blocks, which the compiler can turn into vectors: behind a few
+//! convolutions a row has fewer windows than a vector has numbers, and a loop over a row would go window by window.
 
 /// What is done to an element before it counts.
 #[derive(Clone, Copy)]
@@ -20,42 +21,44 @@ impl Cut {
     }
 }
 
-/// Finds the largest elements of one row of windows, and where in its window each stands; the number of elements in a window
-/// says that none is on.
+/// Windows of two by two that are taken at once.
+const BLOCK: usize = 16;
+
+/// Finds the largest elements of one row of `count` windows, and where in its window each stands; the number of elements in a
+/// window says that none is on.
 ///
-/// `rows` are the rows that the windows see, each `distance` from the one before.
+/// `rows` are the rows that the windows see, each `distance` from the one before. What is found is written to the starts of
+/// `largest` and `index`; there may be anything behind that afterwards.
 #[inline(always)]
 pub(super) fn find(
     rows: &[f32],
     distance: usize,
-    [high, wide]: [usize; 2],
+    pool: [usize; 2],
     cut: Cut,
+    count: usize,
     (largest, index): (&mut [f32], &mut [u8]),
 ) {
-    if [high, wide] == [2, 2] {
-        let (first, second) = rows.split_at(distance);
-        let (pairs, below) = (first.as_chunks::<2>().0, second.as_chunks::<2>().0);
-        let windows = largest.iter_mut().zip(index).zip(pairs.iter().zip(below));
-        for ((largest, index), (&[a, b], &[c, d])) in windows {
-            let is_right = b > a;
-            let above = if is_right { b } else { a };
-            let is_right_below = d > c;
-            let under = if is_right_below { d } else { c };
-            let is_below = under > above;
-            let place = if is_below {
-                2 + u32::from(is_right_below)
-            } else {
-                u32::from(is_right)
+    let mut done = 0;
+    if pool == [2, 2] {
+        while done < count {
+            let (first, second) = (&rows[2 * done..], &rows[distance + 2 * done..]);
+            let (first, second) = (first.as_chunks::<2>().0, second.as_chunks::<2>().0);
+            let seen = (first.first_chunk(), second.first_chunk());
+            let (largest, index) = (&mut largest[done..], &mut index[done..]);
+            let found = (largest.first_chunk_mut(), index.first_chunk_mut());
+            // Where a whole block does not fit, the rest is found window by window.
+            let ((Some(first), Some(second)), (Some(largest), Some(index))) = (seen, found) else {
+                break;
             };
-            let (value, is_on) = cut.apply(if is_below { under } else { above });
-            *largest = value;
-            #[expect(clippy::cast_possible_truncation, reason = "it is at most 4")]
-            let place = (if is_on { place } else { 4 }) as u8;
-            *index = place;
+            find_block([first, second], cut, largest, index);
+            done += BLOCK;
         }
+    }
+    if done >= count {
         return;
     }
-    for (window, (largest, index)) in largest.iter_mut().zip(index).enumerate() {
+    let [high, wide] = pool;
+    for window in done..count {
         let mut found = (rows[window * wide], 0);
         for tap in 0..high * wide {
             let value = rows[tap / wide * distance + window * wide + tap % wide];
@@ -64,9 +67,35 @@ pub(super) fn find(
             }
         }
         let (value, is_on) = cut.apply(found.0);
-        *largest = value;
+        largest[window] = value;
         let place = if is_on { found.1 } else { high * wide };
-        *index = u8::try_from(place).unwrap_or(u8::MAX);
+        index[window] = u8::try_from(place).unwrap_or(u8::MAX);
+    }
+}
+
+/// Finds those of a block of windows, given by their rows.
+#[inline(always)]
+fn find_block(
+    [first, second]: [&[[f32; 2]; BLOCK]; 2],
+    cut: Cut,
+    largest: &mut [f32; BLOCK],
+    index: &mut [u8; BLOCK],
+) {
+    let found = largest.iter_mut().zip(index);
+    for ((largest, index), (&[a, b], &[c, d])) in found.zip(first.iter().zip(second)) {
+        let (mut most, mut place) = (a, 0);
+        if b > most {
+            (most, place) = (b, 1);
+        }
+        if c > most {
+            (most, place) = (c, 2);
+        }
+        if d > most {
+            (most, place) = (d, 3);
+        }
+        let (value, is_on) = cut.apply(most);
+        *largest = value;
+        *index = if is_on { place } else { 4 };
     }
 }
 
@@ -74,23 +103,24 @@ pub(super) fn find(
 mod tests {
     use super::{Cut, find};
 
-    /// Windows of each size over 7 columns: the largest elements, and where they were.
+    /// Windows of each size, in rows without and with whole blocks: the largest elements, and where they were.
     #[test]
     fn the_largest_element_counts() {
-        for [high, wide] in [[2, 2], [3, 2], [1, 3]] {
-            let values: Vec<f32> = (0..high * 7)
+        for ([high, wide], columns) in [([2, 2], 7), ([2, 2], 75), ([3, 2], 7), ([1, 3], 40)] {
+            let values: Vec<f32> = (0..high * columns)
                 .map(|at| f32::from(u8::try_from(at * 37 % 19).unwrap_or_default()) - 12.0)
                 .collect();
-            let width = 7 / wide;
+            let width = columns / wide;
             let (mut largest, mut index) = (vec![0.0; width], vec![0; width]);
             let cut = Cut {
                 bias: 0.5,
                 floor: 0.0,
             };
-            find(&values, 7, [high, wide], cut, (&mut largest, &mut index));
+            let found = (&mut *largest, &mut *index);
+            find(&values, columns, [high, wide], cut, width, found);
             for window in 0..width {
                 let elements: Vec<f32> = (0..high * wide)
-                    .map(|tap| values[tap / wide * 7 + window * wide + tap % wide] + 0.5)
+                    .map(|tap| values[tap / wide * columns + window * wide + tap % wide] + 0.5)
                     .collect();
                 let expected = elements.iter().copied().fold(f32::MIN, f32::max);
                 assert!((largest[window] - expected.max(0.0)).abs() < 1e-6);

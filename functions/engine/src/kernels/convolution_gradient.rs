@@ -36,6 +36,9 @@ pub(super) const OPERATOR: Definition = Definition {
 
 /// How many parts the images are split into: as many threads can be at work.
 const PARTS: usize = 16;
+/// With weights so many that the sums of all parts would be more, there are fewer parts.
+const MOST_SUMS: usize = 4 << 20;
+const LEAST_PARTS: usize = 4;
 /// As many sums side by side take in numbers without waiting for each other.
 const LANES: usize = 16;
 
@@ -91,9 +94,10 @@ fn compute(context: &ComputeContext, window: &Window) -> ort::Result<()> {
         ),
         None => Way::Views(Views::new(&sizes, weights), Passed::All),
     };
-    let images = sizes.records.div_ceil(PARTS).max(1);
-    let parts = sizes.records.div_ceil(images).max(1);
     let sum_len = way.sum_len() + channels * LANES;
+    let most = (MOST_SUMS / sum_len).clamp(LEAST_PARTS, PARTS);
+    let images = sizes.records.div_ceil(most).max(1);
+    let parts = sizes.records.div_ceil(images).max(1);
     scratch::with([parts * sum_len], |[sums]| {
         sums.fill(0.0);
         let mut data = data

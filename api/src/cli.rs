@@ -1,10 +1,8 @@
 //! The `millrace` command: what there is to call, and the first lines of its log.
-#![allow(
-    clippy::print_stdout,
-    reason = "this is the part of Millrace that people read at a terminal"
-)]
 
 mod config;
+#[cfg(test)]
+mod help;
 mod logging;
 mod onnx;
 mod schema;
@@ -52,10 +50,22 @@ enum Command {
     /// Make a new admin token in place of the old one
     Token(token::Arguments),
     /// Models, from the command line
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  millrace model push digits digits.onnx
+  MILLRACE_URL=http://millrace:8080 millrace model push digits digits.onnx --json"
+    )]
     Model(client::model::ModelCommand),
     /// ONNX files alone: their training steps, and whether they have one
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  millrace onnx check model.onnx
+  millrace onnx step model.onnx --loss cross-entropy --optimizer adam -o step.onnx"
+    )]
     Onnx(onnx::OnnxCommand),
     /// Send records to a datasource, and make a segment of them
     Send(client::send::SendArguments),
@@ -67,6 +77,9 @@ enum Command {
 /// What went wrong, for people.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     let file = cli.config.as_deref();
+    if matches!(cli.command, Command::Up(_) | Command::Token(_)) {
+        keep_private();
+    }
     match cli.command {
         Command::Up(arguments) => up::run(file, &arguments).await?,
         Command::Config(arguments) => config::run(file, &arguments)?,
@@ -77,4 +90,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(arguments) => client::send::run(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What Millrace keeps (its database, artifacts, checkpoints, logs) is for its own user alone, and what its functions
+/// make is as well: they inherit this. An artifact may be anybody's data, and so may a line of a log.
+fn keep_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }

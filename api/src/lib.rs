@@ -9,4 +9,5 @@ pub mod client;
 pub mod config;
 pub mod graphql;
 pub mod http;
+pub mod output;
 pub mod platform;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use millrace_api::cli::{self, Cli};
+use millrace_api::output::explain;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -15,7 +16,7 @@ async fn main() -> ExitCode {
                 reason = "the last word to whoever called the command"
             )]
             {
-                eprintln!("millrace: {error:#}");
+                eprintln!("millrace: {}", explain(&error));
             }
             ExitCode::FAILURE
         }

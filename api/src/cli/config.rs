@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::config::Config;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -23,9 +24,9 @@ pub(super) fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()> {
     let config = Config::load(file)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&config).context("printing the configuration")?;
-        println!("{text}");
+        output::line(text)?;
     } else {
-        print!("{}", config.masked()?);
+        output::text(config.masked()?)?;
     }
     Ok(())
 }

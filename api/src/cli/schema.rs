@@ -1,9 +1,9 @@
 //! `millrace schema`
 
-use std::io::{ErrorKind, Write as _};
-
 use clap::Args;
 use serde_json::json;
+
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -18,14 +18,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> std::io::Result<()> {
     let sdl = crate::graphql::sdl();
-    let text = if arguments.json {
-        format!("{}\n", json!({ "sdl": sdl }))
+    if arguments.json {
+        output::line(json!({ "sdl": sdl }))
     } else {
-        sdl
-    };
-    // Whoever reads it may have seen enough, which print! would take for a fault.
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        output::text(sdl)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::app::{App, token};
 use crate::config::Config;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,9 +28,9 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
     let app = App::open(Config::load(file)?).await?;
     let token = token::replace(&app).await?;
     if arguments.json {
-        println!("{}", json!({ "token": token.expose_secret() }));
+        output::line(json!({ "token": token.expose_secret() }))?;
     } else {
-        println!("{}", token.expose_secret());
+        output::line(token.expose_secret())?;
     }
     Ok(())
 }

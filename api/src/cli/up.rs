@@ -18,6 +18,7 @@ use super::logging;
 use crate::app::{self, App, Shutdown, token};
 use crate::config::Config;
 use crate::http::{Guard, Server};
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -80,7 +81,7 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
     );
     let server = Server::new(app, guard, shutdown)?;
     tasks.spawn(async move { ("server", server.serve(listener).await) });
-    announce(address, arguments);
+    announce(address, arguments)?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -163,24 +164,25 @@ async fn guard(app: &App, arguments: &Arguments) -> Result<Guard> {
     if let Some(token) = made {
         let token = token.expose_secret();
         if arguments.json {
-            println!("{}", json!({ "token": token }));
+            output::line(json!({ "token": token }))?;
         } else {
-            println!("The admin token, shown this once: {token}");
-            println!(
-                "Commands take it from MILLRACE_TOKEN, the playground from the field on its page."
-            );
+            output::line(format_args!("The admin token, shown this once: {token}"))?;
+            output::line(
+                "Commands take it from MILLRACE_TOKEN, the playground from the field on its page.",
+            )?;
         }
     }
     Ok(Guard::with_token(verifier))
 }
 
-fn announce(address: SocketAddr, arguments: &Arguments) {
+fn announce(address: SocketAddr, arguments: &Arguments) -> Result<()> {
     if arguments.json {
-        println!("{}", json!({"listening": address.to_string()}));
+        output::line(json!({"listening": address.to_string()}))?;
     } else {
-        println!(
+        output::line(format_args!(
             "Millrace listens on http://{address}, the playground is at http://{address}/playground"
-        );
+        ))?;
     }
     tracing::info!(http.address = %address, version = env!("CARGO_PKG_VERSION"), "started");
+    Ok(())
 }

@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::{Client, Server};
+use crate::output;
 
 /// Commands about models.
 #[derive(Debug, Subcommand)]
@@ -137,22 +138,21 @@ async fn upload(client: &Client, file: &Path, digest: &str) -> Result<()> {
     );
 }
 
-#[allow(clippy::print_stdout, reason = "a command's result")]
 fn print(model: &str, version: &Value, as_json: bool) -> Result<()> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(version)?);
+        output::line(serde_json::to_string_pretty(version)?)?;
         return Ok(());
     }
-    println!(
+    output::line(format_args!(
         "{model} version {} ({} bytes)",
         version["number"], version["size"]
-    );
+    ))?;
     for side in ["inputs", "outputs"] {
         for tensor in version["signature"][side].as_array().into_iter().flatten() {
-            println!(
+            output::line(format_args!(
                 "  {side:<8} {}",
                 tensor["text"].as_str().unwrap_or_default()
-            );
+            ))?;
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::encode::Encoded;
 use super::{Client, Server};
+use crate::output;
 
 /// Records on their way at most.
 const WINDOW: usize = 10_000;
@@ -236,52 +237,53 @@ fn progress(records: u64) -> Result<ProgressBar> {
     Ok(bar)
 }
 
-#[allow(clippy::print_stdout, reason = "a command's result")]
 fn report_offsets(topic: &str, sent: &Ranges, as_json: bool) -> Result<()> {
     if as_json {
         let offsets: Vec<Value> = sent
             .iter()
             .map(|(partition, (start, end))| json!({"partition": partition, "start": start, "end": end}))
             .collect();
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&json!({"topic": topic, "offsets": offsets}))?
-        );
+        let sent = json!({"topic": topic, "offsets": offsets});
+        output::line(serde_json::to_string_pretty(&sent)?)?;
         return Ok(());
     }
     for (partition, (start, end)) in sent {
-        println!("  sent to {topic}/{partition}: offsets {start} to {end} (exclusive)");
+        output::line(format_args!(
+            "  sent to {topic}/{partition}: offsets {start} to {end} (exclusive)"
+        ))?;
     }
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "a command's result")]
 fn report_segment(segment: &Value, as_json: bool) -> Result<()> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(segment)?);
+        output::line(serde_json::to_string_pretty(segment)?)?;
         return Ok(());
     }
     let text = |name: &str| segment[name].as_str().unwrap_or("for ever").to_owned();
-    println!("  segment {}", text("id"));
+    output::line(format_args!("  segment {}", text("id")))?;
     for range in segment["partitions"].as_array().into_iter().flatten() {
-        println!(
+        output::line(format_args!(
             "    {}/{}: offsets {} to {} (exclusive), {} records",
             text("topic"),
             range["partition"],
             range["start"],
             range["end"],
             range["count"]
-        );
+        ))?;
     }
-    println!(
+    output::line(format_args!(
         "    {} records: {} to train on, {} for validation, {} for the test (seed {})",
         segment["count"],
         segment["trainCount"],
         segment["validationCount"],
         segment["testCount"],
         segment["split"]["seed"]
-    );
-    println!("    SHA-256 {}", text("digest"));
-    println!("    kept by Kafka until {}", text("retainedUntil"));
+    ))?;
+    output::line(format_args!("    SHA-256 {}", text("digest")))?;
+    output::line(format_args!(
+        "    kept by Kafka until {}",
+        text("retainedUntil")
+    ))?;
     Ok(())
 }

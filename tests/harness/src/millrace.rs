@@ -139,13 +139,19 @@ impl Millrace {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn run(&self, arguments: &[&str]) -> std::process::Output {
-        std::process::Command::new(binary("millrace"))
+    /// The `millrace` command as [`Millrace::command`] runs it, for those who want more of it.
+    pub fn call(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(binary("millrace"));
+        command
             .args(arguments)
             .envs(self.environment.iter().cloned())
-            .env("MILLRACE_URL", &self.url)
-            .output()
-            .expect("the command can be run")
+            .env("MILLRACE_URL", &self.url);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let output = self.call(arguments).output();
+        output.expect("the command can be run")
     }
 
     /// Writes a file into its folder, for commands that take one.

@@ -1,6 +1,6 @@
 //! `millrace onnx check`
 
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use millrace_onnx::Check;
 use serde_json::json;
 
 use super::whole;
+use crate::output;
 
 /// The exit code where a model is valid and cannot be trained as it is. 2 is that of wrong arguments.
 const NOT_TRAINABLE: u8 = 3;
@@ -40,9 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let check =
         check.with_context(|| format!("{} cannot be checked", arguments.model.display()))?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&to_json(&check))?);
+        output::line(serde_json::to_string_pretty(&to_json(&check))?)?;
     } else {
-        print(&check);
+        print(&check)?;
     }
     Ok(if check.trainable() {
         ExitCode::SUCCESS
@@ -77,7 +78,7 @@ fn to_json(check: &Check) -> serde_json::Value {
     })
 }
 
-fn print(check: &Check) {
+fn print(check: &Check) -> io::Result<()> {
     let count: usize = check
         .parameters
         .iter()
@@ -85,31 +86,34 @@ fn print(check: &Check) {
         .sum();
     if check.trainable() {
         let tensors = check.parameters.len();
-        println!("it can be trained: {count} numbers in {tensors} parameters");
+        output::line(format_args!(
+            "it can be trained: {count} numbers in {tensors} parameters"
+        ))?;
     } else {
-        println!("it cannot be trained as it is");
+        output::line("it cannot be trained as it is")?;
     }
     section("what stands in the way", &check.obstacles, |obstacle| {
         obstacle.to_string()
-    });
+    })?;
     if check.obstacles.is_empty() && check.parameters.is_empty() {
-        println!("\nwhat stands in the way:");
-        println!("  no gradient of the prediction reaches a float32 initializer");
+        output::line("\nwhat stands in the way:")?;
+        output::line("  no gradient of the prediction reaches a float32 initializer")?;
     }
     let sized = |(name, dims): &(String, Vec<usize>)| format!("{name} {dims:?}");
-    section("what trains", &check.parameters, sized);
-    section("what follows the batches", &check.statistics, sized);
+    section("what trains", &check.parameters, sized)?;
+    section("what follows the batches", &check.statistics, sized)?;
     section("what is frozen", &check.constants, |(name, reason)| {
         format!("{name}: {reason}")
-    });
+    })
 }
 
-fn section<T>(title: &str, entries: &[T], line: impl Fn(&T) -> String) {
+fn section<T>(title: &str, entries: &[T], line: impl Fn(&T) -> String) -> io::Result<()> {
     if entries.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("\n{title}:");
+    output::line(format_args!("\n{title}:"))?;
     for entry in entries {
-        println!("  {}", line(entry));
+        output::line(format_args!("  {}", line(entry)))?;
     }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `millrace onnx step`
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +12,7 @@ use millrace_onnx::{
 use serde_json::json;
 
 use super::read;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -292,9 +294,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         )?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&to_json(&step))?);
+        output::line(serde_json::to_string_pretty(&to_json(&step))?)?;
     } else {
-        print(&arguments.out, &step);
+        print(&arguments.out, &step)?;
     }
     Ok(())
 }
@@ -320,12 +322,13 @@ fn to_json(step: &StepGraph) -> serde_json::Value {
     })
 }
 
-fn print(file: &Path, step: &StepGraph) {
+fn print(file: &Path, step: &StepGraph) -> io::Result<()> {
     let signature = step.step.signature();
-    println!("{}", file.display());
+    output::line(file.display())?;
     for (side, tensors) in [("takes", signature.inputs), ("gives", signature.outputs)] {
         for tensor in tensors {
-            println!("  {side} {} {tensor}", tensor.name);
+            output::line(format_args!("  {side} {} {tensor}", tensor.name))?;
         }
     }
+    Ok(())
 }

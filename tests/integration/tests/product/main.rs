@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod browser;
+mod command;
 mod faults;
 mod job;
 mod outage;
@@ -14,6 +15,8 @@ mod secured;
 mod segments;
 mod start;
 mod trainings;
+#[cfg(target_os = "linux")]
+mod upload;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,9 @@
 //! The first start of `millrace up`: what it checks before anything runs, and that its log is quiet
 //! where nothing is wrong.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
 use millrace_harness::{Kafka, Millrace, Process, free_port, onnxruntime, unique};
 use serde_json::json;
 
@@ -58,9 +61,12 @@ async fn what_another_millrace_has_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_start_is_quiet() {
+async fn the_first_start_is_quiet_and_keeps_its_data_to_its_user() {
     let kafka = Kafka::shared();
-    let mut millrace = Millrace::start(kafka, &[]).await;
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let folder = ("MILLRACE_DATA__FOLDER", data.display().to_string());
+    let mut millrace = Millrace::start(kafka, &[folder]).await;
     // A training's end arrives by the topic of events, so that is followed by now.
     let segment = crate::prepare(&millrace, &unique("training"), 1, 40).await;
     let ended = crate::train(&millrace, &segment, 1, None).await;
@@ -70,6 +76,31 @@ async fn the_first_start_is_quiet() {
     let of = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(of("ERROR") + of("WARN"), 0, "{lines:#?}");
     assert_eq!(of("migration"), 1, "{lines:#?}");
+
+    let mut found = Vec::new();
+    find(&data, &mut found);
+    for (path, mode) in &found {
+        assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+    }
+    // Of the database, of the model and what was trained, of the functions' logs.
+    for part in ["millrace.db", "sha256", "functions/training-0.log"] {
+        let is_there = found.iter().any(|(path, _)| {
+            let path = path.strip_prefix(&data).unwrap().display().to_string();
+            path.contains(part)
+        });
+        assert!(is_there, "{part} is not in {found:?}");
+    }
+}
+
+/// A folder and all below it, with their permissions.
+fn find(path: &Path, found: &mut Vec<(PathBuf, u32)>) {
+    let metadata = path.symlink_metadata().unwrap();
+    found.push((path.to_owned(), metadata.permissions().mode() & 0o777));
+    if metadata.is_dir() {
+        for entry in path.read_dir().unwrap() {
+            find(&entry.unwrap().path(), found);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

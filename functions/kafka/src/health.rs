@@ -19,6 +19,8 @@ pub struct Health {
 struct Shared {
     /// A copy of the status' flag that the hot path reads without the lock.
     connected: AtomicBool,
+    /// Whether a broker has ever answered.
+    met: AtomicBool,
     status: Mutex<HealthStatus>,
 }
 
@@ -29,6 +31,8 @@ pub struct HealthStatus {
     pub connected: bool,
     /// When `connected` last changed.
     pub since: SystemTime,
+    /// When brokers that had answered before and then were gone last answered again.
+    pub returned: Option<SystemTime>,
     /// The last error that librdkafka reported, kept after a recovery.
     pub last_error: Option<String>,
 }
@@ -38,6 +42,7 @@ impl Default for HealthStatus {
         Self {
             connected: false,
             since: SystemTime::now(),
+            returned: None,
             last_error: None,
         }
     }
@@ -77,6 +82,9 @@ impl Health {
         if status.connected != connected {
             status.connected = connected;
             status.since = SystemTime::now();
+            if connected && self.shared.met.swap(true, Ordering::Relaxed) {
+                status.returned = Some(status.since);
+            }
         }
         self.shared.connected.store(connected, Ordering::Relaxed);
     }
@@ -108,9 +116,15 @@ mod tests {
         assert!(copy.is_connected());
         health.down("1/1 brokers are down");
         assert!(!copy.is_connected());
+        assert_eq!(
+            copy.status().returned,
+            None,
+            "the first answer is no return"
+        );
         health.up();
         let status = copy.status();
         assert!(status.connected);
+        assert_eq!(status.returned, Some(status.since));
         assert_eq!(status.last_error.as_deref(), Some("1/1 brokers are down"));
     }
 }

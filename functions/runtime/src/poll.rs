@@ -196,11 +196,12 @@ fn stranger(work: &Work<'_>, error: Error) -> Result<End, Failure> {
 
 /// Whether the brokers were away a short time ago. A member whose session ran out meanwhile is a
 /// stranger to its group, which takes its next word for another's and fences it, as it fences one
-/// in whose place another process works. Who is fenced without such a reason ends.
+/// in whose place another process works. Who is fenced without such a reason ends, and so does who
+/// is fenced while the first brokers that it met still answer.
 fn was_away(connection: &Connection) -> bool {
     let status = connection.health().status();
-    let lasts = status.since.elapsed().unwrap_or_default();
-    !status.connected || lasts < AFTERMATH
+    let returned = status.returned.and_then(|moment| moment.elapsed().ok());
+    !status.connected || returned.is_some_and(|lasts| lasts < AFTERMATH)
 }
 
 /// Reports that the brokers are gone, or that they are back.

@@ -216,17 +216,32 @@ impl<'k> Fixture<'k> {
 
     /// Waits until the group has committed all that the input holds.
     pub fn wait_until_done(&self) {
+        block_until("no lag", LIMIT, || self.is_done());
+    }
+
+    /// The same, and starts the replica again where it ends by itself, as a platform does. Returns how often.
+    pub fn wait_until_done_with(&self, process: &mut Replica, spec: &InferenceSpec) -> usize {
+        let mut restarts = 0;
         block_until("no lag", LIMIT, || {
-            let lag = self
-                .admin
-                .lag(&self.group, &self.input)
-                .map_err(|error| error.to_string())?;
-            if lag.iter().all(|partition| partition.lag == 0) {
-                Ok(())
-            } else {
-                Err(format!("{lag:?}"))
+            if !process.running() {
+                *process = self.start(0, spec);
+                restarts += 1;
             }
+            self.is_done()
         });
+        restarts
+    }
+
+    fn is_done(&self) -> Result<(), String> {
+        let lag = self
+            .admin
+            .lag(&self.group, &self.input)
+            .map_err(|error| error.to_string())?;
+        if lag.iter().all(|partition| partition.lag == 0) {
+            Ok(())
+        } else {
+            Err(format!("{lag:?}"))
+        }
     }
 
     /// A reader of the outputs.

@@ -207,3 +207,21 @@ impl From<millrace_wire::name::InvalidName> for Error {
         Self::new(Code::InvalidInput, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_code_is_explained() {
+        let codes = include_str!("error.rs").lines().filter_map(|line| {
+            let (_, code) = line.trim().strip_prefix("Self::")?.split_once(" => \"")?;
+            code.strip_suffix("\",")
+        });
+        let codes: Vec<&str> = codes.collect();
+        assert!(codes.contains(&"NOT_FOUND"), "{codes:?}");
+        for code in codes {
+            let row = format!("| `{code}` | ");
+            let explained = include_str!("../../../docs/errors.md").contains(&row);
+            assert!(explained, "docs/errors.md does not explain {code}");
+        }
+    }
+}

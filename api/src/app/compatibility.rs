@@ -11,13 +11,21 @@ use super::{Code, Error, Result};
 /// # Errors
 /// `INCOMPATIBLE`, naming both shapes.
 pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
+    let record = shape_text(format.shape());
     let [input] = signature.inputs.as_slice() else {
+        let inputs = signature.inputs.iter();
+        let inputs: Vec<String> = inputs
+            .map(|input| {
+                let (name, kind) = (&input.name, &input.element_type);
+                format!("{name} {kind} {}", input.shape_text())
+            })
+            .collect();
         return Err(incompatible(format!(
-            "the model has {} inputs, records of this datasource fill one",
-            signature.inputs.len()
+            "the model has {} inputs ({}), and a record has the shape {record} and fills one",
+            inputs.len(),
+            inputs.join(", ")
         )));
     };
-    let record = shape_text(format.shape());
     let model = format!("{} {}", input.element_type, input.shape_text());
     if input.element_type != "float32" {
         return Err(incompatible(format!(
@@ -33,7 +41,7 @@ pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
     };
     if let Dimension::Fixed(size) = batch {
         return Err(incompatible(format!(
-            "the model's input {} is {model}: it takes exactly {size} records at once; export it with a dynamic batch dimension",
+            "the model's input {} is {model}: it takes exactly {size} records of the shape {record} at once; export it with a dynamic batch dimension",
             input.name
         )));
     }
@@ -98,7 +106,25 @@ mod tests {
             error.to_string(),
             "the model's input x is float32 [n, 64], but a record has the shape [63]"
         );
-        assert!(check(&signature(&json!([32, 64])), &format(&[64])).is_err());
-        assert!(check(&signature(&json!([])), &format(&[1])).is_err());
+    }
+
+    #[test]
+    fn whatever_does_not_fit_is_named_with_both_shapes() {
+        let input = |kind: &str, shape: serde_json::Value| json!({"name": "x", "type": kind, "shape": shape});
+        let misfits = [
+            (vec![input("float32", json!(["n", 9]))], "[n, 9]"),
+            (vec![input("float32", json!([32, 8]))], "[32, 8]"),
+            (vec![input("float32", json!([]))], "[]"),
+            (vec![input("int64", json!(["n", 8]))], "[n, 8]"),
+            (vec![input("float32", json!(["n", null, 2]))], "[n, ?, 2]"),
+            (vec![input("float32", json!(["n", 8])); 2], "[n, 8]"),
+        ];
+        for (inputs, model) in misfits {
+            let signature = json!({"inputs": inputs, "outputs": []});
+            let signature = serde_json::from_value(signature).unwrap();
+            let error = check(&signature, &format(&[8])).unwrap_err();
+            let both = error.to_string();
+            assert!(both.contains(model) && both.contains("[8]"), "{both}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_entity::{datasource, inference, segment};
 use millrace_wire::name;
-use millrace_wire::record::{Label, LabelEncoding, RawArray, RecordFormat};
+use millrace_wire::record::{Label, LabelEncoding, LabelSource, RawArray, RecordFormat};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
@@ -164,6 +164,14 @@ pub fn label(row: &datasource::Model) -> Result<Option<Label>> {
 fn check_format(format: &RecordFormat, label: Option<&Label>) -> Result<()> {
     let RecordFormat::Raw(array) = format;
     check_array("format", array)?;
+    if let Some(LabelSource::Header { name }) = label.map(|label| &label.source)
+        && name.trim().is_empty()
+    {
+        return Err(Error::new(
+            Code::InvalidInput,
+            "label.source.header is empty: name the header in which the label stands",
+        ));
+    }
     match label.map(|label| &label.encoding) {
         Some(LabelEncoding::Raw(array)) => check_array("label", array),
         Some(LabelEncoding::Text) | None => Ok(()),

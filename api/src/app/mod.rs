@@ -101,7 +101,7 @@ impl App {
             platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
             scans: Turns::default(),
             lags: Turns::default(),
-            replicas: inference::Replicas::default(),
+            replicas: inference::Replicas::new(clock()),
             config,
         }));
         project::prepare(&app).await?;
@@ -127,8 +127,7 @@ impl App {
     /// The one place that reads the clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        // Databases keep microseconds; a row must equal what was written.
-        chrono::SubsecRound::trunc_subsecs(Utc::now(), 6)
+        clock()
     }
 
     /// The one place that makes ids: they grow with time, so lists are ordered by them.
@@ -136,6 +135,11 @@ impl App {
     pub fn new_id(&self) -> Uuid {
         Uuid::now_v7()
     }
+}
+
+fn clock() -> DateTime<Utc> {
+    // Databases keep microseconds; a row must equal what was written.
+    chrono::SubsecRound::trunc_subsecs(Utc::now(), 6)
 }
 
 impl std::ops::Deref for App {

@@ -120,8 +120,11 @@ fn open(
     }
 }
 
-/// Applies one record and moves the position behind it, all or nothing.
-async fn project(app: &App, record: &kafka::Record) -> Result<()> {
+/// Applies one record of the events topic and moves the position behind it, all or nothing.
+///
+/// # Errors
+/// Those of the database and of the artifact store: the record is to be applied again.
+pub async fn project(app: &App, record: &kafka::Record) -> Result<()> {
     let event = Event::from_json(record.value.as_deref().unwrap_or_default());
     // Before the transaction, as whoever removes files takes the two.
     let _guard = match &event {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_entity::{alias, artifact, model, training, version};
-use millrace_onnx::{Dim, Inspection};
+use millrace_onnx::{Dim, Inspection, StepOptions, Target};
 use millrace_wire::event::ClassReport;
 use millrace_wire::registry;
 use millrace_wire::signature::{Dimension, Signature, Tensor};
@@ -275,6 +275,18 @@ pub async fn trainability(
             .sum(),
         reasons,
     })
+}
+
+/// What a training with these options learns of a version.
+///
+/// # Errors
+/// `INVALID_INPUT` where an option does not fit the model, and those of the artifact store.
+pub(super) async fn targets(
+    app: &App,
+    row: &version::Model,
+    options: StepOptions,
+) -> Result<Vec<Target>> {
+    Ok(inspect(app, &row.digest).await?.targets(&options)?)
 }
 
 /// Looks at a file in the artifact store without holding its weights.

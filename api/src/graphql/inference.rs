@@ -248,12 +248,12 @@ impl Inference {
             .collect())
     }
 
-    /// Records predicted since Millrace was started, as its functions last reported.
+    /// Records predicted by the functions that were started since Millrace was, as they last reported.
     async fn predicted(&self, context: &Context<'_>) -> Long {
         context.app().replicas.counts(self.0.id).predicted.into()
     }
 
-    /// Dead letters since Millrace was started, as its functions last reported.
+    /// Dead letters of the functions that were started since Millrace was, as they last reported.
     async fn dead_lettered(&self, context: &Context<'_>) -> Long {
         context
             .app()

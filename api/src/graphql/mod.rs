@@ -27,6 +27,7 @@ mod page;
 pub mod project;
 mod schema;
 pub mod segment;
+mod text;
 pub mod training;
 pub mod version;
 

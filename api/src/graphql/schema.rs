@@ -13,6 +13,7 @@ use super::model::ModelMutation;
 use super::node::NodeQuery;
 use super::project::{ProjectMutation, ProjectQuery};
 use super::segment::SegmentMutation;
+use super::text::Texts;
 use super::training::{TrainingMutation, TrainingSubscription};
 use crate::app::App;
 
@@ -60,7 +61,8 @@ pub fn schema(app: App) -> Schema {
     )
     .limit_depth(DEPTH)
     .limit_complexity(COMPLEXITY)
-    .extension(Codes);
+    .extension(Codes)
+    .extension(Texts);
     if !app.config.http.introspection {
         // Suggestions ("did you mean …") would give away what introspection no longer tells.
         builder = builder.disable_introspection().disable_suggestions();

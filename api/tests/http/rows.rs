@@ -1,35 +1,56 @@
 //! Rows that only Kafka's help would make: written as the operations write them.
 
+use millrace_entity::inference::{Desired, Guarantee, OutputFormat};
 use millrace_entity::training::State;
-use millrace_entity::{connection, datasource, project, segment, training, version};
-use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _};
+use millrace_entity::{connection, datasource, inference, segment, training, version};
+use millrace_wire::record::{
+    ByteOrder, Dtype, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::server::TestApp;
 
-/// A training of the only version there is, on a segment of its own.
-pub async fn training(app: &TestApp, state: State) -> Uuid {
+/// A datasource `points` on a connection of the project `default`.
+pub async fn datasource(app: &TestApp, connection: &str) -> datasource::Model {
     let app = &app.app;
     let database = &app.database;
-    let project = project::Entity::find().one(database).await.unwrap();
-    let project = project.unwrap().id;
-    let connection = connection::Entity::find().one(database).await.unwrap();
-    let version = version::Entity::find().one(database).await.unwrap();
+    let connection = connection::Entity::find()
+        .filter(connection::Column::Name.eq(connection))
+        .one(database)
+        .await
+        .unwrap()
+        .unwrap();
     let source = datasource::Model {
         id: app.new_id(),
-        project_id: project,
-        connection_id: connection.unwrap().id,
+        project_id: connection.project_id,
+        connection_id: connection.id,
         name: "points".to_owned(),
         topic: "points".to_owned(),
-        format: json!({}),
-        label: None,
+        format: json!(RecordFormat::Raw(RawArray {
+            dtype: Dtype::Float32,
+            shape: vec![2],
+            byte_order: ByteOrder::Little,
+        })),
+        label: Some(json!(Label {
+            source: LabelSource::Key,
+            encoding: LabelEncoding::Text,
+        })),
         created_at: app.now(),
     };
-    let source = source.into_active_model().insert(database).await.unwrap();
+    source.into_active_model().insert(database).await.unwrap()
+}
+
+/// A segment of one record.
+pub async fn segment(app: &TestApp, source: &datasource::Model) -> segment::Model {
+    let app = &app.app;
     let segment = segment::Model {
         id: app.new_id(),
-        project_id: project,
+        project_id: source.project_id,
         datasource_id: source.id,
         name: None,
         cluster_id: "cluster".to_owned(),
@@ -47,10 +68,25 @@ pub async fn training(app: &TestApp, state: State) -> Uuid {
         pinned_bytes: None,
         created_at: app.now(),
     };
-    let segment = segment.into_active_model().insert(database).await.unwrap();
+    let inserted = segment.into_active_model().insert(&app.database).await;
+    inserted.unwrap()
+}
+
+/// A training of the only version there is, on a segment of its own.
+pub async fn training(app: &TestApp, state: State) -> Uuid {
+    let source = datasource(app, "default").await;
+    let segment = segment(app, &source).await;
+    training_on(app, &segment, state).await
+}
+
+/// A training of the only version there is.
+pub async fn training_on(app: &TestApp, segment: &segment::Model, state: State) -> Uuid {
+    let app = &app.app;
+    let database = &app.database;
+    let version = version::Entity::find().one(database).await.unwrap();
     let training = training::Model {
         id: app.new_id(),
-        project_id: project,
+        project_id: segment.project_id,
         version_id: version.unwrap().id,
         segment_id: segment.id,
         hyperparameters: json!({}),
@@ -71,4 +107,56 @@ pub async fn training(app: &TestApp, state: State) -> Uuid {
     };
     let training = training.into_active_model().insert(database).await.unwrap();
     training.id
+}
+
+/// A stopped inference of a model that follows its alias, or of the only version there is, on a connection.
+pub async fn inference(
+    app: &TestApp,
+    source: &datasource::Model,
+    connection: &str,
+    alias: Option<&str>,
+) -> Uuid {
+    let app = &app.app;
+    let database = &app.database;
+    let version = version::Entity::find().one(database).await.unwrap();
+    let version = version.unwrap();
+    let connection = connection::Entity::find()
+        .filter(connection::Column::Name.eq(connection))
+        .one(database)
+        .await
+        .unwrap()
+        .unwrap();
+    let topic = |name: &str| name.to_owned();
+    let row = inference::Model {
+        id: app.new_id(),
+        project_id: source.project_id,
+        name: "live".to_owned(),
+        datasource_id: source.id,
+        model_id: version.model_id,
+        version_id: alias.is_none().then_some(version.id),
+        alias: alias.map(str::to_owned),
+        connection_id: connection.id,
+        input_topic: topic("points"),
+        input_topic_id: topic("id"),
+        output_topic: topic("predictions"),
+        dead_letter_topic: topic("dead"),
+        redrive_topic: topic("redrive"),
+        group_id: topic("group"),
+        guarantee: Guarantee::ExactlyOnce,
+        output_format: OutputFormat::Json,
+        start: json!({}),
+        platform: "local".to_owned(),
+        replicas: 1,
+        settings: json!({}),
+        desired: Desired::Stopped,
+        state: inference::State::Stopped,
+        message: None,
+        saved_offsets: None,
+        owned_topics: json!([]),
+        running_version: None,
+        created_at: app.now(),
+        updated_at: app.now(),
+    };
+    let row = row.into_active_model().insert(database).await.unwrap();
+    row.id
 }

@@ -10,7 +10,8 @@ mod source;
 use std::io::{Read, Seek};
 
 use crate::proto::{GraphProto, NodeProto};
-use crate::{Check, Error, Model, Signature, check};
+use crate::step;
+use crate::{Check, Error, Model, Signature, StepOptions, Target, check};
 
 /// What a file says of its model.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,15 @@ impl Inspection {
     /// As [`check`](fn@check).
     pub fn check(&self, prediction: Option<&str>) -> Result<Check, Error> {
         check(&self.structure, prediction)
+    }
+
+    /// What a training step with these options learns, in the order of its goals, or what of the options does not fit the
+    /// model: a loss, weights of classes, names that shall be frozen.
+    ///
+    /// # Errors
+    /// As [`StepGraph::build`](crate::StepGraph::build).
+    pub fn targets(&self, options: &StepOptions) -> Result<Vec<Target>, Error> {
+        step::targets(&self.structure, options)
     }
 }
 

@@ -108,3 +108,11 @@ impl StepGraph {
         assembly::build(model, options)
     }
 }
+
+/// What [`StepGraph::build`] would give as [`StepGraph::targets`], without the values of the model's parameters.
+///
+/// # Errors
+/// As [`StepGraph::build`].
+pub(crate) fn targets(model: &Model, options: &StepOptions) -> Result<Vec<Target>, Error> {
+    assembly::targets(model, options)
+}

@@ -238,6 +238,7 @@ mod tests {
     fn heartbeat(predicted: u64) -> Event {
         let body = Body::InferenceProgress {
             ordinal: 0,
+            since: chrono::Utc::now(),
             version: 1,
             predicted,
             dead_lettered: 0,

@@ -28,6 +28,7 @@ pub struct Status {
 struct Shared {
     subject: Uuid,
     ordinal: u32,
+    since: DateTime<Utc>,
     reporter: Reporter,
     readiness: Readiness,
     state: Mutex<State>,
@@ -55,6 +56,7 @@ impl Status {
             shared: Arc::new(Shared {
                 subject,
                 ordinal,
+                since: Utc::now(),
                 reporter,
                 readiness,
                 state: Mutex::new(State {
@@ -173,6 +175,7 @@ impl Status {
         state.last_progress = Instant::now();
         let body = Body::InferenceProgress {
             ordinal: self.shared.ordinal,
+            since: self.shared.since,
             version,
             predicted: state.predicted,
             dead_lettered: state.dead_lettered,

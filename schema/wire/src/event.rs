@@ -102,6 +102,9 @@ pub enum Body {
     InferenceProgress {
         /// The replica.
         ordinal: u32,
+        /// When its process began to count.
+        #[serde(default)]
+        since: DateTime<Utc>,
         /// The version that it answers with.
         version: u32,
         /// Records predicted.

@@ -8,6 +8,7 @@ pub mod command;
 pub mod event;
 pub mod function;
 pub mod header;
+pub mod metric;
 pub mod name;
 pub mod pinned;
 pub mod prediction;

@@ -192,6 +192,22 @@ mod tests {
                 records: 3
             }
         );
+        let parts = [
+            (0.0, 0.1, "test", 3),
+            (0.1, 0.1, "validation", 3),
+            // Rounded, both halves are all that there is.
+            (0.45, 0.5, "training", 1),
+            (0.4, 0.5, "training", 2),
+        ];
+        for (validation, test, part, records) in parts {
+            let split = Split {
+                seed: 1,
+                validation,
+                test,
+            };
+            let expected = SplitError::EmptyPart { part, records };
+            assert_eq!(split.sizes(records), Err(expected));
+        }
         let greedy = Split {
             seed: 1,
             validation: 0.6,

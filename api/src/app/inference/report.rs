@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use millrace_entity::inference::{self, State};
 use millrace_wire::event::Body;
 use sea_orm::ActiveValue::Set;
@@ -22,15 +23,19 @@ use crate::app::{App, Change, Result};
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// What is known of the replicas of all inferences.
-#[derive(Debug, Default)]
-pub struct Replicas(Mutex<HashMap<Uuid, Known>>);
+#[derive(Debug)]
+pub struct Replicas {
+    /// Since when this process counts. The topic of events may still hold what was said to an earlier one.
+    started: DateTime<Utc>,
+    known: Mutex<HashMap<Uuid, Known>>,
+}
 
 /// What is known of the replicas of one inference.
 #[derive(Debug, Default, Clone)]
 struct Known {
     replicas: BTreeMap<u32, Replica>,
-    /// What replicas did in earlier lives.
-    earlier: Counts,
+    /// What each process counted, by its replica and its start.
+    counts: BTreeMap<(u32, DateTime<Utc>), Counts>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -39,7 +44,6 @@ struct Replica {
     works: bool,
     /// What is wrong with it.
     trouble: Option<String>,
-    counts: Counts,
     /// When it last said anything.
     heard: Option<Instant>,
 }
@@ -60,7 +64,7 @@ impl Replica {
     }
 }
 
-/// Records answered since the API was started.
+/// Records answered by processes that were started since the API was.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// By a prediction.
@@ -77,13 +81,22 @@ impl Counts {
 }
 
 impl Replicas {
+    /// Of functions that are started from now on.
+    #[must_use]
+    pub fn new(started: DateTime<Utc>) -> Self {
+        Self {
+            started,
+            known: Mutex::default(),
+        }
+    }
+
     /// What all replicas of an inference have done.
     #[must_use]
     pub fn counts(&self, id: Uuid) -> Counts {
         self.with(id, |known| {
-            let mut sum = known.earlier;
-            for replica in known.replicas.values() {
-                sum.add(replica.counts);
+            let mut sum = Counts::default();
+            for counts in known.counts.values() {
+                sum.add(*counts);
             }
             sum
         })
@@ -91,11 +104,7 @@ impl Replicas {
 
     /// Forgets who works, because functions are about to be started; keeps what was counted.
     pub(in crate::app) fn begin(&self, id: Uuid) {
-        self.with(id, |known| {
-            for replica in std::mem::take(&mut known.replicas).into_values() {
-                known.earlier.add(replica.counts);
-            }
-        });
+        self.with(id, |known| known.replicas.clear());
     }
 
     /// Forgets an inference that is gone.
@@ -121,17 +130,21 @@ impl Replicas {
         });
     }
 
-    fn progressed(&self, id: Uuid, ordinal: u32, counts: Counts, now: Instant) {
+    /// Notes a heartbeat of a process that counts since a moment. One from before this process is passed over.
+    fn progressed(
+        &self,
+        id: Uuid,
+        ordinal: u32,
+        since: DateTime<Utc>,
+        counts: Counts,
+        now: Instant,
+    ) {
+        if since < self.started {
+            return;
+        }
         self.with(id, |known| {
-            let replica = known.replicas.entry(ordinal).or_default();
-            replica.heard = Some(now);
-            // A process counts from zero: fewer than before means a new one.
-            if counts.predicted < replica.counts.predicted
-                || counts.dead_lettered < replica.counts.dead_lettered
-            {
-                known.earlier.add(replica.counts);
-            }
-            replica.counts = counts;
+            known.replicas.entry(ordinal).or_default().heard = Some(now);
+            known.counts.insert((ordinal, since), counts);
         });
     }
 
@@ -164,7 +177,7 @@ impl Replicas {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -193,6 +206,7 @@ pub(in crate::app) async fn apply(
         }
         Body::InferenceProgress {
             ordinal,
+            since,
             version,
             predicted,
             dead_lettered,
@@ -201,7 +215,7 @@ pub(in crate::app) async fn apply(
                 predicted: *predicted,
                 dead_lettered: *dead_lettered,
             };
-            app.replicas.progressed(id, *ordinal, counts, now);
+            app.replicas.progressed(id, *ordinal, *since, counts, now);
             Some(*version)
         }
         _ => return Ok(Vec::new()),
@@ -282,23 +296,42 @@ mod tests {
         }
     }
 
+    /// So many seconds after the API's start.
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000 + seconds, 0).unwrap()
+    }
+
     #[test]
     fn what_earlier_processes_counted_is_kept() {
-        let replicas = Replicas::default();
+        let replicas = Replicas::new(at(0));
         let now = Instant::now();
-        replicas.progressed(ID, 0, counts(10, 1), now);
-        replicas.progressed(ID, 1, counts(5, 0), now);
-        replicas.progressed(ID, 0, counts(12, 1), now);
+        replicas.progressed(ID, 0, at(1), counts(10, 1), now);
+        replicas.progressed(ID, 1, at(1), counts(5, 0), now);
+        replicas.progressed(ID, 0, at(1), counts(12, 1), now);
         assert_eq!(replicas.counts(ID), counts(17, 1));
-        replicas.progressed(ID, 0, counts(3, 0), now);
-        assert_eq!(replicas.counts(ID), counts(20, 1));
+        // A new process that has done more by its first report than the one before it had.
+        replicas.progressed(ID, 0, at(2), counts(13, 1), now);
+        assert_eq!(replicas.counts(ID), counts(30, 2));
         replicas.begin(ID);
-        assert_eq!(replicas.counts(ID), counts(20, 1));
+        assert_eq!(replicas.counts(ID), counts(30, 2));
+    }
+
+    #[test]
+    fn what_was_reported_to_an_earlier_api_does_not_count() {
+        let replicas = Replicas::new(at(0));
+        let start = Instant::now();
+        replicas.works(ID, 0, start);
+        let later = start + SILENCE + Duration::from_secs(1);
+        replicas.progressed(ID, 0, at(-60), counts(5_000, 3), later);
+        assert_eq!(replicas.counts(ID), counts(0, 0));
+        assert!(replicas.trouble(ID, 1, later).is_some(), "nobody was heard");
+        replicas.progressed(ID, 0, at(1), counts(7, 0), later);
+        assert_eq!(replicas.counts(ID), counts(7, 0));
     }
 
     #[test]
     fn all_wanted_replicas_have_to_work() {
-        let replicas = Replicas::default();
+        let replicas = Replicas::new(at(0));
         let now = Instant::now();
         replicas.works(ID, 0, now);
         assert!(replicas.all_work(ID, 1));
@@ -317,14 +350,14 @@ mod tests {
 
     #[test]
     fn silence_is_trouble_until_the_next_word() {
-        let replicas = Replicas::default();
+        let replicas = Replicas::new(at(0));
         let start = Instant::now();
         replicas.works(ID, 0, start);
         assert_eq!(replicas.trouble(ID, 1, start + SILENCE), None);
         let later = start + SILENCE + Duration::from_secs(1);
         let trouble = replicas.trouble(ID, 1, later).unwrap();
         assert!(trouble.contains("has not reported for more than 20 s"));
-        replicas.progressed(ID, 0, counts(1, 0), later);
+        replicas.progressed(ID, 0, at(1), counts(1, 0), later);
         assert_eq!(replicas.trouble(ID, 1, later), None);
     }
 }

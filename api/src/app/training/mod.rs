@@ -4,6 +4,7 @@
 //! the command topic, and with it the command, in one database transaction; the function's events
 //! move the row on in [`report`]. Nothing here talks to a function directly.
 
+mod fit;
 pub mod report;
 pub mod schedule;
 mod specification;
@@ -15,7 +16,7 @@ use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
 use millrace_wire::preprocessing::{self, Preprocessing};
-use millrace_wire::training::Hyperparameters;
+use millrace_wire::training::{Hyperparameters, Loss};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
     QuerySelect as _,
@@ -87,6 +88,10 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     }
     let prediction = new.hyperparameters.tuning.prediction.as_deref();
     check_trainable(app, &version, prediction).await?;
+    let options = fit::options(&new.hyperparameters);
+    for target in versions::targets(app, &version, options).await? {
+        fit::check_monitor(&new.hyperparameters, &target, segment.validation_count > 0)?;
+    }
     segments::check_retained(app, &source, &segment).await?;
     let row = training::Model {
         id: app.new_id(),
@@ -206,6 +211,10 @@ fn check(parameters: &Hyperparameters) -> Result<()> {
                 stopping.min_change >= 0.0 && stopping.min_change.is_finite()
             }),
             "earlyStopping.minChange must be at least 0",
+        ),
+        (
+            parameters.loss == Loss::CrossEntropy || parameters.tuning.class_weights.is_empty(),
+            "classWeights are for CROSS_ENTROPY: leave them out with another loss",
         ),
         (
             parameters.optimizer.is_valid(),

@@ -21,20 +21,49 @@ use crate::{Dim, ElementType, Error, Lowering, Model, TensorInfo};
 /// The version of the format that came with the oldest operator set that is known here.
 const OLDEST_FORMAT: i64 = 7;
 
-pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
-    check(options)?;
-    let goals = &options.goals;
-    let predictions: Vec<_> = goals
-        .iter()
-        .map(|goal| goal.prediction.as_deref())
-        .collect();
-    let forward = Forward::of(model, &predictions, &options.frozen)?;
-    let places = targets::places(&forward.predictions);
-    let contract = contract(&forward, options, &places)?;
-    let forward = forward.renamed(contract.renames());
+/// What a step learns of a model: all that can be told without the values of its parameters.
+struct Aim {
+    contract: Contract,
+    forward: Forward,
+    targets: Targets,
+    plan: Plan,
+}
 
-    let mut targets = Targets::new(&forward, goals, places)?;
-    let plan = checked_plan(&forward, &targets)?;
+impl Aim {
+    fn new(model: &Model, options: &StepOptions) -> Result<Self, Error> {
+        check(options)?;
+        let goals = &options.goals;
+        let predictions: Vec<_> = goals
+            .iter()
+            .map(|goal| goal.prediction.as_deref())
+            .collect();
+        let forward = Forward::of(model, &predictions, &options.frozen)?;
+        let places = targets::places(&forward.predictions);
+        let contract = contract(&forward, options, &places)?;
+        let forward = forward.renamed(contract.renames());
+        let targets = Targets::new(&forward, goals, places)?;
+        let plan = checked_plan(&forward, &targets)?;
+        Ok(Self {
+            contract,
+            forward,
+            targets,
+            plan,
+        })
+    }
+}
+
+pub(super) fn targets(model: &Model, options: &StepOptions) -> Result<Vec<Target>, Error> {
+    let aim = Aim::new(model, options)?;
+    Ok(aim.targets.infos(&aim.forward))
+}
+
+pub(super) fn build(model: &Model, options: &StepOptions) -> Result<StepGraph, Error> {
+    let Aim {
+        contract,
+        forward,
+        mut targets,
+        plan,
+    } = Aim::new(model, options)?;
     let parameters = tensors(&forward, &plan.parameters)?;
     let statistics = statistics(&forward, options);
     let assembly = Assembly {

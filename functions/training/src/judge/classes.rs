@@ -6,16 +6,13 @@
 //! With one label a record their micro averages all are the accuracy.
 
 use millrace_wire::event::{ClassMetrics, ClassReport};
+use millrace_wire::metric::{MOST_CURVES, TOP};
 
 use super::curve::Curve;
 use super::{ratio, to_f64};
 
 /// With more classes than these nobody reads the matrix, and it takes their square in memory.
 const MOST_IN_MATRIX: usize = 256;
-/// With more classes than these the curves take too much memory.
-const MOST_CURVES: usize = 16;
-/// A prediction counts for the top-k accuracy where its class is among the best so many.
-const TOP: usize = 5;
 
 /// Counts over the records seen.
 #[derive(Debug)]
@@ -185,6 +182,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use std::collections::BTreeMap;
 
+    use millrace_wire::metric::{Judged, of_part};
+
     use super::*;
 
     fn metrics(classes: &Classes) -> BTreeMap<String, f64> {
@@ -226,6 +225,27 @@ mod tests {
         assert_eq!(report.classes[1].records, 2);
         close(report.classes[0].f1, 0.8);
         assert_eq!(report.classes[3].auc, None);
+    }
+
+    #[test]
+    fn the_metrics_are_those_that_are_promised() {
+        let names = |classes: &Classes| metrics(classes).into_keys().collect::<Vec<_>>();
+        let promised = |judged| {
+            let mut names = of_part(judged);
+            names.sort_unstable();
+            names
+        };
+        for width in [2, 3, 5, 6, MOST_CURVES, MOST_CURVES + 1] {
+            let mut classes = Classes::new(width);
+            for label in 0..width {
+                classes.add(&vec![0.5; width], label);
+            }
+            assert_eq!(names(&classes), promised(Judged::Classes(width)), "{width}");
+        }
+        let mut answers = Classes::new(2);
+        answers.add_answer(0.1, false, true);
+        answers.add_answer(0.2, false, false);
+        assert_eq!(names(&answers), promised(Judged::Answers));
     }
 
     #[test]

@@ -65,6 +65,8 @@ impl Numbers {
 mod tests {
     use std::collections::BTreeMap;
 
+    use millrace_wire::metric::{Judged, of_part};
+
     use super::*;
 
     fn metrics(records: &[([f32; 2], [f32; 2])]) -> BTreeMap<String, f64> {
@@ -98,6 +100,9 @@ mod tests {
         close("rmse", (8.0_f64 / 6.0).sqrt());
         // Σ(y − ȳ)² is 8 for both, Σ(y − ŷ)² is 4 for both.
         close("r2", 0.5);
+        let mut promised = of_part(Judged::Numbers);
+        promised.sort_unstable();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), promised);
     }
 
     #[test]

@@ -54,12 +54,15 @@ async fn it_reports_its_progress() {
     fixture.wait_until_done();
     end(process);
     fixture.wait_for_event("the last progress", |body| {
-        *body
-            == Body::InferenceProgress {
+        matches!(
+            body,
+            Body::InferenceProgress {
                 ordinal: 0,
                 version: 5,
                 predicted: 30,
                 dead_lettered: 0,
+                ..
             }
+        )
     });
 }

@@ -41,16 +41,7 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
         .refuse(CREATE_SEGMENT, json!({"offsets": empty, "split": whole}))
         .await;
     assert_eq!(code, "SEGMENT_EMPTY", "{message}");
-    let two = json!([{"partition": 0, "start": 0, "end": 2}]);
-    let sliver = json!({"validation": 0.1});
-    let (code, message) = millrace
-        .refuse(CREATE_SEGMENT, json!({"offsets": two, "split": sliver}))
-        .await;
-    assert_eq!(code, "INVALID_INPUT");
-    assert!(
-        message.contains("validation part of 2 records empty"),
-        "{message}"
-    );
+    refuse_empty_parts(&millrace).await;
 
     // A model that does not fit the records, named with both shapes.
     let narrow = r#"mutation Narrow { createModel(input: {
@@ -72,7 +63,11 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
     }) { inference { id } } }"#;
     let topics = json!({"topic": topic, "output": unique("output")});
     let (code, message) = millrace.refuse(misfit, topics).await;
-    assert_eq!(code, "INCOMPATIBLE", "{message}");
+    assert_eq!(code, "INCOMPATIBLE");
+    assert!(
+        message.contains("[batch, 3]") && message.contains("[2]"),
+        "{message}"
+    );
 
     // Topics that are not there.
     let missing = unique("missing");
@@ -111,6 +106,34 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
     ]
     .map(count);
     assert_eq!(found, [2, 1, 1, 0, 0]);
+}
+
+/// A split that leaves a part without a record, made of offsets or by the command.
+async fn refuse_empty_parts(millrace: &Millrace) {
+    let two = json!([{"partition": 0, "start": 0, "end": 2}]);
+    for (split, rule) in [
+        (
+            json!({"validation": 0.1}),
+            "validation part of 2 records empty",
+        ),
+        (json!({"test": 0.1}), "test part of 2 records empty"),
+        (
+            json!({"validation": 0.4, "test": 0.5}),
+            "training part of 2 records empty",
+        ),
+        (json!({"validation": 0.5, "test": 0.5}), "less than 1"),
+    ] {
+        let wanted = json!({"offsets": two, "split": split});
+        let (code, message) = millrace.refuse(CREATE_SEGMENT, wanted).await;
+        assert_eq!(code, "INVALID_INPUT", "{message}");
+        assert!(message.contains(rule), "{message}");
+    }
+    // The command says it before it sends anything.
+    let file = millrace.file("two.csv", crate::points(2));
+    let file = file.to_str().unwrap();
+    let said = millrace.failing_command(&["send", "points", file, "--test", "0.1"]);
+    assert!(said.contains("nothing was sent: "), "{said}");
+    assert!(said.contains("test part of 2 records empty"), "{said}");
 }
 
 const NO_TOPIC: &str = r#"mutation NoTopic($topic: String!, $output: String!) { createInference(input: {

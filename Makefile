@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test bench bench-peers setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test bench bench-peers bench-large sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,16 +31,24 @@ test: ## Check everything: format, lints, documentation, tests on a real Kafka
 	@infra/setup/run test
 	@tests/run
 
+sanitize: ## Run the tests of all that is unsafe under AddressSanitizer
+	@infra/setup/run test
+	@tests/sanitize
+
 bench: setup ## Measure, beside the limits of the same run
 	@cargo build --locked --release -p millrace-bench -p millrace-inference
 	@$(CARGO_TARGET_DIR)/release/millrace-bench
 
-bench-peers: setup ## Measure training steps beside PyTorch and TensorFlow
+bench-peers: setup ## Measure training beside PyTorch and TensorFlow
 	@tests/bench/peers/install
-	@cargo build --locked --release -p millrace-bench
+	@cargo build --locked --release -p millrace-bench -p millrace-training
 	@$(CARGO_TARGET_DIR)/release/millrace-bench peers \
 	  --torch "$(MILLRACE_CACHE)/peers/torch/bin/python" \
 	  --tensorflow "$(MILLRACE_CACHE)/peers/tensorflow-cpu/bin/python"
+
+bench-large: setup ## Measure the memory of a training on 2,000,000 records
+	@cargo build --locked --release -p millrace-bench -p millrace-training
+	@$(CARGO_TARGET_DIR)/release/millrace-bench large
 
 setup: ## Bring what is needed into the cache folder
 	@infra/setup/run

@@ -52,6 +52,8 @@ pub(crate) enum PollError {
 /// Makes a consumer that is assigned its partitions by hand.
 pub(crate) fn assigned_consumer(connection: &Connection) -> Result<BaseConsumer<Observer>, Error> {
     let mut defaults = CONSUMER_DEFAULTS.to_vec();
+    // Whoever reads without a group keeps what it reads: a large queue before that is memory taken twice.
+    defaults.push(("queued.max.messages.kbytes", "16384"));
     // librdkafka wants a name of a group even where none is joined.
     defaults.push(("group.id", "millrace.reader"));
     let mut fixed = CONSUMER_FIXED.to_vec();

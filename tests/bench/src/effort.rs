@@ -12,6 +12,8 @@ pub(crate) struct Effort {
     pub(crate) small_records: usize,
     /// Records of 3,136 bytes in one turn through Kafka.
     pub(crate) large_records: usize,
+    /// Records of 784 bytes that a model is trained on.
+    pub(crate) job_records: u32,
 }
 
 impl Effort {
@@ -21,6 +23,7 @@ impl Effort {
         turn: Duration::from_millis(500),
         small_records: 600_000,
         large_records: 120_000,
+        job_records: 100_000,
     };
     /// So many records that their CPU time shows in hundredths of a second, and no more.
     pub(crate) const QUICK: Self = Self {
@@ -28,5 +31,6 @@ impl Effort {
         turn: Duration::from_millis(100),
         small_records: 60_000,
         large_records: 12_000,
+        job_records: 5_000,
     };
 }

@@ -240,7 +240,7 @@ fn start_copy(cluster: &Cluster) -> Result<Subject<'_>> {
 }
 
 /// Puts a model into the artifact store.
-fn store(artifacts: &str, file: &[u8]) -> Result<Version> {
+pub(crate) fn store(artifacts: &str, file: &[u8]) -> Result<Version> {
     let runtime = tokio::runtime::Runtime::new()?;
     let stored = runtime
         .block_on(async {

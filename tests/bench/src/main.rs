@@ -17,7 +17,11 @@ mod copy;
 mod cpu;
 mod effort;
 mod inference;
+mod job;
+mod large;
+mod memory;
 mod numbers;
+mod peer_job;
 mod peers;
 mod products;
 mod report;
@@ -51,8 +55,10 @@ enum Role {
     /// Copies a topic to another one, as the floor of an inference; started by the bench itself.
     #[command(hide = true)]
     Copy(copy::Arguments),
-    /// Measures training steps beside PyTorch and TensorFlow instead.
+    /// Measures training steps and a whole training beside PyTorch and TensorFlow instead.
     Peers(peers::Arguments),
+    /// Measures the memory of a training on more records than fit into it instead.
+    Large(large::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -68,6 +74,7 @@ fn main() -> Result<()> {
     let output = arguments.output.unwrap_or_else(|| {
         let name = match &arguments.role {
             Some(Role::Peers(_)) => "peers",
+            Some(Role::Large(_)) => "large",
             _ => "latest",
         };
         millrace_harness::root().join(format!("tests/bench/results/{name}.json"))
@@ -75,11 +82,13 @@ fn main() -> Result<()> {
 
     millrace_engine::load(&millrace_harness::onnxruntime())?;
     let mut report = Report::new();
-    if let Some(Role::Peers(peers)) = &arguments.role {
-        report.rows.extend(peers::rows(peers, &effort)?);
-    } else {
-        report.rows.extend(training::rows(&effort)?);
-        report.rows.extend(inference::rows(&effort)?);
+    match &arguments.role {
+        Some(Role::Peers(peers)) => report.rows.extend(peers::rows(peers, &effort)?),
+        Some(Role::Large(large)) => report.rows.extend(large::rows(large)?),
+        _ => {
+            report.rows.extend(training::rows(&effort)?);
+            report.rows.extend(inference::rows(&effort)?);
+        }
     }
 
     print!("{report}");

@@ -1,4 +1,5 @@
 //! Training steps beside PyTorch and TensorFlow: the same models, batches and threads, in turns with each way that these offer.
+//! Then the whole job, see [`crate::peer_job`].
 //!
 //! What counts is the best of all rounds, of us and of them: other work on the machine only ever slows a step down.
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cases::{CASES, Case, Kind};
 use crate::effort::Effort;
+use crate::peer_job;
 use crate::report::{Better, Row};
 use crate::training::{Steps, name};
 
@@ -26,7 +28,7 @@ pub(crate) struct Arguments {
     /// One that imports torch.
     #[arg(long, value_name = "FILE")]
     torch: PathBuf,
-    /// One that imports tensorflow.
+    /// One that imports tensorflow and `confluent_kafka`.
     #[arg(long, value_name = "FILE")]
     tensorflow: PathBuf,
     /// Only cases whose names contain this.
@@ -34,18 +36,24 @@ pub(crate) struct Arguments {
     only: String,
 }
 
-/// A row for each case, batch and way.
+/// A row for each case, batch and way, and those of the whole job.
 pub(crate) fn rows(arguments: &Arguments, effort: &Effort) -> Result<Vec<Row>> {
-    let mut peers = [
-        Peer::start(&arguments.torch, "torch")?,
-        Peer::start(&arguments.tensorflow, "tensorflow")?,
-    ];
+    let is_wanted = |name: &str| name.contains(&arguments.only);
     let mut rows = Vec::new();
-    let cases = CASES.iter();
-    for case in cases.filter(|case| case.name.contains(&arguments.only)) {
-        for (&batch, &target) in case.batches.iter().zip(case.targets) {
-            rows.extend(beside(case, batch, target, &mut peers, effort)?);
+    let cases: Vec<&Case> = CASES.iter().filter(|case| is_wanted(case.name)).collect();
+    if !cases.is_empty() {
+        let mut peers = [
+            Peer::start(&arguments.torch, "torch")?,
+            Peer::start(&arguments.tensorflow, "tensorflow")?,
+        ];
+        for case in cases {
+            for (&batch, &target) in case.batches.iter().zip(case.targets) {
+                rows.extend(beside(case, batch, target, &mut peers, effort)?);
+            }
         }
+    }
+    if is_wanted(peer_job::NAME) {
+        rows.extend(peer_job::rows(&arguments.tensorflow, effort)?);
     }
     Ok(rows)
 }

@@ -31,8 +31,7 @@ test: ## Check everything: format, lints, documentation, tests on a real Kafka
 	@infra/setup/run test
 	@tests/run
 
-sanitize: ## Run the tests of all that is unsafe under AddressSanitizer
-	@infra/setup/run test
+sanitize: setup ## Run the engine's tests under AddressSanitizer
 	@tests/sanitize
 
 bench: setup ## Measure, beside the limits of the same run

@@ -9,22 +9,28 @@
 )]
 
 mod adam;
+mod cell;
 mod convolution;
 mod convolution_gradient;
 mod cross_entropy;
 mod descent;
 mod exponential;
 pub(crate) mod instructions;
-mod lstm_gradient;
+mod lanes;
+mod layer;
 mod maxima;
 mod momentum;
 mod multiply;
+mod normalization_gradient;
 mod operator;
+mod panels;
 mod parallel;
 mod pixels;
 mod pool;
+mod recurrent;
+mod recurrent_gradient;
+mod recurrent_weights;
 mod relu_gradient;
-mod rows;
 mod scratch;
 mod tiles;
 mod views;
@@ -41,7 +47,13 @@ pub(crate) fn domain() -> ort::Result<OperatorDomain> {
         .add(convolution_gradient::OPERATOR)?
         .add(cross_entropy::OPERATOR)?
         .add(descent::OPERATOR)?
-        .add(lstm_gradient::OPERATOR)?
         .add(momentum::OPERATOR)?
+        .add(normalization_gradient::OPERATOR)?
+        .add(recurrent::GRU)?
+        .add(recurrent::LSTM)?
+        .add(recurrent::RNN)?
+        .add(recurrent_gradient::GRU)?
+        .add(recurrent_gradient::LSTM)?
+        .add(recurrent_gradient::RNN)?
         .add(relu_gradient::OPERATOR)
 }

@@ -138,7 +138,7 @@ fn outputs(graph: &StepGraph) -> Result<Vec<(String, Vec<f32>)>, crate::Error> {
         .collect()
 }
 
-/// A network that uses every kernel.
+/// A network that uses every kernel which a layer of ours leads to.
 fn network() -> Result<Model, millrace_onnx::Error> {
     let convolution = |filters, padding| Layer::Conv2d {
         filters,
@@ -152,6 +152,10 @@ fn network() -> Result<Model, millrace_onnx::Error> {
         size: [2, 2],
         stride: [2, 2],
         padding: Padding::Valid,
+    };
+    let gru = Layer::Gru {
+        units: 21,
+        all_steps: true,
     };
     let lstm = Layer::Lstm {
         units: 37,
@@ -169,6 +173,7 @@ fn network() -> Result<Model, millrace_onnx::Error> {
         pool,
         convolution(6, Padding::Valid),
         Layer::Reshape { shape: vec![2, 3] },
+        gru,
         lstm,
         dense(20, Activation::Relu),
         dense(CLASSES.into(), Activation::None),

@@ -13,7 +13,9 @@
 //! | [`CROSS_ENTROPY`] | logits `[n, c]`, int64 labels `[n]` | the loss, a scalar, and its gradient `[n, c]` |
 //! | [`CONVOLUTION`] | x, w, b or nothing | y, and where it pools the uint8 index of each maximum |
 //! | [`CONVOLUTION_GRADIENT`] | G, x, w, y or nothing, the index or nothing | ∂L/∂w, ∂L/∂b or nothing, ∂L/∂x or nothing |
-//! | [`LSTM_GRADIENT`] | s, R, c₀, and each or nothing: G, the gradients of the last h and of the last c | ∂L/∂s, ∂L/∂h₀, ∂L/∂c₀ |
+//! | [`NORMALIZATION_GRADIENT`] | G, x, γ | each or nothing: ∂L/∂x, ∂L/∂γ, ∂L/∂β |
+//! | [`LSTM`], [`GRU`], [`RNN`] | X, W, R, and each or nothing: B, h₀, c₀ | Y, the last h, the last c, the gates, all c |
+//! | [`LSTM_GRADIENT`], [`GRU_GRADIENT`], [`RNN_GRADIENT`] | X, W, R, B, h₀, c₀, Y, the gates, all c, and each or nothing: the gradients of Y, of the last h, of the last c | each or nothing: ∂L/∂X, ∂L/∂W, ∂L/∂R, ∂L/∂B, ∂L/∂h₀, ∂L/∂c₀ |
 //!
 //! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
 //!   a β that was rounded.
@@ -25,9 +27,12 @@
 //!   window covers. The index of a maximum counts the elements of its window row by row; it is the first of equal ones, and
 //!   the number of elements where the `Relu` is off. Only the first of equal maxima gets the gradient.
 //! - `ConvolutionGradient` has the same attributes. It needs y for a `Relu` without a pool, and the index for a pool.
-//! - `LstmGradient` is that of one direction of an `LSTM` with its default activations, backwards where `reverse` is 1. The sums
-//!   s = W x + R h + b of all steps are `[steps · batch, 4 · units]` in the order i, o, f, n, G is `[steps · batch, units]`, R
-//!   `[4 · units, units]`, and a state `[batch, units]`.
+//! - `NormalizationGradient` is that of a `LayerNormalization` whose γ has the shape of what is normalized at a time, with the
+//!   same `epsilon`; where `centre` is 0, that of an `RMSNormalization`.
+//! - `Lstm`, `Gru` and `Rnn` are the layers of the standard set with their default activations, for sequences of one length, and
+//!   tensors of the same shapes. `reverse` has a number for each direction: 1 where it goes backwards. A `Gru` has its reset gate
+//!   behind the product (`linear_before_reset`). The gates, `[steps, directions, batch, …]`, are for their gradients alone, and
+//!   so are all c, `[steps, directions, batch, units]`; only an `Lstm` has any c.
 
 /// The domain of the operators.
 pub const DOMAIN: &str = "millrace";
@@ -48,9 +53,20 @@ pub const CROSS_ENTROPY: &str = "CrossEntropy";
 pub const CONVOLUTION: &str = "Convolution";
 /// The gradients of [`CONVOLUTION`].
 pub const CONVOLUTION_GRADIENT: &str = "ConvolutionGradient";
-
-/// The gradient of an LSTM from step to step.
+/// The gradients of a normalization of rows.
+pub const NORMALIZATION_GRADIENT: &str = "NormalizationGradient";
+/// An `LSTM` that keeps its gates.
+pub const LSTM: &str = "Lstm";
+/// The gradients of [`LSTM`].
 pub const LSTM_GRADIENT: &str = "LstmGradient";
+/// A `GRU` that keeps its gates.
+pub const GRU: &str = "Gru";
+/// The gradients of [`GRU`].
+pub const GRU_GRADIENT: &str = "GruGradient";
+/// An `RNN` that keeps its sums.
+pub const RNN: &str = "Rnn";
+/// The gradients of [`RNN`].
+pub const RNN_GRADIENT: &str = "RnnGradient";
 
 /// With which operators a step graph is written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

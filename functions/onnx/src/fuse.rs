@@ -8,9 +8,11 @@ use crate::fast;
 use crate::forward::Forward;
 use crate::graph::uses;
 use crate::operators::convolution_block::{convolution, pool};
+use crate::operators::recurrent::block::block;
 use crate::proto::{AttributeProto, NodeProto};
 
-/// Replaces each convolution, with the `Relu` and the `MaxPool` behind it that nothing else sees, by one node.
+/// Replaces each convolution, with the `Relu` and the `MaxPool` behind it that nothing else sees, by one node, and each
+/// recurrent layer by one that keeps what its gradients need.
 ///
 /// Tensors keep their names and facts. Losses are computed from `targets`, which stay tensors of their own.
 pub(crate) fn fuse(forward: &mut Forward, targets: &[&str], emitter: &mut Emitter) {
@@ -28,6 +30,10 @@ pub(crate) fn fuse(forward: &mut Forward, targets: &[&str], emitter: &mut Emitte
     };
     let mut nodes: Vec<Option<NodeProto>> = forward.graph.nodes.iter().cloned().map(Some).collect();
     for (index, node) in forward.graph.nodes.iter().enumerate() {
+        if let Some(layer) = block(node, &forward.facts, emitter) {
+            nodes[index] = Some(layer);
+            continue;
+        }
         let Some(mut block) = Block::new(node, &forward.facts) else {
             continue;
         };

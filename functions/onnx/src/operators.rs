@@ -41,7 +41,7 @@ mod power;
 mod range;
 mod ranking;
 mod rectifier;
-mod recurrent;
+pub(crate) mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
@@ -276,7 +276,7 @@ pub fn operators() -> Vec<&'static str> {
 }
 
 /// The operators of the fast lowering that gradients pass.
-static FAST: &[Family] = &[convolution_block::OPERATORS];
+static FAST: &[Family] = &[convolution_block::OPERATORS, recurrent::block::OPERATORS];
 
 /// The operator of a node; nothing for operators of other domains and for those that are not here.
 pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {

@@ -98,6 +98,28 @@ pub(super) fn run_on<T: VectorTask>(vectors: &str, task: T) -> Option<T::Output>
 #[cfg(test)]
 pub(super) const VECTORS: [&str; 3] = ["portable", "avx2", "avx512"];
 
+/// What the instructions that [`run`] chooses can do, for loops whose sizes depend on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Vectors {
+    /// 32 vectors of 16 numbers; multiplication and addition in one.
+    Wide,
+    /// 16 vectors of 8 numbers; multiplication and addition in one.
+    Narrow,
+    /// Not known; multiplication and addition in one may be many times as slow as in two.
+    Unknown,
+}
+
+/// The vectors of this processor.
+pub(super) fn vectors() -> Vectors {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        return Vectors::Wide;
+    } else if has_avx2() {
+        return Vectors::Narrow;
+    }
+    Vectors::Unknown
+}
+
 /// What [`run`] chooses here: a set of instructions, or the architecture where it has no choice.
 pub(crate) fn name() -> &'static str {
     #[cfg(target_arch = "x86_64")]

@@ -6,12 +6,14 @@
 //! ∂L/∂x = r (H − mean H − x̂ · mean (H x̂)), ∂L/∂γ = Σ G x̂, ∂L/∂β = Σ G. Where no mean is taken off,
 //! ∂L/∂x = r (H − x̂ · mean (H x̂)).
 
+use super::backward::fixed_shape;
 use super::unary::same_as_input;
 use super::{Backward, Call, Derivative, Family, Operator, Site, axis_of, broadcast, resolve_axis};
 use crate::Tensor;
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
-use crate::proto::NodeProto;
+use crate::fast;
+use crate::proto::{AttributeProto, NodeProto};
 
 pub(super) const OPERATORS: Family = &[
     ("GroupNormalization", &GROUP),
@@ -133,6 +135,47 @@ impl Trailing {
     }
 }
 
+impl Trailing {
+    /// All gradients in one node.
+    fn backward_fast(&self, backward: &mut Backward<'_>, gradient: &str) {
+        let inputs = [gradient, backward.input(0), backward.input(SCALE)];
+        let attributes = vec![
+            AttributeProto::from_float("epsilon", epsilon(backward.node) as f32),
+            AttributeProto::from_int("centre", i64::from(self.centres)),
+        ];
+        let mut outputs = Vec::new();
+        for (input, name) in ["data", "scale", "bias"].into_iter().enumerate() {
+            let name = if backward.wants(input) {
+                backward.emit.fast_name(name)
+            } else {
+                String::new()
+            };
+            if !name.is_empty() {
+                backward.give(input, name.clone());
+            }
+            outputs.push(name);
+        }
+        while outputs.last().is_some_and(String::is_empty) {
+            outputs.pop();
+        }
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let operator = fast::NORMALIZATION_GRADIENT;
+        backward
+            .emit
+            .fast_named(&outputs, operator, &inputs, attributes);
+    }
+}
+
+/// Whether γ has exactly the shape of what is normalized at a time, the last dimensions.
+fn scales_rows(backward: &Backward<'_>, dimensions: usize) -> bool {
+    let shape = |input: usize| backward.input_fact(input).shape.as_deref();
+    let Some((whole, scale)) = shape(0).zip(shape(SCALE)) else {
+        return false;
+    };
+    let row = &whole[whole.len() - dimensions..];
+    fixed_shape(scale).is_some_and(|scale| fixed_shape(row) == Some(scale))
+}
+
 impl Operator for Trailing {
     fn infer(&self, site: &Site<'_>, _: &mut Unknowns) -> Vec<Fact> {
         let normalized = same_as_input(site);
@@ -198,6 +241,9 @@ impl Operator for Trailing {
         let gradient = backward.gradient();
         let rank = backward.input_fact(0).rank().unwrap_or_default();
         let axes = Self::axes(backward.node, rank).unwrap_or_default();
+        if backward.is_fast() && scales_rows(backward, axes.len()) {
+            return self.backward_fast(backward, &gradient);
+        }
         if backward.wants(0) || backward.wants(SCALE) {
             let tensor = backward.input(0);
             let normalized = emit_normalized(backward, tensor, &axes, self.centres);

@@ -11,6 +11,7 @@
 //! leaves the number of steps open), and the gradients of the weights are again one product each.
 
 mod activation;
+pub(crate) mod block;
 mod evaluation;
 mod form;
 mod gradient;

@@ -45,6 +45,24 @@ pub fn cases() -> Vec<Case> {
             .causal()
             .case("shared heads within the last dimension"),
         of().scores().case("its scores as an output"),
+        unmasked(
+            "attention written out",
+            ("Mul", 0.5),
+            &[&[0, 2, 3, 1]],
+            true,
+        ),
+        unmasked(
+            "attention written out with a divisor and keys transposed twice",
+            ("Div", 2.0),
+            &[&[0, 2, 1, 3], &[0, 1, 3, 2]],
+            false,
+        ),
+        unmasked(
+            "attention written out with the records not first",
+            ("Mul", 0.5),
+            &[&[1, 0, 2, 3], &[1, 2, 3, 0]],
+            true,
+        ),
         written_out("attention written out, masked by a triangle", false),
         written_out("attention written out, masked by places", true),
     ]
@@ -320,4 +338,56 @@ fn written_out(name: &str, by_places: bool) -> Case {
         .node("MatMul", &["joined", "out"], "y")
         .result("y");
     Case::new(name, draft, &[("x", &[BATCH, 3, WIDTH])])
+}
+
+/// Heads whose scores are scaled by a number. The keys are transposed by each of the orders, the output back where it is said.
+fn unmasked(
+    name: &str,
+    (operator, factor): (&str, f32),
+    of_keys: &[&[i64; 4]],
+    transposes_back: bool,
+) -> Case {
+    const WIDTH: usize = 4;
+    let order = |order: &[i64]| vec![AttributeProto::from_ints("perm", order)];
+    let factor = TensorProto::from_f32("", &[], &[factor]);
+    let factor = vec![AttributeProto::from_tensor("value", factor)];
+    let mut draft = Draft::new()
+        .input(
+            "x",
+            ElementType::Float32,
+            &[batch(), fixed(KEYS), fixed(WIDTH)],
+        )
+        .integers("heads", &[0, 4, 2, 2])
+        .node_with("Constant", &[], "factor", factor);
+    for (number, part) in (60..).zip(["q", "k", "v"]) {
+        let (weights, heads) = (format!("{part} weights"), format!("{part} heads"));
+        draft = draft
+            .weights(&weights, &[WIDTH, WIDTH], &noise(WIDTH * WIDTH, number))
+            .node("MatMul", &["x", &weights], part)
+            .node("Reshape", &[part, "heads"], &heads);
+    }
+    for part in ["q", "v"] {
+        let (from, to) = (format!("{part} heads"), format!("{part} apart"));
+        draft = draft.node_with("Transpose", &[&from], &to, order(&[0, 2, 1, 3]));
+    }
+    let mut keys = "k heads".to_owned();
+    for next in of_keys {
+        let to = format!("{keys}, transposed");
+        draft = draft.node_with("Transpose", &[&keys], &to, order(*next));
+        keys = to;
+    }
+    draft = draft
+        .node("MatMul", &["q apart", &keys], "scores")
+        .node(operator, &["scores", "factor"], "scaled")
+        .node("Softmax", &["scaled"], "shares")
+        .node("MatMul", &["shares", "v apart"], "found");
+    if transposes_back {
+        draft = draft
+            .integers("whole", &[0, 4, 4])
+            .node_with("Transpose", &["found"], "back", order(&[0, 2, 1, 3]))
+            .node("Reshape", &["back", "whole"], "y");
+    } else {
+        draft = draft.node("Neg", &["found"], "y");
+    }
+    Case::new(name, draft.result("y"), &[("x", &[BATCH, KEYS, WIDTH])])
 }

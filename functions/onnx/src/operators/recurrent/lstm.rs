@@ -1,13 +1,9 @@
 //! The long short-term memory of Hochreiter and Schmidhuber (1997), with forget gates.
 
 use super::Cell;
-use super::activation::Activation::{Sigmoid, Tanh};
 use super::evaluation::Weights;
 use super::pass::{Found, Pass, Share, product};
-use crate::ElementType;
 use crate::emitter::Emitter;
-use crate::fast;
-use crate::proto::AttributeProto;
 
 /// With the sums s = W x + R h₋ + b in the order i, o, f, n, where h₋ and c₋ are the states before the step:
 ///
@@ -49,10 +45,6 @@ impl Cell for Lstm {
     }
 
     fn backward(&self, emit: &mut Emitter, pass: &Pass) -> Found {
-        let is_usual = pass.activations == [Sigmoid, Tanh, Tanh] && pass.mask.is_none();
-        if emit.is_fast() && is_usual && pass.element == ElementType::Float32 {
-            return in_one_node(emit, pass);
-        }
         let kept = Kept::of(emit, pass);
         let sequences = [
             pass.gradient.clone(),
@@ -92,37 +84,6 @@ impl Cell for Lstm {
             input: sums,
             initial,
         }
-    }
-}
-
-/// The gradient in the fast lowering.
-fn in_one_node(emit: &mut Emitter, pass: &Pass) -> Found {
-    let sums = all_sums(emit, pass);
-    let or_nothing = |tensor: &Option<String>| tensor.clone().unwrap_or_default();
-    let inputs = [
-        sums,
-        pass.hidden.clone(),
-        pass.initial_c.as_ref().unwrap_or(&pass.zeros).clone(),
-        or_nothing(&pass.gradient),
-        or_nothing(&pass.last_gradients[0]),
-        or_nothing(&pass.last_gradients[1]),
-    ];
-    let outputs = ["sums", "h", "c"].map(|what| emit.fast_name(what));
-    let reverse = AttributeProto::from_int("reverse", i64::from(pass.is_reverse));
-    emit.fast_named(
-        &outputs.each_ref().map(String::as_str),
-        fast::LSTM_GRADIENT,
-        &inputs.each_ref().map(String::as_str),
-        vec![reverse],
-    );
-    let [sums, h, c] = outputs;
-    Found {
-        recurrent: vec![Share {
-            sums: sums.clone(),
-            state: pass.before.clone(),
-        }],
-        input: sums,
-        initial: vec![Some(h), Some(c)],
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Code, Error, Result};
 /// # Errors
 /// `INCOMPATIBLE`, naming both shapes.
 pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
-    let record = shape_text(format.shape());
+    let record = shape_text(&format.shape());
     let [input] = signature.inputs.as_slice() else {
         let inputs = signature.inputs.iter();
         let inputs: Vec<String> = inputs

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use millrace_entity::{datasource, inference, segment};
 use millrace_wire::name;
-use millrace_wire::record::{Label, LabelEncoding, LabelSource, RawArray, RecordFormat};
+use millrace_wire::record::{Label, RecordFormat};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
     IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
@@ -12,9 +12,6 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{App, Code, Error, Need, Result, connection, project};
-
-/// Most elements of one record: a record of float64 then has 64 MB, more than Kafka takes.
-const LARGEST_RECORD: usize = 8 << 20;
 
 /// What a datasource is made of.
 #[derive(Debug)]
@@ -43,7 +40,8 @@ pub struct NewDatasource {
 pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> {
     name::check(&new.name)?;
     name::check_topic(&new.topic)?;
-    check_format(&new.format, new.label.as_ref())?;
+    let checked = new.format.check(new.label.as_ref());
+    checked.map_err(|error| Error::new(Code::InvalidInput, error.to_string()))?;
     let project = project::find(&app.database, &new.project).await?;
     let connection = connection::find(&app.database, project.id, &new.connection).await?;
     let taken = datasource::Entity::find()
@@ -159,38 +157,4 @@ pub fn label(row: &datasource::Model) -> Result<Option<Label>> {
         .map(serde_json::from_value)
         .transpose()
         .map_err(Error::internal)
-}
-
-fn check_format(format: &RecordFormat, label: Option<&Label>) -> Result<()> {
-    let RecordFormat::Raw(array) = format;
-    check_array("format", array)?;
-    if let Some(LabelSource::Header { name }) = label.map(|label| &label.source)
-        && name.trim().is_empty()
-    {
-        return Err(Error::new(
-            Code::InvalidInput,
-            "label.source.header is empty: name the header in which the label stands",
-        ));
-    }
-    match label.map(|label| &label.encoding) {
-        Some(LabelEncoding::Raw(array)) => check_array("label", array),
-        Some(LabelEncoding::Text) | None => Ok(()),
-    }
-}
-
-fn check_array(what: &str, array: &RawArray) -> Result<()> {
-    let elements = array
-        .shape
-        .iter()
-        .try_fold(1_usize, |product, size| product.checked_mul(*size as usize));
-    match elements {
-        Some(1..=LARGEST_RECORD) => Ok(()),
-        _ => Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the {what}'s shape {:?} must have 1 to {LARGEST_RECORD} elements",
-                array.shape
-            ),
-        )),
-    }
 }

@@ -201,6 +201,8 @@ fn produce(producer: &Producer, target: &Target, encoded: &Encoded) -> Result<De
         record = match &label.source {
             LabelSource::Header { name } => record.header(name.as_str(), bytes),
             LabelSource::Key => record.key(bytes),
+            // It stands in the value.
+            LabelSource::Field { .. } => record,
         };
     }
     Ok(producer.send_and_wait(&record)?)

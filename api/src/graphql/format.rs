@@ -1,7 +1,9 @@
 //! Record formats and labels as inputs. As outputs they are JSON, in the shape that travels.
 
 use async_graphql::{Enum, InputObject, OneofObject};
-use millrace_wire::record::{self, Label, LabelEncoding, LabelSource, RawArray, RecordFormat};
+use millrace_wire::record::{
+    self, JsonField, JsonRecord, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+};
 
 use crate::app::{Code, Error, Result};
 
@@ -10,6 +12,41 @@ use crate::app::{Code, Error, Result};
 pub enum RecordFormatInput {
     /// The value is the bytes of one array.
     Raw(RawArrayInput),
+    /// The value is a JSON document with the numbers in fields.
+    Json(JsonRecordInput),
+}
+
+/// Where the numbers stand in a JSON document.
+#[derive(InputObject)]
+pub struct JsonRecordInput {
+    /// The fields whose numbers make the record, one after another.
+    fields: Vec<JsonFieldInput>,
+    /// What is made of fields and numbers that are missing or `null`.
+    #[graphql(default_with = "Missing::Refuse")]
+    missing: Missing,
+}
+
+/// A field: a number, or nested arrays of one shape. Around these may stand one more of length 1, as of a batch.
+#[derive(InputObject)]
+pub struct JsonFieldInput {
+    /// Where it stands, as a JSON Pointer (RFC 6901): `/reading/temperature`; empty for the document itself.
+    pointer: String,
+    /// Its shape, without the batch dimension; empty for one number.
+    #[graphql(default)]
+    shape: Vec<i32>,
+    /// The field is a text that holds JSON, as in Kafka-ML's `TELEGRAF_STR_JSON`.
+    #[graphql(default)]
+    in_text: bool,
+}
+
+/// What is made of a number that is missing.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "record::Missing")]
+pub enum Missing {
+    /// The record is refused.
+    Refuse,
+    /// NaN, which preprocessing can fill.
+    Nan,
 }
 
 /// The bytes of one array in C order, as numpy's `tobytes()` writes them.
@@ -67,7 +104,8 @@ pub enum ByteOrder {
 pub struct LabelInput {
     /// Where it stands.
     source: LabelSourceInput,
-    /// How it is written; one decimal number in UTF-8 if left out.
+    /// How it is written in a header or in the key; one decimal number in UTF-8 if left out. A field is written as the format
+    /// writes fields.
     encoding: Option<LabelEncodingInput>,
 }
 
@@ -78,6 +116,18 @@ pub enum LabelSourceInput {
     Header(String),
     /// In the record's key (`true`). Keys decide partitions: labels there skew them.
     Key(bool),
+    /// In a field of the value, where the format has fields.
+    Field(LabelFieldInput),
+}
+
+/// A field that holds the label.
+#[derive(InputObject)]
+pub struct LabelFieldInput {
+    /// Where it stands, as a JSON Pointer (RFC 6901).
+    pointer: String,
+    /// Its shape; empty for one number.
+    #[graphql(default)]
+    shape: Vec<i32>,
 }
 
 /// How labels are written: exactly one of these.
@@ -97,18 +147,35 @@ impl RecordFormatInput {
     pub fn into_format(self) -> Result<RecordFormat> {
         match self {
             Self::Raw(array) => Ok(RecordFormat::Raw(array.into_array()?)),
+            Self::Json(record) => {
+                let fields = record.fields.into_iter().map(|field| {
+                    Ok(JsonField {
+                        pointer: field.pointer,
+                        shape: into_shape(&field.shape)?,
+                        in_text: field.in_text,
+                    })
+                });
+                Ok(RecordFormat::Json(JsonRecord {
+                    fields: fields.collect::<Result<_>>()?,
+                    missing: record.missing.into(),
+                }))
+            }
         }
     }
 }
 
+fn into_shape(shape: &[i32]) -> Result<Vec<u32>> {
+    let sizes = shape.iter().map(|size| u32::try_from(*size));
+    sizes
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| Error::new(Code::InvalidInput, "a shape has no negative sizes"))
+}
+
 impl RawArrayInput {
     fn into_array(self) -> Result<RawArray> {
-        let shape = self.shape.iter().map(|size| u32::try_from(*size));
         Ok(RawArray {
             dtype: self.dtype.into(),
-            shape: shape
-                .collect::<std::result::Result<_, _>>()
-                .map_err(|_| Error::new(Code::InvalidInput, "a shape has no negative sizes"))?,
+            shape: into_shape(&self.shape)?,
             byte_order: self.byte_order.into(),
         })
     }
@@ -118,12 +185,23 @@ impl LabelInput {
     /// The label as it travels.
     ///
     /// # Errors
-    /// `INVALID_INPUT` for negative sizes and for a `false` where only `true` means something.
+    /// `INVALID_INPUT` for negative sizes, for a `false` where only `true` means something, and for a field that is to be
+    /// written otherwise than the format does.
     pub fn into_label(self) -> Result<Label> {
         let source = match self.source {
             LabelSourceInput::Header(name) => LabelSource::Header { name },
             LabelSourceInput::Key(true) => LabelSource::Key,
             LabelSourceInput::Key(false) => return Err(only_true("key")),
+            LabelSourceInput::Field(_) if self.encoding.is_some() => {
+                return Err(Error::new(
+                    Code::InvalidInput,
+                    "a label in a field is written as the format writes fields: leave `encoding` out",
+                ));
+            }
+            LabelSourceInput::Field(field) => LabelSource::Field {
+                pointer: field.pointer,
+                shape: into_shape(&field.shape)?,
+            },
         };
         let encoding = match self.encoding {
             None | Some(LabelEncodingInput::Text(true)) => LabelEncoding::Text,

@@ -9,7 +9,7 @@ use millrace_runtime::handler::{Answers, Current, Handler, Input};
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
-use millrace_wire::record::RecordFormat;
+use millrace_wire::record::{Decoder, Parts};
 
 use crate::encode::{Rows, Writer};
 use crate::follow::Following;
@@ -18,7 +18,9 @@ use crate::model::Model;
 /// Answers the records of one inference.
 pub(crate) struct Predictor {
     name: String,
-    format: RecordFormat,
+    decoder: Decoder,
+    /// Numbers of one record.
+    elements: usize,
     output_format: OutputFormat,
     model: Model,
     /// The names of the model's outputs, and what writes them.
@@ -37,7 +39,8 @@ impl Predictor {
     pub(crate) fn new(spec: &InferenceSpec, model: Model, following: Option<Following>) -> Self {
         Self {
             name: spec.model.clone(),
-            format: spec.input_format.clone(),
+            decoder: Decoder::new(&spec.input_format, None),
+            elements: spec.input_format.elements(),
             output_format: spec.output_format,
             outputs: model.outputs().to_vec(),
             encoder: encoder(&spec.model, spec.output_format, &model),
@@ -58,7 +61,12 @@ impl Predictor {
         self.decoded.clear();
         let mut faults = Vec::with_capacity(batch.len());
         for (place, record) in batch.iter().enumerate() {
-            match self.format.decode(record.value, &mut self.rows) {
+            let parts = Parts {
+                key: None,
+                value: record.value,
+                headers: &[],
+            };
+            match self.decoder.decode(&parts, &mut self.rows, &mut Vec::new()) {
                 Ok(()) => {
                     self.decoded.push(place);
                     faults.push(None);
@@ -100,7 +108,7 @@ impl Handler for Predictor {
         let faults = self.decode(batch);
         stage("decode", started);
         let rows = Rows {
-            elements: self.format.elements(),
+            elements: self.elements,
             values: &self.rows,
             places: &self.decoded,
         };

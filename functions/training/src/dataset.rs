@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_wire::record::{DecodeError, Dtype, RecordFormat, class_index, one_hot_index};
+use millrace_wire::record::{
+    DecodeError, Decoder, Dtype, Parts, RecordFormat, class_index, one_hot_index,
+};
 use millrace_wire::segment::SegmentDigest;
 use millrace_wire::training::TrainingSpec;
 
@@ -87,6 +89,7 @@ pub struct Builder<'a> {
     labels: Labels,
     is_bad: Vec<bool>,
     digest: SegmentDigest,
+    decoder: Decoder,
     row: Vec<f32>,
     label: Vec<f32>,
     /// What the label says, where it is a class.
@@ -138,6 +141,7 @@ impl<'a> Builder<'a> {
             labels,
             is_bad: places(total, 1)?,
             digest: SegmentDigest::new(),
+            decoder: Decoder::new(&spec.format, Some(&spec.label)),
             row: Vec::with_capacity(width),
             label: Vec::new(),
             class: 0,
@@ -179,18 +183,13 @@ impl<'a> Builder<'a> {
     fn decode(&mut self, record: &Record<'_>) -> Result<(), DecodeError> {
         self.row.clear();
         self.label.clear();
-        self.spec.format.decode(record.value, &mut self.row)?;
-        let header = |name: &str| {
-            let found = record
-                .headers
-                .iter()
-                .rev()
-                .find(|(header, _)| *header == name);
-            found.and_then(|(_, value)| *value)
+        let parts = Parts {
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
         };
-        self.spec
-            .label
-            .decode(record.key, header, &mut self.label)?;
+        self.decoder
+            .decode(&parts, &mut self.row, &mut self.label)?;
         match self.target {
             Target::Class(classes) => self.class = class_index(self.label[0], classes)?,
             Target::OneHot => self.class = one_hot_index(&self.label)?,
@@ -297,6 +296,7 @@ fn kept(format: &RecordFormat) -> Kept {
             Dtype::Uint8 | Dtype::Bool => Kept::Byte,
             _ => Kept::Float,
         },
+        RecordFormat::Json(_) => Kept::Float,
     }
 }
 

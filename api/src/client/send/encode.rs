@@ -4,7 +4,11 @@
 use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
-use millrace_wire::record::{ByteOrder, Dtype, Label, LabelEncoding, RawArray, RecordFormat};
+use millrace_wire::record::{
+    ByteOrder, Dtype, JsonRecord, Label, LabelEncoding, LabelSource, Missing, RawArray,
+    RecordFormat, Written, document,
+};
+use serde_json::{Number, Value};
 
 use super::rows::Row;
 
@@ -18,15 +22,10 @@ pub struct Encoded {
 
 /// Encodes one row: as many cells as the record has elements, then perhaps those of the label.
 pub fn row(row: &Row<'_>, format: &RecordFormat, label: Option<&Label>) -> Result<Encoded> {
-    let RecordFormat::Raw(array) = format;
-    let elements = array.elements();
-    let value = encode(row, 0..elements, array)?;
+    let elements = format.elements();
     let label = match (row.cells.len().checked_sub(elements), label) {
         (Some(0), _) => None,
-        (Some(more), Some(label)) if more == label.elements() => Some(match &label.encoding {
-            LabelEncoding::Text => cell(row, elements)?.as_bytes().to_vec(),
-            LabelEncoding::Raw(array) => encode(row, elements..elements + more, array)?,
-        }),
+        (Some(more), Some(label)) if more == label.elements() => Some(label),
         _ => bail!(
             "row {} has {} columns; the datasource's records have {elements} elements{}",
             row.number,
@@ -38,7 +37,67 @@ pub fn row(row: &Row<'_>, format: &RecordFormat, label: Option<&Label>) -> Resul
             }
         ),
     };
-    Ok(Encoded { value, label })
+    let value = match format {
+        RecordFormat::Raw(array) => encode(row, 0..elements, array)?,
+        RecordFormat::Json(record) => json(row, record, label)?,
+    };
+    let label = label.map(|label| match (&label.source, &label.encoding) {
+        // It stands in the value.
+        (LabelSource::Field { .. }, _) => Ok(Vec::new()),
+        (_, LabelEncoding::Text) => Ok(cell(row, elements)?.as_bytes().to_vec()),
+        (_, LabelEncoding::Raw(array)) => encode(row, elements..row.cells.len(), array),
+    });
+    Ok(Encoded {
+        value,
+        label: label.transpose()?,
+    })
+}
+
+fn json(row: &Row<'_>, record: &JsonRecord, label: Option<&Label>) -> Result<Vec<u8>> {
+    let numbers = (0..row.cells.len()).map(|column| json_number(row, column, record.missing));
+    let numbers: Vec<Value> = numbers.collect::<Result<_>>()?;
+    let mut rest = numbers.as_slice();
+    let mut take = |shape: &[u32]| {
+        let elements = shape.iter().map(|size| *size as usize).product();
+        let (taken, left) = rest.split_at(elements);
+        rest = left;
+        taken
+    };
+    let mut fields: Vec<Written<'_>> = Vec::new();
+    for field in &record.fields {
+        fields.push(Written {
+            pointer: &field.pointer,
+            shape: &field.shape,
+            numbers: take(&field.shape),
+            in_text: field.in_text,
+        });
+    }
+    if let Some(LabelSource::Field { pointer, shape }) = label.map(|label| &label.source) {
+        fields.push(Written {
+            pointer,
+            shape,
+            numbers: take(shape),
+            in_text: false,
+        });
+    }
+    Ok(document(&fields).to_string().into_bytes())
+}
+
+/// What stands in a cell, as it stands there; an empty one is `null` where that is allowed.
+fn json_number(row: &Row<'_>, column: usize, missing: Missing) -> Result<Value> {
+    let text = cell(row, column)?;
+    if text.is_empty() && missing == Missing::Nan {
+        return Ok(Value::Null);
+    }
+    let number = Number::from_str(text).ok();
+    let number = number.or_else(|| Number::from_f64(text.parse().ok()?));
+    number.map(Value::Number).ok_or_else(|| {
+        anyhow!(
+            "row {}, column {}: {text:?} is not a number",
+            row.number,
+            column + 1
+        )
+    })
 }
 
 fn encode(row: &Row<'_>, columns: std::ops::Range<usize>, array: &RawArray) -> Result<Vec<u8>> {
@@ -83,10 +142,7 @@ fn encode(row: &Row<'_>, columns: std::ops::Range<usize>, array: &RawArray) -> R
 }
 
 fn cell<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
-    let Some(bytes) = row.cells.get(column) else {
-        bail!("row {} has {} columns only", row.number, row.cells.len());
-    };
-    let text = std::str::from_utf8(bytes);
+    let text = std::str::from_utf8(&row.cells[column]);
     let text =
         text.map_err(|_| anyhow!("row {}, column {} is not UTF-8", row.number, column + 1))?;
     Ok(text.trim())
@@ -96,7 +152,7 @@ fn cell<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use csv::ByteRecord;
-    use millrace_wire::record::LabelSource;
+    use millrace_wire::record::JsonField;
 
     use super::*;
 
@@ -160,6 +216,53 @@ mod tests {
     }
 
     #[test]
+    fn rows_become_documents_with_the_label_in_a_field() {
+        let record = JsonRecord {
+            fields: vec![
+                JsonField {
+                    pointer: "/a".to_owned(),
+                    shape: vec![2],
+                    in_text: false,
+                },
+                JsonField {
+                    pointer: "/b/c".to_owned(),
+                    shape: Vec::new(),
+                    in_text: false,
+                },
+            ],
+            missing: Missing::Nan,
+        };
+        let label = Label {
+            source: LabelSource::Field {
+                pointer: "/b/label".to_owned(),
+                shape: Vec::new(),
+            },
+            encoding: LabelEncoding::default(),
+        };
+        let format = RecordFormat::Json(record);
+        let encoded = |cells: &[&str]| {
+            let cells = ByteRecord::from(cells.to_vec());
+            let row_of_cells = Row {
+                number: 4,
+                cells: &cells,
+            };
+            let encoded = row(&row_of_cells, &format, Some(&label));
+            encoded.map(|encoded| String::from_utf8(encoded.value).unwrap())
+        };
+        assert_eq!(
+            encoded(&["1", "", ".5", "7"]).unwrap(),
+            r#"{"a":[1,null],"b":{"c":0.5,"label":7}}"#
+        );
+        // Without a label, as an inference reads them.
+        assert_eq!(
+            encoded(&["1", "2", "1e3"]).unwrap(),
+            r#"{"a":[1,2],"b":{"c":1000.0}}"#
+        );
+        let error = encoded(&["1", "x", "3"]).unwrap_err().to_string();
+        assert_eq!(error, "row 4, column 2: \"x\" is not a number");
+    }
+
+    #[test]
     fn what_does_not_fit_is_named_by_row_and_column() {
         let error = |cells: &[&str]| {
             encode_text(cells, Dtype::Uint8, false)
@@ -175,6 +278,9 @@ mod tests {
             error(&["1", "2", "3"]),
             "row 4 has 3 columns; the datasource's records have 2 elements"
         );
-        assert_eq!(error(&["1"]), "row 4 has 1 columns only");
+        assert_eq!(
+            error(&["1"]),
+            "row 4 has 1 columns; the datasource's records have 2 elements"
+        );
     }
 }

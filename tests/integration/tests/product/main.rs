@@ -7,6 +7,7 @@ mod browser;
 mod command;
 mod faults;
 mod job;
+mod json;
 mod outage;
 mod pinned;
 mod restart;

@@ -1,6 +1,7 @@
 //! What can't be trained: a code for programs, a sentence for people, nothing half done.
 
 use millrace_harness::unique;
+use millrace_wire::record::RecordFormat;
 use millrace_wire::training::{Loss, TrainingSpec};
 
 use crate::world::{World, easy, read_all};
@@ -153,7 +154,9 @@ async fn models_that_do_not_fit_and_losses_that_explode() {
     fails(&world, &no_model, "model-invalid", "not an ONNX model").await;
 
     let mut narrow = world.training(&segment, 1);
-    let millrace_wire::record::RecordFormat::Raw(array) = &mut narrow.format;
+    let RecordFormat::Raw(array) = &mut narrow.format else {
+        panic!("the digits are RAW");
+    };
     array.shape = vec![15];
     fails(&world, &narrow, "model-input", "float32[15]").await;
 

@@ -46,3 +46,47 @@ async fn what_kafka_would_refuse_later_is_refused_at_once() {
         assert!(message.contains("`bootstrapServers`"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn formats_that_no_record_could_have_are_refused() {
+    let app = TestApp::start(On::Sqlite).await;
+    let raw = "raw: {dtype: UINT8, shape: [2]}";
+    let json = r#"json: {fields: [{pointer: "/x"}]}"#;
+    for (format, label, reason) in [
+        (
+            "raw: {dtype: UINT8, shape: [2, 0]}",
+            r#"header: "label""#,
+            "INVALID_INPUT: the format's shape [2, 0] must have 1 to",
+        ),
+        (
+            raw,
+            r#"field: {pointer: "/y"}"#,
+            "INVALID_INPUT: records in the format RAW have no fields",
+        ),
+        (
+            json,
+            r#"field: {pointer: "/x"}"#,
+            r#"INVALID_INPUT: the field "/x" is named twice"#,
+        ),
+        (
+            json,
+            r#"field: {pointer: "y"}"#,
+            r#"INVALID_INPUT: "y" is no JSON Pointer"#,
+        ),
+        (
+            json,
+            r#"field: {pointer: "/y"}}, encoding: {text: true"#,
+            "INVALID_INPUT: a label in a field is written as the format writes fields",
+        ),
+    ] {
+        let refused = app
+            .refused(&format!(
+                r#"mutation {{ createDatasource(input: {{
+                    name: "d", topic: "t", createTopic: {{partitions: 1}},
+                    format: {{{format}}}, label: {{source: {{{label}}}}}
+                }}) {{ datasource {{ id }} }} }}"#
+            ))
+            .await;
+        assert!(refused.starts_with(reason), "{refused}");
+    }
+}

@@ -59,7 +59,8 @@ impl RecordFormat {
         }
         match label.map(|label| (&label.source, &label.encoding)) {
             Some((LabelSource::Header { name }, _)) if name.trim().is_empty() => Err(FormatError(
-                "label.source.header is empty: name the header in which the label stands".to_owned(),
+                "label.source.header is empty: name the header in which the label stands"
+                    .to_owned(),
             )),
             Some((LabelSource::Field { shape, .. }, _)) => check_shape("label", shape),
             Some((_, LabelEncoding::Raw(array))) => check_shape("label", &array.shape),

@@ -81,9 +81,7 @@ fn records_and_offsets_become_visible_together_or_never() {
             consumer.seek_to_committed().unwrap();
         }
     }
-    let end = admin.watermarks(&output).unwrap()[0].stable;
-    let copied = read(&output, &[range(0, 0, end)]);
-    assert_eq!(values(&copied), ["a", "b", "c"]);
+    wait_for_committed(&admin, &output, &["a", "b", "c"]);
     assert_eq!(
         admin.committed(&group, &input).unwrap(),
         [GroupOffset::new(&input, 0, 3).with_metadata("applied 7")]
@@ -113,8 +111,21 @@ fn a_second_producer_fences_the_first_and_ends_its_transaction() {
     let error = old.begin().unwrap_err();
     assert!(error.is_fenced(), "{error}");
 
-    let end = admin.watermarks(&topic).unwrap()[0].stable;
-    assert_eq!(values(&read(&topic, &[range(0, 0, end)])), ["new"]);
+    wait_for_committed(&admin, &topic, &["new"]);
+}
+
+/// A broker answers the end of a transaction before it has written the markers.
+fn wait_for_committed(admin: &Admin, topic: &str, expected: &[&str]) {
+    block_until("the committed records", LIMIT, || {
+        let end = admin.watermarks(topic).unwrap()[0].stable;
+        let records = read(topic, &[range(0, 0, end)]);
+        let found = values(&records);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Warning {
 /// The warnings of a training, oldest first.
 ///
 /// # Errors
-/// Internal, if the row is not what [`add`] wrote.
+/// Internal, if the row is not what `add` wrote.
 pub fn all(row: &training::Model) -> Result<Vec<Warning>> {
     match &row.warnings {
         None => Ok(Vec::new()),

@@ -1,11 +1,14 @@
-//! What a training is asked to do that does not fit the model or the segment: told when it is asked for, not when it runs.
+//! What a training or an inference is asked to do that does not fit the model or the records: told when it is asked for, not
+//! when it runs.
 
 use millrace_api::graphql::GlobalId;
+use millrace_artifacts::digest_of;
 use millrace_entity::segment;
+use millrace_onnx::layers::{self, Layer};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
 use crate::rows;
-use crate::server::{On, TestApp};
+use crate::server::{BOTH, On, TestApp};
 
 /// A server with a model of two layers and three classes, and one that gives a number.
 async fn app() -> TestApp {
@@ -126,4 +129,42 @@ async fn without_a_validation_part_nothing_of_it_can_be_watched() {
         "{refused}"
     );
     app.run(&watch("accuracy")).await;
+}
+
+#[tokio::test]
+async fn an_inference_does_not_start_with_a_version_that_no_longer_fits() {
+    for on in BOTH {
+        let app = TestApp::start(on).await;
+        app.run(
+            r#"mutation { createModel(input: {name: "m", inputShape: [2], layers: [{flatten: true}]}) { model { id } } }"#,
+        )
+        .await;
+        let wider = layers::build(&[3], &[Layer::Flatten], 1).unwrap().encode();
+        let digest = digest_of(&wider);
+        let path = format!("/artifacts/{digest}");
+        let put = app.request("PUT", &path).body(wider).send().await.unwrap();
+        assert_eq!(put.status(), 201);
+        app.run(&format!(
+            r#"mutation {{
+                createVersion(input: {{model: "m", artifact: "{digest}"}}) {{ version {{ number }} }}
+                setAlias(input: {{model: "m", alias: "champion", version: 2}}) {{ alias {{ name }} }}
+            }}"#
+        ))
+        .await;
+        let source = rows::datasource(&app, "default").await;
+        rows::inference(&app, &source, "default", Some("champion")).await;
+        let start = r#"mutation { startInference(input: {name: "live"}) { inference { state } } }"#;
+        let refused = app.refused(start).await;
+        assert!(
+            refused.starts_with("INCOMPATIBLE: ")
+                && refused.contains("[batch, 3]")
+                && refused.contains("[2]"),
+            "{refused}"
+        );
+        app.run(
+            r#"mutation { setAlias(input: {model: "m", alias: "champion", version: 1}) { alias { name } } }"#,
+        )
+        .await;
+        app.run(start).await;
+    }
 }

@@ -67,22 +67,13 @@ pub(crate) fn start(
     let Some(entry) = first_entry(&registry, status, shutdown) else {
         return Ok(None);
     };
-    let pointed = match &entry.target {
-        Target::Version(pointer) => Some(&pointer.version),
-        Target::Nothing | Target::Unreadable(_) => None,
-    };
-    // The entry that the first version comes from is known only where it is the alias's own.
-    let (model, version, seen) = match pointed.map(|version| (version, loader.load(version))) {
-        Some((version, Ok(model))) => (model, version.clone(), Some(entry.offset)),
-        other => {
-            if let Some((_, Err(fault))) = other {
-                fault.report(status, "the version that the inference began with answers");
-            }
-            let Some(model) = loader.persist(&spec.version, status, shutdown) else {
-                return Ok(None);
-            };
-            (model, spec.version.clone(), None)
-        }
+    let Some(First {
+        model,
+        version,
+        seen,
+    }) = first_version(&registry, entry, spec, loader, status, shutdown)
+    else {
+        return Ok(None);
     };
     let waiting = Waiting::default();
     let follower = Follower {
@@ -103,6 +94,60 @@ pub(crate) fn start(
         waiting,
     };
     Ok(Some((model, following)))
+}
+
+/// The version to begin with.
+struct First {
+    model: Model,
+    version: Version,
+    /// The registry entry that it comes from: known only where it is the alias's own.
+    seen: Option<i64>,
+}
+
+/// Loads what the alias points at, or else what the specification names, as soon as one of them can be: the alias may be
+/// moved meanwhile, and what the specification names may be the very version that cannot be loaded.
+fn first_version(
+    registry: &Registry,
+    mut entry: Entry,
+    spec: &InferenceSpec,
+    loader: &Loader,
+    status: &Status,
+    shutdown: &Shutdown,
+) -> Option<First> {
+    let mut pause = first_pause();
+    loop {
+        let pointed = match &entry.target {
+            Target::Version(pointer) => Some((pointer.version.clone(), Some(entry.offset))),
+            Target::Nothing | Target::Unreadable(_) => None,
+        };
+        let named = Some((spec.version.clone(), None));
+        let named = named.filter(|(named, _)| {
+            let pointed = pointed.as_ref();
+            pointed.is_none_or(|(pointed, _)| pointed != named)
+        });
+        for (version, seen) in pointed.into_iter().chain(named) {
+            match loader.load(&version) {
+                Ok(model) => {
+                    recovered(status);
+                    return Some(First {
+                        model,
+                        version,
+                        seen,
+                    });
+                }
+                Err(fault) => fault.report(status, "nothing is answered until it can be"),
+            }
+        }
+        if let Some(newer) = newer_within(registry, shutdown, entry.offset, pause) {
+            entry = newer;
+            pause = first_pause();
+        } else {
+            pause = longer(pause);
+        }
+        if shutdown.is_requested() {
+            return None;
+        }
+    }
 }
 
 /// What the registry says once it was read to its end.
@@ -186,26 +231,12 @@ impl Follower {
                 }
                 Err(fault) => fault.report(&self.status, MEANWHILE),
             }
-            if self.is_superseded_within(entry.offset, pause) {
+            let newer = newer_within(&self.registry, &self.shutdown, entry.offset, pause);
+            if newer.is_some() || self.shutdown.is_requested() {
                 return;
             }
             pause = longer(pause);
         }
-    }
-
-    /// Pauses; true where a newer entry came, or the function shall end.
-    fn is_superseded_within(&self, offset: i64, pause: Duration) -> bool {
-        let mut left = pause;
-        while !left.is_zero() {
-            let step = left.min(LOOK);
-            if self.shutdown.is_requested()
-                || self.registry.wait_for_other(Some(offset), step).is_some()
-            {
-                return true;
-            }
-            left -= step;
-        }
-        false
     }
 
     /// Puts something down for the handler. A version that it has not taken yet must not get lost
@@ -215,4 +246,22 @@ impl Follower {
         let model = model.or_else(|| waiting.take().and_then(|earlier| earlier.model));
         *waiting = Some(Handover { registry, model });
     }
+}
+
+/// Pauses, until an entry comes that is newer than the one at this offset, or until the function shall end.
+fn newer_within(
+    registry: &Registry,
+    shutdown: &Shutdown,
+    offset: i64,
+    pause: Duration,
+) -> Option<Entry> {
+    let mut left = pause;
+    while !left.is_zero() && !shutdown.is_requested() {
+        let step = left.min(LOOK);
+        if let Some(newer) = registry.wait_for_other(Some(offset), step) {
+            return Some(newer);
+        }
+        left -= step;
+    }
+    None
 }

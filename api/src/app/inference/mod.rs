@@ -7,6 +7,7 @@ mod start;
 mod state;
 
 use millrace_entity::inference::{self, Desired, State};
+use millrace_entity::{datasource, version};
 use millrace_kafka::PartitionLag;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
@@ -21,7 +22,11 @@ pub(super) use report::{apply, refresh};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
-use super::{App, Change, Code, Error, Result, project as projects};
+use super::version::{self as versions, Selector};
+use super::{
+    App, Change, Code, Error, Result, compatibility, datasource as datasources, model as models,
+    project as projects,
+};
 
 /// Most replicas of one inference.
 const LARGEST: i32 = 256;
@@ -62,8 +67,19 @@ pub async fn stop(app: &App, project: &str, name: &str) -> Result<inference::Mod
 /// Starts a stopped inference again at its saved offsets.
 ///
 /// # Errors
-/// `NOT_FOUND`, `ILLEGAL_STATE`.
+/// `NOT_FOUND`, `ILLEGAL_STATE`, `INCOMPATIBLE` where its alias was moved to what does not fit meanwhile.
 pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Model> {
+    let database = &app.database;
+    let project_id = projects::find(database, project).await?.id;
+    let row = find(database, project_id, name).await?;
+    let datasource = datasource::Entity::find_by_id(row.datasource_id)
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::internal(format!("the datasource of {name:?} is missing")))?;
+    compatibility::check(
+        &versions::signature(&begins_with(database, &row).await?)?,
+        &datasources::format(&datasource)?,
+    )?;
     change(app, project, name, |row| {
         Ok(inference::ActiveModel {
             desired: Set(Desired::Running),
@@ -73,6 +89,25 @@ pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Mo
         })
     })
     .await
+}
+
+/// The version that an inference begins with: its own, or what its alias points at.
+///
+/// # Errors
+/// `NOT_FOUND` where the alias points at nothing.
+pub(super) async fn begins_with(
+    database: &impl ConnectionTrait,
+    row: &inference::Model,
+) -> Result<version::Model> {
+    let model = models::get(database, row.model_id).await?;
+    match (row.version_id, &row.alias) {
+        (Some(id), _) => versions::get(database, id).await,
+        (None, Some(alias)) => {
+            let selector = Selector::Alias(alias.clone());
+            versions::select(database, &model, &selector).await
+        }
+        (None, None) => versions::select(database, &model, &Selector::Latest).await,
+    }
 }
 
 /// Gives an inference another number of replicas.

@@ -10,8 +10,9 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::super::inference::{Position, Step, check_positions, idle_note, next, refresh};
-use super::super::version::Selector;
+use super::super::inference::{
+    Position, Step, begins_with, check_positions, idle_note, next, refresh,
+};
 use super::super::{
     App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
     project, version,
@@ -290,14 +291,7 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         .ok_or_else(|| Error::internal(format!("the datasource of {:?} is missing", row.name)))?;
     let connection = connection::get(database, row.connection_id).await?;
     let names = connection::names_of(&connection)?;
-    let version = match (row.version_id, &row.alias) {
-        (Some(id), _) => version::get(database, id).await?,
-        (None, Some(alias)) => {
-            let selector = Selector::Alias(alias.clone());
-            version::select(database, &model, &selector).await?
-        }
-        (None, None) => version::select(database, &model, &Selector::Latest).await?,
-    };
+    let version = begins_with(database, row).await?;
     let settings = Settings::of(row)?;
     let control = control_of(app).await?;
     let inference = InferenceSpec {

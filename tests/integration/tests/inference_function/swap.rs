@@ -126,6 +126,24 @@ async fn a_restart_begins_with_what_the_alias_points_at() {
     end(process);
 }
 
+/// The specification names what the alias points at when it is written: both may be the version that does not fit.
+#[tokio::test]
+async fn a_replica_that_began_with_what_does_not_fit_takes_what_the_alias_is_moved_to() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let wider = fixture.version(1, models::wider()).await;
+    let good = fixture.version(2, models::dense(2)).await;
+    fixture.point(&wider);
+    let process = fixture.start(0, &fixture.following(0, &wider));
+    let message = fixture.wait_for_problem("version-mismatch");
+    assert!(message.contains("nothing is answered"), "{message}");
+    fixture.send(0..10);
+    fixture.point(&good);
+    let mut outputs = fixture.outputs();
+    outputs.count(10, LIMIT);
+    assert!(outputs.all.iter().all(|answer| answer.version() == 2));
+    end(process);
+}
+
 #[tokio::test]
 async fn a_registry_that_was_made_anew_is_reported_with_what_to_do() {
     let fixture = Fixture::without_start(Kafka::shared(), 1, 1).await;

@@ -130,6 +130,10 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
         if !arguments.no_segment {
             split.sizes(rows.len() as u64).context("nothing was sent")?;
         }
+        // Neither are the rows in front of one that is no record.
+        for row in rows.iter() {
+            encode::row(&row, &target.format, target.label.as_ref()).context("nothing was sent")?;
+        }
         let sent = stream(&target, &rows)?;
         anyhow::Ok((target.topic, sent))
     })

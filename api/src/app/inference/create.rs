@@ -123,6 +123,15 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     // The connection's prefix may be long.
     name::check_topic(&row.dead_letter_topic)?;
     refuse_loop(&row)?;
+    if row.output_topic.starts_with("__") {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the topic {:?} is one that Kafka and its tools keep for themselves; choose an output topic whose name does not begin with `__`",
+                row.output_topic
+            ),
+        ));
+    }
     if cluster.names().owns(&row.output_topic) {
         return Err(Error::new(
             Code::InvalidInput,
@@ -223,7 +232,10 @@ async fn missing(
 fn refuse_collision(missing: &[String], there: &[String]) -> Result<()> {
     let same = |name: &str| name.replace('.', "_");
     for topic in missing {
-        if let Some(other) = there.iter().find(|other| same(other) == same(topic)) {
+        let mut there = there.iter();
+        // One of the same name was made in this moment: whoever asked for it has it.
+        let other = there.find(|other| *other != topic && same(other) == same(topic));
+        if let Some(other) = other {
             return Err(Error::new(
                 Code::InvalidInput,
                 format!(

@@ -69,7 +69,11 @@ async fn requests_that_cannot_be_met_are_refused_in_words() {
         "{message}"
     );
 
-    // Topics that are not there.
+    // Topics that are somebody else's, or not there.
+    let wanted = json!({"topic": topic, "output": "__consumer_offsets"});
+    let (code, message) = millrace.refuse(NO_TOPIC, wanted).await;
+    assert_eq!(code, "INVALID_INPUT");
+    assert!(message.contains("keep for themselves"), "{message}");
     let missing = unique("missing");
     let wanted = json!({"topic": missing, "output": unique("output")});
     let (code, message) = millrace.refuse(NO_TOPIC, wanted).await;

@@ -50,6 +50,13 @@ async fn what_cannot_become_a_segment_is_not_sent() {
             "{said}"
         );
     }
+    // Nor are the good rows in front of a bad one.
+    let file = millrace.file("points.csv", crate::points(5) + "1,high,0\n");
+    let said = millrace.failing_command(&["send", "points", file.to_str().unwrap()]);
+    assert!(
+        said.contains("nothing was sent") && said.contains("row 6, column 2"),
+        "{said}"
+    );
     let admin = Admin::new(&crate::connection(kafka)).unwrap();
     assert_eq!(admin.watermarks(&topic).unwrap()[0].high, 0);
 }

@@ -86,12 +86,12 @@ impl Report {
     /// The training ended. Returns whether that, and all said before, has
     /// arrived: not where the process shall end and Kafka stays away.
     pub fn ended(&self, body: Body, shutdown: &Shutdown) -> bool {
-        let (name, message) = match &body {
-            Body::TrainingSucceeded { .. } => ("succeeded", ""),
-            Body::TrainingFailed { message, .. } => ("failed", message.as_str()),
-            _ => ("cancelled", ""),
+        let (name, reason) = match &body {
+            Body::TrainingSucceeded { .. } => ("succeeded", None),
+            Body::TrainingFailed { message, .. } => ("failed", Some(message.as_str())),
+            _ => ("cancelled", None),
         };
-        tracing::info!(training.id = %self.training, training.result = name, message, "the training ended");
+        tracing::info!(training.id = %self.training, training.result = name, reason, "the training ended");
         metrics::counter!("millrace_trainings_total", "result" => name).increment(1);
         let event = Event::new(self.training, name, (self.now)(), body);
         self.reporter.report_and_wait(event, shutdown)

@@ -17,7 +17,7 @@ mod stack;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
 
 /// Starts Kafka and Millrace, trains on digits, predicts digits and checks every prediction.
@@ -40,10 +40,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
-    let mut stack = stack::Stack::start(arguments.no_job).await?;
-    let place = stack.place().clone();
-    let interrupted = stack::interrupted();
+    let interrupted = stack::interrupted()?;
     tokio::pin!(interrupted);
+    let mut stack = tokio::select! {
+        stack = stack::Stack::start(arguments.no_job) => stack?,
+        // What has started is killed with its handle.
+        () = &mut interrupted => bail!("interrupted"),
+    };
+    let place = stack.place().clone();
     if !arguments.no_job {
         let outcome = tokio::select! {
             outcome = job::run(&place) => outcome,

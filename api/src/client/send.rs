@@ -131,10 +131,12 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
             split.sizes(rows.len() as u64).context("nothing was sent")?;
         }
         // Neither are the rows in front of one that is no record.
-        for row in rows.iter() {
-            encode::row(&row, &target.format, target.label.as_ref()).context("nothing was sent")?;
-        }
-        let sent = stream(&target, &rows)?;
+        let records = rows
+            .iter()
+            .map(|row| encode::row(&row, &target.format, target.label.as_ref()));
+        let records: Vec<Encoded> = records.collect::<Result<_>>().context("nothing was sent")?;
+        drop(rows);
+        let sent = stream(&target, &records)?;
         anyhow::Ok((target.topic, sent))
     })
     .await??;
@@ -178,15 +180,14 @@ async fn find(client: &Client, project: &str, name: &str) -> Result<Target> {
     })
 }
 
-/// Encodes and produces all rows and waits until Kafka has them. Blocks.
-fn stream(target: &Target, rows: &rows::Rows) -> Result<Ranges> {
+/// Produces all records and waits until Kafka has them. Blocks.
+fn stream(target: &Target, records: &[Encoded]) -> Result<Ranges> {
     let producer = Producer::new(&Connection::new(&target.connection))?;
-    let progress = progress(rows.len() as u64)?;
+    let progress = progress(records.len() as u64)?;
     let mut ranges = Ranges::new();
     let mut waiting = std::collections::VecDeque::new();
-    for row in rows.iter() {
-        let encoded = encode::row(&row, &target.format, target.label.as_ref())?;
-        waiting.push_back(produce(&producer, target, &encoded)?);
+    for record in records {
+        waiting.push_back(produce(&producer, target, record)?);
         if waiting.len() >= WINDOW {
             settle(waiting.pop_front(), &mut ranges)?;
         }

@@ -110,6 +110,17 @@ pub async fn find(
         .ok_or_else(|| Error::new(Code::NotFound, format!("there is no datasource {name}")))
 }
 
+/// The datasource with this id, which another row refers to.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn get(database: &impl ConnectionTrait, id: Uuid) -> Result<datasource::Model> {
+    datasource::Entity::find_by_id(id)
+        .one(database)
+        .await?
+        .ok_or_else(|| Error::internal(format!("the datasource {id} is missing")))
+}
+
 /// Deletes a datasource. The topic stays: it is not ours.
 ///
 /// # Errors

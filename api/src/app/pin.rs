@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
-use super::{App, Code, Error, Result, segment as segments};
+use super::{App, Code, Error, Result, datasource as datasources, segment as segments};
 
 /// Bytes that go to the store at once.
 const PIECE: usize = 1 << 20;
@@ -30,7 +30,7 @@ pub async fn pin(app: &App, id: Uuid) -> Result<segment::Model> {
     if row.pinned_digest.is_some() {
         return Ok(row);
     }
-    let source = segments::source(app, &row).await?;
+    let source = datasources::get(&app.database, row.datasource_id).await?;
     segments::check_retained(app, &source, &row).await?;
     // The file is nobody's until the row names it.
     let _guard = app.artifact_guard.read().await;

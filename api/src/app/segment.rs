@@ -211,17 +211,6 @@ pub async fn get(app: &App, id: Uuid) -> Result<segment::Model> {
         .ok_or_else(|| Error::new(Code::NotFound, "there is no such segment"))
 }
 
-/// Where a segment's records come from.
-///
-/// # Errors
-/// Those of the database only: a datasource with segments stays.
-pub async fn source(app: &App, row: &segment::Model) -> Result<datasource::Model> {
-    datasource::Entity::find_by_id(row.datasource_id)
-        .one(&app.database)
-        .await?
-        .ok_or_else(|| Error::internal("a segment without its datasource"))
-}
-
 /// Deletes a segment's manifest; its records are Kafka's.
 ///
 /// # Errors

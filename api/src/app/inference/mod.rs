@@ -7,7 +7,7 @@ mod start;
 mod state;
 
 use millrace_entity::inference::{self, Desired, State};
-use millrace_entity::{datasource, version};
+use millrace_entity::version;
 use millrace_kafka::PartitionLag;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
@@ -72,10 +72,7 @@ pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Mo
     let database = &app.database;
     let project_id = projects::find(database, project).await?.id;
     let row = find(database, project_id, name).await?;
-    let datasource = datasource::Entity::find_by_id(row.datasource_id)
-        .one(database)
-        .await?
-        .ok_or_else(|| Error::internal(format!("the datasource of {name:?} is missing")))?;
+    let datasource = datasources::get(database, row.datasource_id).await?;
     compatibility::check(
         &versions::signature(&begins_with(database, &row).await?)?,
         &datasources::format(&datasource)?,

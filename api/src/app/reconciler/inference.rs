@@ -1,7 +1,7 @@
 //! One inference: one step towards what its row wants.
 
+use millrace_entity::function_event;
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
-use millrace_entity::{datasource, function_event};
 use millrace_kafka::GroupOffset;
 use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, Role};
 use millrace_wire::prediction;
@@ -285,10 +285,7 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
     let database = &app.database;
     let project = project::get(database, row.project_id).await?;
     let model = model::get(database, row.model_id).await?;
-    let datasource = datasource::Entity::find_by_id(row.datasource_id)
-        .one(database)
-        .await?
-        .ok_or_else(|| Error::internal(format!("the datasource of {:?} is missing", row.name)))?;
+    let datasource = datasources::get(database, row.datasource_id).await?;
     let connection = connection::get(database, row.connection_id).await?;
     let names = connection::names_of(&connection)?;
     let version = begins_with(database, row).await?;

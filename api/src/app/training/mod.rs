@@ -64,7 +64,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     let model = models::find(&app.database, project.id, &new.model).await?;
     let version = versions::select(&app.database, &model, &new.from).await?;
     let segment = segments::find(&app.database, project.id, new.segment).await?;
-    let source = segments::source(app, &segment).await?;
+    let source = datasources::get(&app.database, segment.datasource_id).await?;
     if datasources::label(&source)?.is_none() {
         return Err(Error::new(
             Code::InvalidInput,

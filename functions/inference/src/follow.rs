@@ -125,6 +125,7 @@ fn first_version(
             let pointed = pointed.as_ref();
             pointed.is_none_or(|(pointed, _)| pointed != named)
         });
+        let mut fault = None;
         for (version, seen) in pointed.into_iter().chain(named) {
             match loader.load(&version) {
                 Ok(model) => {
@@ -135,8 +136,13 @@ fn first_version(
                         seen,
                     });
                 }
-                Err(fault) => fault.report(status, "nothing is answered until it can be"),
+                Err(found) => {
+                    fault.get_or_insert(found);
+                }
             }
+        }
+        if let Some(fault) = fault {
+            fault.report(status, "nothing is answered until it can be");
         }
         if let Some(newer) = newer_within(registry, shutdown, entry.offset, pause) {
             entry = newer;

@@ -1,5 +1,6 @@
 //! Rows that only Kafka's help would make: written as the operations write them.
 
+use millrace_api::app::App;
 use millrace_entity::inference::{Desired, Guarantee, OutputFormat};
 use millrace_entity::training::State;
 use millrace_entity::{connection, datasource, inference, segment, training, version};
@@ -15,16 +16,16 @@ use uuid::Uuid;
 
 use crate::server::TestApp;
 
+async fn connection(app: &App, name: &str) -> connection::Model {
+    let found = connection::Entity::find().filter(connection::Column::Name.eq(name));
+    found.one(&app.database).await.unwrap().unwrap()
+}
+
 /// A datasource `points` on a connection of the project `default`.
 pub async fn datasource(app: &TestApp, connection: &str) -> datasource::Model {
     let app = &app.app;
     let database = &app.database;
-    let connection = connection::Entity::find()
-        .filter(connection::Column::Name.eq(connection))
-        .one(database)
-        .await
-        .unwrap()
-        .unwrap();
+    let connection = self::connection(app, connection).await;
     let source = datasource::Model {
         id: app.new_id(),
         project_id: connection.project_id,
@@ -120,12 +121,7 @@ pub async fn inference(
     let database = &app.database;
     let version = version::Entity::find().one(database).await.unwrap();
     let version = version.unwrap();
-    let connection = connection::Entity::find()
-        .filter(connection::Column::Name.eq(connection))
-        .one(database)
-        .await
-        .unwrap()
-        .unwrap();
+    let connection = self::connection(app, connection).await;
     let topic = |name: &str| name.to_owned();
     let row = inference::Model {
         id: app.new_id(),

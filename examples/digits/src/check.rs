@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use millrace_kafka::{Admin, Connection, Range, RangeReader};
+use millrace_kafka::{Admin, Connection, Range, RangeReader, Watermarks};
 use millrace_wire::header;
 use serde_json::Value;
 
@@ -126,11 +126,7 @@ fn read(
     let ranges: Vec<Range> = admin
         .watermarks(topic)?
         .iter()
-        .map(|mark| Range {
-            partition: mark.partition,
-            start: mark.low,
-            end: mark.stable,
-        })
+        .map(Watermarks::committed)
         .collect();
     let mut reader = RangeReader::open(connection, topic, &ranges)?;
     let mut records = Vec::new();

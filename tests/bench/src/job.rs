@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use millrace_harness::{Process, free_port, onnxruntime, unique};
-use millrace_kafka::{Connection, OutRecord, Producer, Range, RangeReader, Tail, TailEvent};
+use millrace_kafka::{
+    Connection, OutRecord, Producer, Range, RangeReader, Tail, TailEvent, Watermarks,
+};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
@@ -257,14 +259,7 @@ fn record(numbers: &mut Numbers, index: u32) -> (Vec<u8>, u8) {
 /// The manifest of all of a topic's records, all of them for training.
 fn segment(cluster: &Cluster, connection: &Connection, topic: String) -> Result<Manifest> {
     let marks = cluster.admin.watermarks(&topic)?;
-    let ranges: Vec<Range> = marks
-        .iter()
-        .map(|marks| Range {
-            partition: marks.partition,
-            start: marks.low,
-            end: marks.stable,
-        })
-        .collect();
+    let ranges: Vec<Range> = marks.iter().map(Watermarks::committed).collect();
     let mut digest = SegmentDigest::new();
     let mut reader = RangeReader::open(connection, &topic, &ranges)?;
     while !reader.is_done() {

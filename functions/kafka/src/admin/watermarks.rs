@@ -10,6 +10,7 @@ use crate::Error;
 use crate::error::Step;
 use crate::ffi::{Native, OffsetSpec};
 use crate::group::check_topic;
+use crate::range_reader::Range;
 
 /// The ends of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,18 @@ pub struct Watermarks {
     pub stable: i64,
     /// The high watermark: the next offset to be written and replicated.
     pub high: i64,
+}
+
+impl Watermarks {
+    /// All that a reader of committed records finds in the partition.
+    #[must_use]
+    pub fn committed(&self) -> Range {
+        Range {
+            partition: self.partition,
+            start: self.low,
+            end: self.stable,
+        }
+    }
 }
 
 impl Admin {

@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use millrace_harness::{Kafka, Millrace};
-use millrace_kafka::{Admin, Connection, Range, RangeReader, Record, RecordView};
+use millrace_kafka::{Admin, Connection, Range, RangeReader, Record, RecordView, Watermarks};
 use serde_json::{Value, json};
 
 /// How long the slowest step may take on a loaded machine.
@@ -154,14 +154,7 @@ fn connection(kafka: &Kafka) -> Connection {
 /// All committed records of a topic.
 fn read_committed(connection: &Connection, topic: &str) -> Vec<Record> {
     let marks = Admin::new(connection).unwrap().watermarks(topic).unwrap();
-    let ranges: Vec<Range> = marks
-        .iter()
-        .map(|mark| Range {
-            partition: mark.partition,
-            start: mark.low,
-            end: mark.stable,
-        })
-        .collect();
+    let ranges: Vec<Range> = marks.iter().map(Watermarks::committed).collect();
     let mut reader = RangeReader::open(connection, topic, &ranges).unwrap();
     let mut records = Vec::new();
     while !reader.is_done() {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use millrace_artifacts::Store;
 use millrace_harness::{Kafka, Process, onnxruntime, unique, wait_until};
-use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer, Range, RangeReader};
+use millrace_kafka::{
+    Admin, Connection, GroupOffset, OutRecord, Producer, Range, RangeReader, Watermarks,
+};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
@@ -173,11 +175,7 @@ impl<'a> World<'a> {
             .watermarks(&self.data)
             .unwrap()
             .iter()
-            .map(|marks| Range {
-                partition: marks.partition,
-                start: marks.low,
-                end: marks.stable,
-            })
+            .map(Watermarks::committed)
             .collect();
         let mut digest = SegmentDigest::new();
         let mut counts = BTreeMap::<i32, u64>::new();

@@ -23,6 +23,7 @@ pub mod loader;
 mod long;
 pub mod model;
 pub mod node;
+mod null;
 mod page;
 pub mod project;
 mod schema;

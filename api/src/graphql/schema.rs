@@ -11,6 +11,7 @@ use super::inference::{InferenceMutation, InferenceSubscription};
 use super::loader::Rows;
 use super::model::ModelMutation;
 use super::node::NodeQuery;
+use super::null::Nulls;
 use super::project::{ProjectMutation, ProjectQuery};
 use super::segment::SegmentMutation;
 use super::text::Texts;
@@ -62,6 +63,7 @@ pub fn schema(app: App) -> Schema {
     .limit_depth(DEPTH)
     .limit_complexity(COMPLEXITY)
     .extension(Codes)
+    .extension(Nulls)
     .extension(Texts);
     if !app.config.http.introspection {
         // Suggestions ("did you mean …") would give away what introspection no longer tells.

@@ -171,3 +171,22 @@ async fn the_schema_can_be_kept_to_oneself() {
     let hint = closed.refused("{ versio }").await;
     assert!(!hint.contains("Did you mean"), "{hint}");
 }
+
+#[tokio::test]
+async fn a_field_that_fails_is_null_or_makes_what_holds_it_null() {
+    let app = TestApp::start(On::Sqlite).await;
+    let (_, answer) = app.ask(r#"{ version node(id: "rubbish") { id } }"#).await;
+    assert!(answer["data"]["version"].is_string(), "{answer}");
+    assert_eq!(answer["data"].get("node"), Some(&Value::Null), "{answer}");
+    assert_eq!(answer["errors"][0]["path"], json!(["node"]), "{answer}");
+
+    // Payloads are never null: there is no half of an answer, though the first mutation was done.
+    let both = r#"mutation {
+      done: createProject(input: {name: "x"}) { project { name } }
+      refused: createProject(input: {name: "x"}) { project { name } }
+    }"#;
+    let (_, answer) = app.ask(both).await;
+    assert_eq!(answer.get("data"), Some(&Value::Null), "{answer}");
+    assert_eq!(answer["errors"][0]["path"], json!(["refused"]), "{answer}");
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+}

@@ -463,6 +463,8 @@ fn reader(kafka: &Kafka, topic: &str) -> BaseConsumer {
         .set("group.id", "unused")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        // With something to commit it could not be closed while its broker is away.
+        .set("enable.auto.commit", "false")
         .create()
         .unwrap();
     let mut list = TopicPartitionList::new();

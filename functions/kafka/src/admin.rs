@@ -19,7 +19,7 @@ use crate::ffi::{Native, PartitionAnswer};
 use crate::observer::Observer;
 use crate::{Connection, Error};
 
-pub use topic::TopicDescription;
+pub use topic::{Destination, TopicDescription};
 pub use watermarks::Watermarks;
 pub(crate) use watermarks::watermarks;
 

@@ -183,6 +183,15 @@ pub enum Error {
         /// librdkafka's reason.
         reason: String,
     },
+    /// The brokers know of no open transaction, as where they took none of its records. librdkafka
+    /// counts that as fatal: nothing is left to abort, and the work goes on with a new producer.
+    #[error("cannot {step}: the brokers know of no open transaction ({reason})")]
+    NoTransaction {
+        /// The step that failed.
+        step: String,
+        /// librdkafka's reason.
+        reason: String,
+    },
     /// The consumer group still has members.
     #[error("cannot {step}: the consumer group {group} still has members")]
     GroupNotEmpty {
@@ -299,7 +308,15 @@ impl<'a> Step<'a> {
             };
         }
         if failure.is_abortable {
-            return Error::Abortable {
+            let (step, reason) = (self.to_string(), failure.reason.clone());
+            // The right to write must come back before the work can be done again.
+            return match failure.code {
+                Code::TopicAuthorizationFailed => Error::NotAuthorized { step, reason },
+                _ => Error::Abortable { step, reason },
+            };
+        }
+        if failure.is_fatal && failure.code == Code::InvalidTransactionalState {
+            return Error::NoTransaction {
                 step: self.to_string(),
                 reason: failure.reason.clone(),
             };

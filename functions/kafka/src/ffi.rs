@@ -64,6 +64,8 @@ pub(crate) struct TopicAnswer {
     pub(crate) name: String,
     pub(crate) id: [u8; 16],
     pub(crate) partitions: usize,
+    /// Whether this login may write to it; nothing where the brokers do not say.
+    pub(crate) may_write: Option<bool>,
 }
 
 /// A group as `DescribeConsumerGroups` tells it.
@@ -119,7 +121,12 @@ impl<'a> Native<'a> {
         let event = self.admin_call(
             sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
             timeout,
-            |_| Ok(()),
+            // SAFETY: the options are alive; a returned error is ours to destroy.
+            |options| unsafe {
+                take_failure(
+                    sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1),
+                )
+            },
             |options, queue| {
                 // SAFETY: librdkafka copies the names before it returns, and the
                 // collection is destroyed once.
@@ -152,6 +159,7 @@ impl<'a> Native<'a> {
                 name: text(sys::rd_kafka_TopicDescription_name(topic)),
                 id: bytes,
                 partitions,
+                may_write: may_write(topic),
             })
         }
     }
@@ -574,6 +582,25 @@ unsafe fn group_answer(
         failure_of(sys::rd_kafka_group_result_error(*groups))?;
         Ok(entries(sys::rd_kafka_group_result_partitions(*groups)))
     }
+}
+
+/// Whether a described topic may be written to. Whoever may describe it may do something with it,
+/// so an empty list says that the brokers do not tell.
+///
+/// # Safety
+/// `topic` must point to a description that is alive.
+unsafe fn may_write(topic: *const sys::rd_kafka_TopicDescription_t) -> Option<bool> {
+    let mut count = 0;
+    // SAFETY: as the caller promises; the list has `count` entries and lives as long.
+    let operations = unsafe {
+        let list = sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
+        if list.is_null() || count == 0 {
+            return None;
+        }
+        std::slice::from_raw_parts(list, count)
+    };
+    let write = sys::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE;
+    Some(operations.contains(&write))
 }
 
 /// # Safety

@@ -31,7 +31,7 @@ mod secret;
 mod tail;
 mod transaction;
 
-pub use admin::{Admin, TopicDescription, Watermarks};
+pub use admin::{Admin, Destination, TopicDescription, Watermarks};
 pub use connection::Connection;
 pub use error::Error;
 pub use group::{GroupMetadata, GroupOffset, GroupState, PartitionLag, TopicPartition};

@@ -161,6 +161,15 @@ impl Writer {
             match self.produce(record, &mut headers, id)? {
                 Ok(()) => return Ok(()),
                 Err(Code::QueueFull) => thread::sleep(QUEUE_PAUSE),
+                // A transaction takes nothing more once one of its records has failed, unless the
+                // whole producer has.
+                Err(Code::State) if self.client.client().fatal_error().is_none() => {
+                    return Err(Error::Abortable {
+                        step: write_step(record.topic, record.partition).to_string(),
+                        reason: "an earlier record of the transaction could not be written"
+                            .to_owned(),
+                    });
+                }
                 Err(code) => {
                     let step = write_step(record.topic, record.partition);
                     // A fenced or failed producer says no more than "fatal" here.

@@ -24,8 +24,9 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// After an error, ask it what to do: [`Error::is_fenced`] means end the
 /// process, [`Error::is_abortable`] means [`TransactionalProducer::abort`] and
-/// do the work again, [`Error::is_retriable`] means call the same method again;
-/// anything else needs a new producer.
+/// do the work again (as does [`Error::NotAuthorized`], once it is allowed),
+/// [`Error::is_retriable`] means call the same method again; anything else
+/// needs a new producer.
 pub struct TransactionalProducer {
     writer: Writer,
     open: AtomicBool,
@@ -124,15 +125,19 @@ impl TransactionalProducer {
     }
 
     /// Aborts the open transaction; its records are never seen by readers of
-    /// committed records.
+    /// committed records. After [`Error::NoTransaction`] there is nothing to see
+    /// either, and the producer is of no use any more.
     pub fn abort(&self, timeout: Duration) -> Result<(), Error> {
-        self.writer
+        let result = self
+            .writer
             .client
             .abort_transaction(timeout)
-            .map_err(|error| Step::new("abort the transaction").kafka(&error))?;
-        self.open.store(false, Ordering::Relaxed);
-        self.writer.client.context().take_failed();
-        Ok(())
+            .map_err(|error| Step::new("abort the transaction").kafka(&error));
+        if matches!(result, Ok(()) | Err(Error::NoTransaction { .. })) {
+            self.open.store(false, Ordering::Relaxed);
+            self.writer.client.context().take_failed();
+        }
+        result
     }
 
     /// Whether a transaction is open.

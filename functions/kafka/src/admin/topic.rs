@@ -36,6 +36,15 @@ pub struct TopicDescription {
     pub max_message_bytes: i64,
 }
 
+/// What a writer has to know of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// Whether this login may write to it; nothing where the brokers do not say.
+    pub may_write: Option<bool>,
+}
+
 impl TopicDescription {
     /// Whether the topic forgets older records of a key.
     #[must_use]
@@ -93,6 +102,15 @@ impl Admin {
     pub fn partitions(&self, topic: &str) -> Result<i32, Error> {
         let answer = self.native_description(topic)?;
         Ok(to_i32(answer.partitions))
+    }
+
+    /// The topic as a writer sees it. Asks for no more than [`Admin::partitions`].
+    pub fn destination(&self, topic: &str) -> Result<Destination, Error> {
+        let answer = self.native_description(topic)?;
+        Ok(Destination {
+            partitions: to_i32(answer.partitions),
+            may_write: answer.may_write,
+        })
     }
 
     fn native_description(&self, topic: &str) -> Result<TopicAnswer, Error> {

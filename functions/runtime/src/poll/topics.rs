@@ -1,5 +1,5 @@
-//! Watches the topics of an inference: whether its input is still the topic that was meant, and how
-//! many partitions input and output have.
+//! Watches the topics of an inference: whether its input is still the topic that was meant, how
+//! many partitions input and output have, and whether its answers may be written.
 //!
 //! Invariant: a topic that was deleted and one that was created again are told apart; what a
 //! re-created topic holds is never taken for the records that were meant.
@@ -22,7 +22,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The codes of what may be wrong with the topics.
 const INPUT_MISSING: &str = "input-topic-missing";
 const INPUT_RECREATED: &str = "input-topic-recreated";
-const OUTPUT_MISSING: &str = "output-topic-missing";
 const REFUSED: &str = "not-authorized";
 
 /// What is known of the topics; shared with the thread that looks at them.
@@ -30,10 +29,32 @@ pub(super) struct Topics {
     input_partitions: AtomicI32,
     output_partitions: AtomicI32,
     is_recreated: AtomicBool,
+    /// Whether the cluster says that answers may not be written now.
+    is_forbidden: AtomicBool,
+    admin: Admin,
+    input: String,
+    input_id: String,
+    output: Target,
+    dead_letters: Target,
+    /// Who must be allowed, in the words of Kafka's access control lists.
+    principal: String,
+    connection: Connection,
+    status: Status,
+    shutdown: Shutdown,
+}
+
+/// A topic that answers go to.
+struct Target {
+    topic: String,
+    /// What it is to the inference.
+    purpose: &'static str,
+    /// The codes of what may be wrong with it.
+    missing: &'static str,
+    forbidden: &'static str,
 }
 
 impl Topics {
-    /// Waits until both topics are there and the input is the right one, and goes on to watch them.
+    /// Waits until the topics are there and the input is the right one, and goes on to watch them.
     /// Nothing where the function shall end first.
     pub(super) fn watch(
         connection: &Connection,
@@ -41,31 +62,43 @@ impl Topics {
         status: &Status,
         shutdown: &Shutdown,
     ) -> Result<Option<Arc<Self>>, Failure> {
+        let login = spec.connection.get("sasl.username");
         let topics = Arc::new(Self {
             input_partitions: AtomicI32::new(0),
             output_partitions: AtomicI32::new(0),
             is_recreated: AtomicBool::new(false),
-        });
-        let watcher = Watcher {
-            topics: Arc::clone(&topics),
+            is_forbidden: AtomicBool::new(false),
             admin: Admin::new(connection)?,
             input: spec.input_topic.clone(),
             input_id: spec.input_topic_id.clone(),
-            output: spec.output_topic.clone(),
+            output: Target {
+                topic: spec.output_topic.clone(),
+                purpose: "output topic",
+                missing: "output-topic-missing",
+                forbidden: "output-forbidden",
+            },
+            dead_letters: Target {
+                topic: spec.dead_letter_topic.clone(),
+                purpose: "topic of dead letters",
+                missing: "dead-letter-topic-missing",
+                forbidden: "dead-letters-forbidden",
+            },
+            principal: login.map_or("User:LOGIN".to_owned(), |name| format!("User:{name}")),
             connection: connection.clone(),
             status: status.clone(),
             shutdown: shutdown.clone(),
-        };
-        while !watcher.look() {
+        });
+        while !topics.look() {
             if shutdown.wait(INTERVAL) {
                 return Ok(None);
             }
         }
+        let watched = Arc::clone(&topics);
         thread::Builder::new()
             .name("topics".to_owned())
             .spawn(move || {
-                while !watcher.shutdown.wait(INTERVAL) {
-                    watcher.look();
+                while !watched.shutdown.wait(INTERVAL) {
+                    watched.look();
                 }
             })
             .map_err(|error| Failure::failed(format!("cannot watch the topics: {error}")))?;
@@ -77,6 +110,11 @@ impl Topics {
         self.is_recreated.load(Ordering::Relaxed)
     }
 
+    /// Whether the cluster says that answers may not be written now, as of the last look.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.is_forbidden.load(Ordering::Relaxed)
+    }
+
     /// The output partition for a record of this input partition and key: the same number where
     /// both topics have equally many partitions, else the key's, as Java's clients choose it.
     pub(super) fn output_partition(&self, partition: i32, key: Option<&[u8]>) -> i32 {
@@ -84,43 +122,42 @@ impl Topics {
         let output = self.output_partitions.load(Ordering::Relaxed);
         output_partition(partition, key, input, output)
     }
-}
 
-fn output_partition(partition: i32, key: Option<&[u8]>, input: i32, output: i32) -> i32 {
-    match key {
-        _ if input == output => partition,
-        Some(key) => partition_by_key(key, output),
-        None => partition % output.max(1),
-    }
-}
-
-struct Watcher {
-    topics: Arc<Topics>,
-    admin: Admin,
-    input: String,
-    input_id: String,
-    output: String,
-    connection: Connection,
-    status: Status,
-    shutdown: Shutdown,
-}
-
-impl Watcher {
     /// Looks once, tells the status what it saw, and says whether all is well.
-    fn look(&self) -> bool {
-        let input = self
+    pub(super) fn look(&self) -> bool {
+        let input = self.look_at_input();
+        let output = self.look_at(&self.output);
+        if let Found::Writable(partitions) | Found::Forbidden(partitions) = output {
+            // Counts only grow: a record of a new partition may come before the next look.
+            self.output_partitions.store(partitions, Ordering::Relaxed);
+        }
+        let dead_letters = self.look_at(&self.dead_letters);
+        let found = [&output, &dead_letters];
+        let is_forbidden = found
+            .iter()
+            .any(|found| matches!(found, Found::Forbidden(_)));
+        self.is_forbidden.store(is_forbidden, Ordering::Relaxed);
+        let is_well = input
+            && found
+                .iter()
+                .all(|found| matches!(found, Found::Writable(_)));
+        if is_well {
+            self.status.recovered(REFUSED);
+        }
+        super::note_health(&self.connection, &self.status);
+        is_well
+    }
+
+    fn look_at_input(&self) -> bool {
+        let partitions = self
             .admin
             .check_topic_id(&self.input, &self.input_id)
             .and_then(|()| self.admin.partitions(&self.input));
-        let output = self.admin.partitions(&self.output);
-        let is_well = input.is_ok() && output.is_ok();
-        match input {
+        match partitions {
             Ok(partitions) => {
                 self.status.recovered(INPUT_MISSING);
-                // Counts only grow: a record of a new partition may come before the next look.
-                self.topics
-                    .input_partitions
-                    .store(partitions, Ordering::Relaxed);
+                self.input_partitions.store(partitions, Ordering::Relaxed);
+                return true;
             }
             Err(Error::TopicNotFound { topic }) => self.status.degraded(
                 INPUT_MISSING,
@@ -129,7 +166,7 @@ impl Watcher {
                 ),
             ),
             Err(error @ Error::TopicRecreated { .. }) => {
-                self.topics.is_recreated.store(true, Ordering::Relaxed);
+                self.is_recreated.store(true, Ordering::Relaxed);
                 self.status.degraded(
                     INPUT_RECREATED,
                     format!(
@@ -139,24 +176,40 @@ impl Watcher {
             }
             Err(error) => self.other(&error),
         }
-        match output {
-            Ok(partitions) => {
-                self.status.recovered(OUTPUT_MISSING);
-                self.topics
-                    .output_partitions
-                    .store(partitions, Ordering::Relaxed);
+        false
+    }
+
+    fn look_at(&self, target: &Target) -> Found {
+        let Target { topic, purpose, .. } = target;
+        let destination = match self.admin.destination(topic) {
+            Ok(destination) => destination,
+            Err(Error::TopicNotFound { topic }) => {
+                self.status.degraded(
+                    target.missing,
+                    format!(
+                        "the {purpose} {topic} does not exist; create it, and the inference goes on by itself"
+                    ),
+                );
+                return Found::Nothing;
             }
-            Err(Error::TopicNotFound { topic }) => self.status.degraded(
-                OUTPUT_MISSING,
-                format!("the output topic {topic} does not exist; create it, and the inference goes on by itself"),
-            ),
-            Err(error) => self.other(&error),
+            Err(error) => {
+                self.other(&error);
+                return Found::Nothing;
+            }
+        };
+        self.status.recovered(target.missing);
+        if destination.may_write == Some(false) {
+            let principal = &self.principal;
+            self.status.degraded(
+                target.forbidden,
+                format!(
+                    "the {purpose} {topic} may not be written to: {principal} lacks the operation Write on it. Nothing is dropped, and the inference goes on by itself when it is allowed: kafka-acls.sh --add --allow-principal {principal} --operation Write --topic {topic}"
+                ),
+            );
+            return Found::Forbidden(destination.partitions);
         }
-        if is_well {
-            self.status.recovered(REFUSED);
-        }
-        super::note_health(&self.connection, &self.status);
-        is_well
+        self.status.recovered(target.forbidden);
+        Found::Writable(destination.partitions)
     }
 
     fn other(&self, error: &Error) {
@@ -167,6 +220,21 @@ impl Watcher {
             // What is left passes by itself, or shows where records are read and written.
             other => tracing::debug!(error = %other, "the topics cannot be looked at"),
         }
+    }
+}
+
+/// What a look at a topic that answers go to found, with the number of its partitions.
+enum Found {
+    Writable(i32),
+    Forbidden(i32),
+    Nothing,
+}
+
+fn output_partition(partition: i32, key: Option<&[u8]>, input: i32, output: i32) -> i32 {
+    match key {
+        _ if input == output => partition,
+        Some(key) => partition_by_key(key, output),
+        None => partition % output.max(1),
     }
 }
 

@@ -18,7 +18,7 @@ use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
 use super::watch::Watch;
-use super::{patience, pause_after, wait_for, was_away};
+use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answers, Current, Handler, Input};
 use crate::shutdown::Shutdown;
@@ -26,6 +26,8 @@ use crate::status::Status;
 
 /// How often it is asked whether partitions without a committed offset are new ones.
 const PLACE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is asked whether what was forbidden is allowed now.
+const FORBIDDEN_LOOK: Duration = Duration::from_millis(100);
 
 const NOT_COMMITTED: &str = "not-committed";
 const OFFSETS_LOST: &str = "offsets-lost";
@@ -311,7 +313,7 @@ impl<'s> Work<'s> {
             }
             self.failures += 1;
             tracing::info!(%error, failures = self.failures, "the records since the last commit are read again");
-            if self.failures > 1 {
+            if self.failures > 1 && !self.is_forbidden(&error) {
                 self.status.degraded(
                     NOT_COMMITTED,
                     format!("answers cannot be committed: {error}; nothing is dropped, the inference tries again"),
@@ -338,8 +340,32 @@ impl<'s> Work<'s> {
             Err(error) => return Err(error.into()),
         }
         self.partitions.sought();
-        let _ = self.shutdown.wait(pause_after(self.failures));
+        self.rest();
         Ok(())
+    }
+
+    /// Whether the cluster tells why this failed: answers may not be written. That is reported with
+    /// the right that lacks.
+    fn is_forbidden(&self, error: &Error) -> bool {
+        if !matches!(error, Error::Abortable { .. } | Error::NotAuthorized { .. }) {
+            return false;
+        }
+        self.topics.look();
+        self.topics.is_forbidden()
+    }
+
+    /// The pause after something was taken back. What was forbidden goes on as soon as it is allowed.
+    fn rest(&self) {
+        if !self.topics.is_forbidden() {
+            let _ = self.shutdown.wait(pause_after(self.failures));
+            return;
+        }
+        let until = Instant::now() + LONGEST_PAUSE;
+        while self.topics.is_forbidden() && Instant::now() < until {
+            if self.shutdown.wait(FORBIDDEN_LOOK) {
+                return;
+            }
+        }
     }
 
     /// Forgets the membership that ran out, and what was done under it.
@@ -359,6 +385,7 @@ impl<'s> Work<'s> {
             // The broker, or a successor, ends the transaction of a function that ends.
             Err(_) if self.shutdown.is_requested() => Ok(()),
             Err(error) if error.is_fenced() && was_away(&self.connection) => self.renew(&error),
+            Err(error @ Error::NoTransaction { .. }) => self.renew(&error),
             Err(error) => Err(error.into()),
             Ok(()) => Ok(()),
         }
@@ -366,6 +393,7 @@ impl<'s> Work<'s> {
 
     /// Takes another producer. The broker ends by itself what is open for too long, as when it was
     /// away in the middle of a transaction, and takes the producer for a fenced one from then on.
+    /// And a producer whose first record was forbidden ends by the abort of what never began.
     fn renew(&mut self, error: &Error) -> Result<(), Failure> {
         tracing::warn!(%error, "taking over the transactional id anew");
         self.output = Output::new(&self.connection, self.spec, self.watch.clone())?;

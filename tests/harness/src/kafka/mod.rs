@@ -155,6 +155,20 @@ impl Kafka {
     /// Allows [`USER`] of a secured broker something, in the words of `kafka-acls`, for example
     /// `["--operation", "Read", "--topic", "digits"]`.
     pub fn allow(&self, what: &[&str]) {
+        self.acls(&["--add", "--allow-principal"], what);
+    }
+
+    /// Forbids [`USER`] something that it was allowed: this counts for more.
+    pub fn forbid(&self, what: &[&str]) {
+        self.acls(&["--add", "--deny-principal"], what);
+    }
+
+    /// Takes back what [`Kafka::forbid`] did.
+    pub fn forbid_no_more(&self, what: &[&str]) {
+        self.acls(&["--remove", "--force", "--deny-principal"], what);
+    }
+
+    fn acls(&self, action: &[&str], what: &[&str]) {
         let private = self.private();
         let config = private.folder.path().join(TOOLS);
         let tool = Command::new("java")
@@ -167,7 +181,8 @@ impl Kafka {
                 "--command-config",
             ])
             .arg(config)
-            .args(["--add", "--allow-principal", &format!("User:{USER}")])
+            .args(action)
+            .arg(format!("User:{USER}"))
             .args(what)
             .output()
             .expect("java is there, since the broker runs");

@@ -10,6 +10,7 @@ mod answers;
 mod exactly_once;
 mod faults;
 mod fixture;
+mod forbidden;
 mod models;
 mod outage;
 mod process;

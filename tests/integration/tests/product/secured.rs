@@ -62,6 +62,13 @@ async fn the_job_on_a_secured_cluster_with_the_rights_that_are_documented() {
     let made = predictions(&kafka, &output, 200).await;
     assert_eq!((made.len(), by_source(&made).len()), (200, 200));
 
+    lose_the_right(&millrace, &kafka, &output, || {
+        millrace.command(&["send", "points", &file, "--topic", &input, "--no-segment"]);
+    })
+    .await;
+    let made = predictions(&kafka, &output, 400).await;
+    assert_eq!((made.len(), by_source(&made).len()), (400, 400));
+
     // What everybody can see of the connection and of the functions.
     let seen = millrace
         .execute(
@@ -103,6 +110,36 @@ async fn the_job_on_a_secured_cluster_with_the_rights_that_are_documented() {
     );
     let files = holding(millrace.folder(), password.as_bytes());
     assert!(files.is_empty(), "{files:?} hold the password");
+}
+
+/// Takes the right to write to the output away while more is sent: the inference says what it lacks, and
+/// goes on when it has it again.
+async fn lose_the_right(millrace: &Millrace, kafka: &Kafka, output: &str, send: impl FnOnce()) {
+    let state =
+        r#"query State { project { inference(name: "points") { state message lag { lag } } } }"#;
+    let write = ["--operation", "Write", "--topic", output];
+    kafka.forbid(&write);
+    send();
+    let degraded = millrace
+        .wait_for("it is degraded", crate::LIMIT, state, json!({}), |data| {
+            data["project"]["inference"]["state"] == "DEGRADED"
+        })
+        .await;
+    let seen = &degraded["project"]["inference"];
+    let message = seen["message"].as_str().unwrap();
+    assert!(
+        message.contains(&format!("User:millrace --operation Write --topic {output}")),
+        "{message}"
+    );
+    kafka.forbid_no_more(&write);
+    let done = |data: &serde_json::Value| {
+        let inference = &data["project"]["inference"];
+        let mut lags = inference["lag"].as_array().unwrap().iter();
+        inference["state"] == "RUNNING" && lags.all(|one| one["lag"] == 0)
+    };
+    millrace
+        .wait_for("it goes on", crate::LIMIT, state, json!({}), done)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,8 +89,13 @@ impl App {
                     config.data.folder.display()
                 ))
             })?;
+        let address = config.database_address();
+        tracing::info!(database.url = address, "opening the database");
+        let opened = database::open(&config.database_url()).await;
         let app = Self(Arc::new(Parts {
-            database: database::open(&config.database_url()).await?,
+            database: opened.map_err(|error| {
+                Error::internal(format!("the database {address} cannot be opened: {error}"))
+            })?,
             artifacts: millrace_artifacts::Store::open(&config.artifacts_url())
                 .await
                 .map_err(Error::internal)?,

@@ -51,8 +51,8 @@ pub struct SendArguments {
     #[arg(long, default_value_t = 0, value_name = "ROWS")]
     skip: usize,
     /// Send so many rows at most
-    #[arg(long, value_name = "ROWS")]
-    take: Option<usize>,
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    take: Option<u64>,
     /// Make no segment of what was sent
     #[arg(long)]
     no_segment: bool,
@@ -116,7 +116,9 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
     let selection = rows::Selection {
         shuffle: arguments.shuffle,
         skip: arguments.skip,
-        take: arguments.take.unwrap_or(usize::MAX),
+        take: arguments.take.map_or(usize::MAX, |rows| {
+            usize::try_from(rows).unwrap_or(usize::MAX)
+        }),
     };
     let split = Split {
         seed: arguments.seed.cast_unsigned(),

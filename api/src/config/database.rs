@@ -32,7 +32,7 @@ impl Database {
 }
 
 /// Replaces the password in `scheme://user:password@host` and in `?password=…`.
-fn mask(url: &str) -> String {
+pub(super) fn mask(url: &str) -> String {
     let url = &mask_parameter(url);
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

@@ -95,6 +95,12 @@ impl Config {
         }
     }
 
+    /// The same without a password, for people to read.
+    #[must_use]
+    pub fn database_address(&self) -> String {
+        database::mask(&self.database_url())
+    }
+
     /// The URL of the artifact store: the one that is set, else a folder in the data folder.
     #[must_use]
     pub fn artifacts_url(&self) -> String {

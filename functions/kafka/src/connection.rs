@@ -175,6 +175,10 @@ fn refused(error: &KafkaError) -> Error {
                 reason: reason.to_owned(),
             }
         }
+        KafkaError::ClientCreation(reason) if reason.contains("GSSAPI") => Error::Property {
+            property: "sasl.mechanism".to_owned(),
+            reason: "it has to be set, to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: without it librdkafka takes Kerberos, which is not built in".to_owned(),
+        },
         other => Step::new("make a Kafka client").kafka(other),
     }
 }
@@ -275,6 +279,17 @@ mod tests {
         assert!(matches!(
             made.err().unwrap(),
             Error::MissingSecret { reference, .. } if reference == "${env:MILLRACE_NOT_THERE}"
+        ));
+    }
+
+    #[test]
+    fn sasl_without_a_mechanism_says_which_there_are() {
+        let connection = connection(&[("security.protocol", "SASL_SSL")]);
+        let made: Result<BaseProducer<_>, Error> =
+            connection.client(&[], &[], rdkafka::producer::DefaultProducerContext);
+        assert!(matches!(
+            made.err().unwrap(),
+            Error::Property { property, reason } if property == "sasl.mechanism" && reason.contains("SCRAM-SHA-512")
         ));
     }
 

@@ -52,17 +52,20 @@ pub fn read(file: &Path, selection: &Selection) -> Result<Rows> {
     if let Some(seed) = selection.shuffle {
         millrace_wire::split::shuffle(&mut records, seed);
     }
+    let found = records.len();
+    if found <= selection.skip {
+        bail!(
+            "{name} has no rows to send: it has {found}, and {} are to be skipped",
+            selection.skip
+        );
+    }
     let selected = records
         .into_iter()
         .skip(selection.skip)
         .take(selection.take);
-    let rows = Rows {
+    Ok(Rows {
         records: selected.collect(),
-    };
-    if rows.len() == 0 {
-        bail!("{name} has no rows to send");
-    }
-    Ok(rows)
+    })
 }
 
 impl Rows {

@@ -17,6 +17,7 @@ async fn a_killed_function_answers_each_record_once() {
     let spec = fixture.spec(0, &version);
     let mut outputs = fixture.outputs();
     let mut sent = 0;
+    let mut interrupted = 0;
     for _ in 0..3 {
         let mut process = fixture.start(0, &spec);
         fixture.send(sent..sent + 100);
@@ -24,8 +25,10 @@ async fn a_killed_function_answers_each_record_once() {
         // Killed while records come in, so in the middle of its work however quick it is.
         fixture.send(sent + 100..sent + RECORDS);
         process.kill();
+        interrupted += usize::from(!fixture.is_done());
         sent += RECORDS;
     }
+    assert!(interrupted > 0, "no kill came before the work was done");
     let process = fixture.start(0, &spec);
     fixture.wait_until_done();
     end(process);

@@ -216,7 +216,12 @@ impl<'k> Fixture<'k> {
 
     /// Waits until the group has committed all that the input holds.
     pub fn wait_until_done(&self) {
-        block_until("no lag", LIMIT, || self.is_done());
+        block_until("no lag", LIMIT, || self.no_lag());
+    }
+
+    /// Whether the group has committed all that the input holds.
+    pub fn is_done(&self) -> bool {
+        self.no_lag().is_ok()
     }
 
     /// The same, and starts the replica again where it ends by itself, as a platform does. Returns how often.
@@ -227,12 +232,12 @@ impl<'k> Fixture<'k> {
                 *process = self.start(0, spec);
                 restarts += 1;
             }
-            self.is_done()
+            self.no_lag()
         });
         restarts
     }
 
-    fn is_done(&self) -> Result<(), String> {
+    fn no_lag(&self) -> Result<(), String> {
         let lag = self
             .admin
             .lag(&self.group, &self.input)

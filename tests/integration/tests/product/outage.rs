@@ -99,7 +99,7 @@ async fn kafka_may_go_away_and_come_back() {
         )
         .await;
     millrace.command(&load);
-    kafka.kill();
+    kafka.stop();
     kafka.start_again();
 
     millrace.command(&load);

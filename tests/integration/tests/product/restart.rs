@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::{by_source, infer, predictions, prepare, train};
 
+/// So many that the training lasts longer than the load takes to be sent.
+const EPOCHS: u32 = 1_000;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_api_puts_its_functions_back() {
     let kafka = Kafka::shared();
@@ -17,7 +20,7 @@ async fn a_killed_api_puts_its_functions_back() {
     kafka.create_topic(&input, 2, &[]).await;
     infer(&millrace, &input, &output, 1).await;
 
-    let long = crate::start_training(&millrace, &segment, 400, None).await;
+    let long = crate::start_training(&millrace, &segment, EPOCHS, None).await;
     millrace
         .wait_for(
             "the training has run an epoch",
@@ -31,6 +34,8 @@ async fn a_killed_api_puts_its_functions_back() {
     let file = file.to_str().unwrap().to_owned();
     let load = ["send", "points", &file, "--topic", &input, "--no-segment"];
     millrace.command(&load);
+    let training = millrace.execute(crate::TRAINING, json!({"id": long})).await;
+    assert_eq!(training["node"]["state"], "RUNNING", "{training}");
     millrace.process().kill();
 
     millrace.start_again().await;
@@ -40,7 +45,7 @@ async fn a_killed_api_puts_its_functions_back() {
     assert_eq!((made.len(), by_source(&made).len()), (10_000, 10_000));
     let ended = crate::end_of_training(&millrace, &long).await;
     assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
-    assert_eq!(ended["epochs"].as_array().unwrap().len(), 400);
+    assert_eq!(ended["epochs"].as_array().unwrap().len(), EPOCHS as usize);
 
     millrace.process().terminate();
     let status = millrace.process().wait(crate::LIMIT);

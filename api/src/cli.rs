@@ -67,6 +67,15 @@ Examples:
   millrace onnx step model.onnx --loss cross-entropy --optimizer adam -o step.onnx"
     )]
     Onnx(onnx::OnnxCommand),
+    /// Records that an inference could not answer: look at them, and send them back
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  millrace dead-letters list points
+  millrace dead-letters redrive points --all"
+    )]
+    DeadLetters(client::dead_letters::DeadLettersCommand),
     /// Send records to a datasource, and make a segment of them
     Send(client::send::SendArguments),
 }
@@ -87,6 +96,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Token(arguments) => token::run(file, &arguments).await?,
         Command::Model(command) => client::model::run(command).await?,
         Command::Onnx(command) => return tokio::task::block_in_place(|| onnx::run(&command)),
+        Command::DeadLetters(command) => client::dead_letters::run(command).await?,
         Command::Send(arguments) => client::send::run(arguments).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -281,7 +281,7 @@ impl From<millrace_kafka::Error> for Error {
             Kafka::OffsetExpired { .. } => Code::SegmentExpired,
             Kafka::OffsetInFuture { .. } => Code::SegmentInFuture,
             Kafka::MessageTooLarge { .. } => Code::TooLarge,
-            Kafka::GroupNotEmpty { .. } => Code::InUse,
+            Kafka::GroupNotEmpty { .. } | Kafka::Fenced { .. } => Code::InUse,
             Kafka::LiteralSecret { .. }
             | Kafka::MisplacedReference { .. }
             | Kafka::MissingSecret { .. }

@@ -12,6 +12,7 @@ pub mod compatibility;
 pub mod connection;
 mod database;
 pub mod datasource;
+pub mod dead_letter;
 mod error;
 pub mod inference;
 pub mod janitor;

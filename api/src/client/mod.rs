@@ -1,6 +1,7 @@
 //! The commands that are clients of an API, and what they share: where it is, the token, and one
 //! GraphQL call.
 
+pub mod dead_letters;
 pub mod model;
 pub mod send;
 

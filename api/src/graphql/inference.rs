@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt as _};
 use millrace_entity::inference as rows;
 use millrace_entity::version as version_rows;
+use millrace_wire::function;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use tokio_stream::wrappers::BroadcastStream;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::connection::KafkaConnection;
 use super::context::Find as _;
 use super::datasource::Datasource;
+use super::dead_letter::{self, DeadLetter, DeadLetters};
 use super::function::{Function, functions};
 use super::loader::{ConnectionId, DatasourceId, ModelId, VersionId};
 use super::model::Model;
@@ -82,6 +84,29 @@ pub enum OutputFormat {
     Json,
     /// A list of values, as Kafka-ML's consumers expect.
     KafkaMl,
+}
+
+/// What becomes of an output with numbers that are NaN or infinite.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "function::NotFinite")]
+pub enum NotFinite {
+    /// It is written like any other; JSON has `null` for such numbers.
+    Pass,
+    /// Its record goes to the dead letters with the error `not-finite`.
+    DeadLetter,
+}
+
+/// How batches form.
+#[derive(SimpleObject)]
+pub struct Batching {
+    /// Records that one run of the model takes at most.
+    max_batch: u32,
+    /// Bytes of records in flight at most.
+    max_bytes: Long,
+    /// Milliseconds between commits.
+    commit_interval_ms: u32,
+    /// Milliseconds that one run of the model may take.
+    run_deadline_ms: u32,
 }
 
 /// How far an inference is behind in one partition.
@@ -188,6 +213,34 @@ impl Inference {
         &self.0.dead_letter_topic
     }
 
+    /// The topic through which dead letters come back to this inference, which alone reads it.
+    async fn redrive_topic(&self) -> &str {
+        &self.0.redrive_topic
+    }
+
+    /// Its dead letters, by partition and offset.
+    async fn dead_letters(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "At most so many, 500 at most.", default = 20)] first: i32,
+        #[graphql(desc = "Behind this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only those with this error.")] error: Option<String>,
+        #[graphql(desc = "Only those that were sent back, or that were not.")] redriven: Option<
+            bool,
+        >,
+    ) -> Result<DeadLetters> {
+        dead_letter::list(context, &self.0, first, after, error, redriven).await
+    }
+
+    /// The dead letter at a place of their topic.
+    async fn dead_letter(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Its partition and offset, as `partition/offset`.")] place: String,
+    ) -> Result<Option<DeadLetter>> {
+        dead_letter::find(context, &self.0, &place).await
+    }
+
     /// Its consumer group, whose committed offsets say what has been answered.
     async fn consumer_group(&self) -> &str {
         &self.0.group_id
@@ -215,6 +268,23 @@ impl Inference {
     /// How predictions are written.
     async fn output_format(&self) -> OutputFormat {
         self.0.output_format.into()
+    }
+
+    /// What becomes of an output with numbers that are NaN or infinite.
+    async fn not_finite(&self) -> Result<NotFinite> {
+        let settings = inference::settings(&self.0).map_err(report)?;
+        Ok(settings.not_finite.into())
+    }
+
+    /// How batches form.
+    async fn batching(&self) -> Result<Batching> {
+        let batching = inference::settings(&self.0).map_err(report)?.batching;
+        Ok(Batching {
+            max_batch: batching.max_batch,
+            max_bytes: batching.max_bytes.into(),
+            commit_interval_ms: batching.commit_interval_ms,
+            run_deadline_ms: batching.run_deadline_ms,
+        })
     }
 
     /// Where it was made to begin.

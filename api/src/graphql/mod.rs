@@ -13,6 +13,7 @@ mod class_report;
 pub mod connection;
 pub mod context;
 pub mod datasource;
+pub mod dead_letter;
 mod error;
 mod format;
 pub mod function;

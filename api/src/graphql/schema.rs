@@ -6,6 +6,7 @@ use async_graphql::{MergedObject, MergedSubscription};
 use super::alias::{AliasMutation, AliasSubscription};
 use super::connection::ConnectionMutation;
 use super::datasource::DatasourceMutation;
+use super::dead_letter::DeadLetterMutation;
 use super::error::Codes;
 use super::inference::{InferenceMutation, InferenceSubscription};
 use super::loader::Rows;
@@ -38,6 +39,7 @@ pub struct Mutation(
     SegmentMutation,
     TrainingMutation,
     InferenceMutation,
+    DeadLetterMutation,
 );
 
 /// What can be followed.

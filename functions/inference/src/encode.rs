@@ -5,6 +5,7 @@
 
 use millrace_engine::{Outputs, Slice, View};
 use millrace_runtime::handler::{Answers, Input};
+use millrace_wire::function::NotFinite;
 use millrace_wire::prediction::{Encoder, Output, Values};
 
 /// Decoded records, one row after another.
@@ -55,6 +56,8 @@ pub(crate) struct Writer<'a, 'b> {
     /// What is wrong with the records that could not be decoded, by place.
     pub(crate) faults: Vec<Option<(&'static str, String)>>,
     pub(crate) answers: &'a mut Answers,
+    /// What becomes of outputs with numbers that are NaN or infinite.
+    pub(crate) policy: NotFinite,
     /// Numbers that JSON cannot hold.
     pub(crate) not_finite: u64,
 }
@@ -77,6 +80,12 @@ impl Writer<'_, '_> {
         }
         for (row, place) in rows.places.iter().enumerate() {
             self.refuse_up_to(*place);
+            if self.policy == NotFinite::DeadLetter
+                && let Some(message) = self.not_finite(&views, row)
+            {
+                self.answers.refuse("not-finite", message);
+                continue;
+            }
             let outputs = views.iter().map(|view| Output {
                 shape: &view.shape[1..],
                 values: values_of_row(view, row),
@@ -87,6 +96,22 @@ impl Writer<'_, '_> {
                 .output(|buffer| encoder.encode(source, outputs, buffer));
         }
         Ok(())
+    }
+
+    /// What is not finite among the outputs of a row.
+    fn not_finite(&self, views: &[View<'_>], row: usize) -> Option<String> {
+        let mut outputs = self.outputs.iter().zip(views);
+        outputs.find_map(|(name, view)| {
+            let number = match values_of_row(view, row) {
+                Values::F32(values) => {
+                    let found = values.iter().find(|value| !value.is_finite());
+                    f64::from(*found?)
+                }
+                Values::F64(values) => *values.iter().find(|value| !value.is_finite())?,
+                Values::I64(_) | Values::I32(_) | Values::U8(_) | Values::Bool(_) => return None,
+            };
+            Some(format!("the model's output {name} holds {number}"))
+        })
     }
 
     /// Refuses rows that the model cannot be run on.

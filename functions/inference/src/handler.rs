@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use millrace_runtime::handler::{Answers, Current, Handler, Input};
-use millrace_wire::function::InferenceSpec;
+use millrace_wire::function::{InferenceSpec, NotFinite};
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
 use millrace_wire::record::{Decoder, Parts};
@@ -22,6 +22,7 @@ pub(crate) struct Predictor {
     /// Numbers of one record.
     elements: usize,
     output_format: OutputFormat,
+    not_finite: NotFinite,
     model: Model,
     /// The names of the model's outputs, and what writes them.
     outputs: Vec<String>,
@@ -42,6 +43,7 @@ impl Predictor {
             decoder: Decoder::new(&spec.input_format, None),
             elements: spec.input_format.elements(),
             output_format: spec.output_format,
+            not_finite: spec.not_finite,
             outputs: model.outputs().to_vec(),
             encoder: encoder(&spec.model, spec.output_format, &model),
             current: Current {
@@ -118,6 +120,7 @@ impl Handler for Predictor {
             batch,
             faults,
             answers,
+            policy: self.not_finite,
             not_finite: 0,
         };
         predict(&mut self.model, &rows, &mut writer);

@@ -373,9 +373,16 @@ impl GroupConsumer {
     /// What the caller must know of a poll's error, if anything.
     fn judge(&self, error: &KafkaError) -> Option<Error> {
         let reason = self.consumer.context().observer.last_reason();
-        let step = match self.options.topics.as_slice() {
-            [topic] => self.step("read").topic(topic),
-            _ => self.step("read"),
+        // With several topics only librdkafka's sentence says which one it was.
+        let named = |topic: &&String| match self.options.topics.as_slice() {
+            [_] => true,
+            _ => reason.contains(topic.as_str()),
+        };
+        let topics = self.options.topics.iter().filter(named);
+        let longest = topics.max_by_key(|topic| topic.len());
+        let step = match longest {
+            Some(topic) => self.step("read").topic(topic),
+            None => self.step("read"),
         };
         match judge(step, error, &reason) {
             PollError::Transient => None,

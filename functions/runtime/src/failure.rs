@@ -6,7 +6,7 @@
 //! | 1 | failed | starts it again, with a growing pause |
 //! | 2 | the specification or the settings are malformed | starting it again cannot help |
 //! | 3 | fenced: a newer process has the same identity | never starts it again at once: the newer one works |
-//! | SIGKILL, by itself | the parent is gone, a panic (a fault of Millrace), or a call of Kafka's client that never returns | starts it again, with a growing pause |
+//! | SIGKILL, by itself | the parent is gone, a panic (a fault of Millrace), or a call of Kafka's client or of the model that never returns | starts it again, with a growing pause |
 
 use std::process::ExitCode;
 

@@ -6,13 +6,16 @@
 //! far as the guarantee goes. No position is ever reset: one that Kafka does not have any more is
 //! reported, and stands still until a person decides.
 
+mod deadline;
 mod letter;
+mod note;
 mod output;
 mod partitions;
 mod topics;
 mod watch;
 mod work;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_kafka::{Connection, Error, GroupConsumer, GroupOptions};
@@ -68,8 +71,9 @@ pub fn run(
     }
     // What librdkafka fetches ahead is bounded by the same number of bytes as what is worked on.
     let fetch_kib = (spec.batching.max_bytes / 1024).max(1024).to_string();
-    let mut options =
-        GroupOptions::new(&spec.group, &[&spec.input_topic]).instance(&spec.transactional_id);
+    let mut read = vec![spec.input_topic.as_str()];
+    read.extend(spec.redrive_topic.as_deref());
+    let mut options = GroupOptions::new(&spec.group, &read).instance(&spec.transactional_id);
     options.session_timeout = SESSION;
     let reading = connection.with("queued.max.messages.kbytes", &fetch_kib);
     let result = poll_for_ever(&reading, &options, &mut work, handler);
@@ -85,13 +89,18 @@ fn poll_for_ever(
     handler: &mut dyn Handler,
 ) -> Result<(), Failure> {
     loop {
-        let consumer = GroupConsumer::new(connection, options.clone())?;
+        let consumer = Arc::new(GroupConsumer::new(connection, options.clone())?);
+        work.deadline.reads(Some(Arc::clone(&consumer)));
         tracing::info!(kafka.group = options.group, "reading records");
-        match poll(&consumer, work, handler)? {
+        let end = poll(&consumer, work, handler)?;
+        work.deadline.reads(None);
+        match end {
             End::Shutdown => {
                 // Others go on with its partitions at once, as where replicas become fewer. One that
                 // dies is expected back instead, for a session.
-                consumer.leave();
+                if let Some(consumer) = Arc::into_inner(consumer) {
+                    consumer.leave();
+                }
                 return Ok(());
             }
             End::Membership => work.leave()?,

@@ -100,6 +100,12 @@ pub struct InferenceSpec {
     pub output_format: OutputFormat,
     /// Where records go that could not be decoded or predicted.
     pub dead_letter_topic: String,
+    /// Where dead letters come back from that somebody sent once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive_topic: Option<String>,
+    /// What becomes of an output with numbers that are not finite.
+    #[serde(default)]
+    pub not_finite: NotFinite,
     /// The consumer group, whose committed offsets say where to go on.
     pub group: String,
     /// What is promised about each record.
@@ -108,6 +114,17 @@ pub struct InferenceSpec {
     pub transactional_id: String,
     /// How batches form.
     pub batching: Batching,
+}
+
+/// What becomes of an output with numbers that are NaN or infinite.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NotFinite {
+    /// It is written like any other.
+    #[default]
+    Pass,
+    /// Its record goes to the dead letters.
+    DeadLetter,
 }
 
 /// What is promised about each record.
@@ -131,6 +148,14 @@ pub struct Batching {
     pub max_bytes: u64,
     /// Milliseconds between commits.
     pub commit_interval_ms: u32,
+    /// Milliseconds that one run of the model may take. After it the process is replaced, and the
+    /// record that stops the model goes to the dead letters.
+    #[serde(default = "run_deadline_ms")]
+    pub run_deadline_ms: u32,
+}
+
+fn run_deadline_ms() -> u32 {
+    20_000
 }
 
 impl Default for Batching {
@@ -139,6 +164,7 @@ impl Default for Batching {
             max_batch: 512,
             max_bytes: 32 << 20,
             commit_interval_ms: 100,
+            run_deadline_ms: run_deadline_ms(),
         }
     }
 }

@@ -11,6 +11,13 @@ pub const SOURCE: &str = "millrace-source";
 pub const ERROR: &str = "millrace-error";
 /// On dead letters: what is wrong, as a sentence.
 pub const ERROR_MESSAGE: &str = "millrace-error-message";
+/// On dead letters: how often the record was tried. On redriven records: which try this is.
+pub const ATTEMPT: &str = "millrace-attempt";
+/// On redriven records: the dead letter that they were, as `partition/offset`.
+pub const DEAD_LETTER: &str = "millrace-dead-letter";
+/// On redriven records: the time of the record, in milliseconds since 1970. The redriven one has a time of its own, for
+/// its topic's retention.
+pub const TIMESTAMP: &str = "millrace-timestamp";
 /// On dead letters of trainings: the training's id.
 pub const TRAINING: &str = "millrace-training";
 

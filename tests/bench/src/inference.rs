@@ -9,7 +9,7 @@ use millrace_artifacts::Store;
 use millrace_harness::{Process, free_port, onnxruntime};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::function::{
-    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Role, VARIABLE,
+    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, NotFinite, Role, VARIABLE,
 };
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
@@ -145,6 +145,8 @@ impl Workload {
             output_topic: output.clone(),
             output_format: OutputFormat::Json,
             dead_letter_topic: dead_letters.clone(),
+            redrive_topic: None,
+            not_finite: NotFinite::Pass,
             group: group.clone(),
             guarantee: Guarantee::ExactlyOnce,
             transactional_id: group.clone(),

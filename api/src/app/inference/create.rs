@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
 use millrace_kafka::TopicDescription;
-use millrace_wire::function::Batching;
+use millrace_wire::function::{Batching, NotFinite};
 use millrace_wire::name;
 use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde_json::json;
@@ -42,6 +42,8 @@ pub struct NewInference {
     pub guarantee: Guarantee,
     /// How predictions are written.
     pub output_format: OutputFormat,
+    /// What becomes of outputs with numbers that are not finite.
+    pub not_finite: NotFinite,
     /// Where it begins.
     pub start: Start,
     /// How many functions share the work.
@@ -122,6 +124,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     };
     // The connection's prefix may be long.
     name::check_topic(&row.dead_letter_topic)?;
+    name::check_topic(&row.redrive_topic)?;
     refuse_loop(&row)?;
     if row.output_topic.starts_with("__") {
         return Err(Error::new(
@@ -190,9 +193,12 @@ async fn settle(
     row.saved_offsets = Some(serde_json::to_value(positions).map_err(Error::internal)?);
     let settings = Settings {
         batching: new.batching,
+        not_finite: new.not_finite,
         partitions: input.partitions,
         max_message_bytes: input.max_message_bytes,
         planned: missing(cluster, row, &input).await?,
+        has_redrive: false,
+        redrive_offsets: Vec::new(),
     };
     row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
     row.input_topic_id = input.id;
@@ -289,12 +295,23 @@ fn refuse_loop(row: &inference::Model) -> Result<()> {
 /// The longest pause between two commits: Kafka ends a transaction that is open for longer than 30 s.
 const LONGEST_COMMIT_INTERVAL_MS: u32 = 10_000;
 
+/// The longest deadline of a run: a member that does not poll for five minutes loses its partitions.
+const LONGEST_RUN_MS: u32 = 240_000;
+
 fn check_batching(batching: &Batching) -> Result<()> {
     if batching.commit_interval_ms > LONGEST_COMMIT_INTERVAL_MS {
         return Err(Error::new(
             Code::InvalidInput,
             format!(
                 "commitIntervalMs is at most {LONGEST_COMMIT_INTERVAL_MS}: Kafka ends a transaction that stays open for longer"
+            ),
+        ));
+    }
+    if !(1..=LONGEST_RUN_MS).contains(&batching.run_deadline_ms) {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "runDeadlineMs is 1 to {LONGEST_RUN_MS}: a replica that is silent for longer is put out of its group"
             ),
         ));
     }

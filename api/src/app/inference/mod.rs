@@ -9,6 +9,7 @@ mod state;
 use millrace_entity::inference::{self, Desired, State};
 use millrace_entity::version;
 use millrace_kafka::PartitionLag;
+use millrace_wire::function::{Batching, NotFinite};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
@@ -22,6 +23,7 @@ pub(super) use report::{apply, refresh};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
+use super::reconciler::Settings;
 use super::version::{self as versions, Selector};
 use super::{
     App, Change, Code, Error, Result, compatibility, datasource as datasources, model as models,
@@ -46,6 +48,31 @@ pub async fn find(
         .one(database)
         .await?
         .ok_or_else(|| Error::not_found("inference", name))
+}
+
+/// What was settled when an inference was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// How batches form.
+    pub batching: Batching,
+    /// What becomes of outputs with numbers that are not finite.
+    pub not_finite: NotFinite,
+}
+
+/// What was settled when an inference was made.
+///
+/// # Errors
+/// `INTERNAL` where the row is malformed.
+pub fn settings(row: &inference::Model) -> Result<Settled> {
+    let Settings {
+        batching,
+        not_finite,
+        ..
+    } = Settings::of(row)?;
+    Ok(Settled {
+        batching,
+        not_finite,
+    })
 }
 
 /// Ends an inference's functions and saves its offsets.

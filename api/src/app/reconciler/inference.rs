@@ -3,7 +3,7 @@
 use millrace_entity::function_event;
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
 use millrace_kafka::GroupOffset;
-use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, Role};
+use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, NotFinite, Role};
 use millrace_wire::prediction;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -29,12 +29,22 @@ use crate::platform::{self, Owner};
 pub(in crate::app) struct Settings {
     /// How batches form.
     pub(in crate::app) batching: Batching,
+    /// What becomes of outputs with numbers that are not finite.
+    #[serde(default)]
+    pub(in crate::app) not_finite: NotFinite,
     /// Partitions of the input, as last seen.
     pub(in crate::app) partitions: i32,
     /// The largest record of the input.
     pub(in crate::app) max_message_bytes: i64,
     /// Topics that were missing when the inference was made and that Millrace has not made yet.
     pub(in crate::app) planned: Vec<String>,
+    /// Whether its functions read the topic of redriven records, which inferences from before there
+    /// was one do not have until they are started again.
+    #[serde(default)]
+    pub(in crate::app) has_redrive: bool,
+    /// Where a stopped inference goes on in that topic.
+    #[serde(default)]
+    pub(in crate::app) redrive_offsets: Vec<Position>,
 }
 
 impl Settings {
@@ -77,7 +87,9 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
         }
     }
     settings.planned.clear();
-    settings.partitions = put_offsets(&cluster, row).await?;
+    settings.partitions = put_offsets(&cluster, row, &settings.redrive_offsets).await?;
+    settings.redrive_offsets.clear();
+    settings.has_redrive = true;
     let settings = serde_json::to_value(settings).map_err(Error::internal)?;
     app.replicas.begin(row.id);
     update(app, row, |row| {
@@ -97,16 +109,19 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
 
 /// Commits the saved offsets for the group, which must have no members. Gives the number of the
 /// input's partitions.
-async fn put_offsets(cluster: &Cluster, row: &Model) -> Result<i32> {
-    let (topic, id, group) = (
+async fn put_offsets(cluster: &Cluster, row: &Model, redriven: &[Position]) -> Result<i32> {
+    let (topic, id, group, redrive) = (
         row.input_topic.clone(),
         row.input_topic_id.clone(),
         row.group_id.clone(),
+        row.redrive_topic.clone(),
     );
     let (ends, committed) = cluster
         .run(move |admin| {
             admin.check_topic_id(&topic, &id)?;
-            Ok((admin.watermarks(&topic)?, admin.committed(&group, &topic)?))
+            let mut committed = admin.committed(&group, &topic)?;
+            committed.extend(admin.committed(&group, &redrive)?);
+            Ok((admin.watermarks(&topic)?, committed))
         })
         .await?;
     let partitions = i32::try_from(ends.len()).unwrap_or(i32::MAX);
@@ -124,9 +139,11 @@ async fn put_offsets(cluster: &Cluster, row: &Model) -> Result<i32> {
     })?;
     // Without the notes: whoever begins now reads the registry to its end first, and an entry that
     // was noted may be one of a registry that is gone.
-    let wanted: Vec<GroupOffset> = saved
-        .iter()
-        .map(|one| GroupOffset::new(&row.input_topic, one.partition, one.offset))
+    let input = saved.iter().map(|one| (&row.input_topic, one));
+    let redriven = redriven.iter().map(|one| (&row.redrive_topic, one));
+    let wanted: Vec<GroupOffset> = input
+        .chain(redriven)
+        .map(|(topic, one)| GroupOffset::new(topic, one.partition, one.offset))
         .collect();
     if wanted.iter().all(|offset| committed.contains(offset)) {
         return Ok(partitions); // where the group still is, even if Kafka has not missed its members yet
@@ -172,23 +189,32 @@ async fn deploy(app: &App, row: &Model) -> Result<()> {
 async fn stop(app: &App, row: &Model) -> Result<()> {
     end(app, row.id).await?;
     // Offsets that were never handed to the group are still the ones to start at.
+    let mut settings = Settings::of(row)?;
     let saved = if let Some(saved) = row.saved_offsets.clone() {
         saved
     } else {
-        let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
-        let committed = app
+        let topics = [row.input_topic.clone(), row.redrive_topic.clone()];
+        let group = row.group_id.clone();
+        let [committed, redriven] = app
             .cluster(row.connection_id)
             .await?
-            .run(move |admin| admin.committed(&group, &topic))
-            .await?;
-        let positions: Vec<Position> = committed.into_iter().map(Position::from).collect();
+            .run(move |admin| {
+                let [input, redrive] = topics.map(|topic| admin.committed(&group, &topic));
+                Ok([input?, redrive?])
+            })
+            .await?
+            .map(|committed| committed.into_iter().map(Position::from));
+        settings.redrive_offsets = redriven.collect();
+        let positions: Vec<Position> = committed.collect();
         serde_json::to_value(positions).map_err(Error::internal)?
     };
+    let settings = serde_json::to_value(settings).map_err(Error::internal)?;
     update(app, row, |row| {
         Ok(inference::ActiveModel {
             state: Set(next(row.state, Step::Rest)?),
             message: Set(None),
             saved_offsets: Set(Some(saved)),
+            settings: Set(settings),
             ..Default::default()
         })
     })
@@ -308,6 +334,8 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
             OutputFormat::KafkaMl => prediction::OutputFormat::KafkaMl,
         },
         dead_letter_topic: row.dead_letter_topic.clone(),
+        redrive_topic: settings.has_redrive.then(|| row.redrive_topic.clone()),
+        not_finite: settings.not_finite,
         group: row.group_id.clone(),
         guarantee: match row.guarantee {
             Guarantee::ExactlyOnce => function::Guarantee::ExactlyOnce,

@@ -30,6 +30,11 @@ pub(in crate::app) fn needs(
     vec![
         need(&row.output_topic, Some(partitions), "the predictions"),
         need(&row.dead_letter_topic, None, "the dead letters"),
+        need(
+            &row.redrive_topic,
+            Some(partitions),
+            "the dead letters that are sent back,",
+        ),
     ]
 }
 

@@ -4,7 +4,7 @@ use async_graphql::{InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use millrace_wire::function::Batching;
 
-use super::{Guarantee, Inference, OutputFormat};
+use super::{Guarantee, Inference, NotFinite, OutputFormat};
 use crate::app::inference::{NewInference, Place, Position, Start};
 use crate::app::version::Selector;
 use crate::app::{Code, Error, Result};
@@ -38,6 +38,9 @@ pub struct CreateInferenceInput {
     /// How predictions are written.
     #[graphql(default_with = "OutputFormat::Json")]
     output_format: OutputFormat,
+    /// What becomes of an output with numbers that are NaN or infinite.
+    #[graphql(default_with = "NotFinite::Pass")]
+    not_finite: NotFinite,
     /// Where to begin; without, behind everything that is in the topic at this moment.
     start: Option<StartInput>,
     /// How many functions share the work. More than the input has partitions stand idle.
@@ -92,6 +95,10 @@ pub struct BatchingInput {
     /// Milliseconds between commits: readers of committed records wait so long.
     #[graphql(default = 100)]
     commit_interval_ms: u32,
+    /// Milliseconds that one run of the model may take. After it the process is replaced, the batch
+    /// is answered record by record, and the one that stops the model goes to the dead letters.
+    #[graphql(default = 20_000)]
+    run_deadline_ms: u32,
 }
 
 /// What `createInference` made.
@@ -202,6 +209,7 @@ impl CreateInferenceInput {
                 // What is negative becomes 0, which is refused.
                 max_bytes: u64::try_from(batching.max_bytes.0).unwrap_or(0),
                 commit_interval_ms: batching.commit_interval_ms,
+                run_deadline_ms: batching.run_deadline_ms,
             },
         };
         Ok(NewInference {
@@ -214,6 +222,7 @@ impl CreateInferenceInput {
             output_topic: self.output_topic,
             guarantee: self.guarantee.into(),
             output_format: self.output_format.into(),
+            not_finite: self.not_finite.into(),
             start,
             replicas: self.replicas,
             platform: self.platform,

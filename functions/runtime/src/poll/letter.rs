@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::iter;
+use std::str::FromStr;
 
 use millrace_kafka::{OutRecord, RecordView};
 use millrace_wire::header;
@@ -23,17 +24,24 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Writes the sources of these records, in place of those before.
-    pub(super) fn write(&mut self, batch: &[RecordView<'_>]) {
+    /// Writes the sources of these records, in place of those before. A redriven record keeps the
+    /// source that it came from first.
+    pub(super) fn write(&mut self, batch: &[RecordView<'_>], redrive_topic: Option<&str>) {
         self.buffer.clear();
         self.ends.clear();
         for record in batch {
-            let source = Source {
+            let own = Source {
                 topic: record.topic(),
                 partition: record.partition(),
                 offset: record.offset(),
             };
-            write!(self.buffer, "{source}").expect("a String takes every write");
+            let first = if Some(record.topic()) == redrive_topic {
+                let header = record.header(header::SOURCE);
+                header.and_then(|source| Source::parse(std::str::from_utf8(source).ok()?))
+            } else {
+                None
+            };
+            write!(self.buffer, "{}", first.unwrap_or(own)).expect("a String takes every write");
             self.ends.push(self.buffer.len());
         }
     }
@@ -51,11 +59,46 @@ impl Sources {
 pub(super) struct Letters<'a> {
     pub(super) output_topic: &'a str,
     pub(super) dead_letter_topic: &'a str,
+    /// Where dead letters come back from.
+    pub(super) redrive_topic: Option<&'a str>,
     /// Model and version, by the handler.
     pub(super) headers: &'a [(&'static str, String)],
 }
 
 impl<'a> Letters<'a> {
+    /// The input's partition that a record came from first.
+    pub(super) fn partition(&self, record: &RecordView<'_>, source: &str) -> i32 {
+        if self.is_redriven(record)
+            && let Some(source) = Source::parse(source)
+        {
+            return source.partition;
+        }
+        record.partition()
+    }
+
+    fn is_redriven(&self, record: &RecordView<'_>) -> bool {
+        Some(record.topic()) == self.redrive_topic
+    }
+
+    /// How often a record was tried, this time included: once, unless it was redriven.
+    fn attempt(&self, record: &RecordView<'_>) -> u32 {
+        self.told(record, header::ATTEMPT).unwrap_or(1)
+    }
+
+    /// The record's time: a redriven one carries that of its first try.
+    fn timestamp_ms(&self, record: &RecordView<'_>) -> Option<i64> {
+        let first = self.told(record, header::TIMESTAMP);
+        first.or(record.timestamp_ms())
+    }
+
+    /// What a header tells of a redriven record. In others it may be anybody's.
+    fn told<T: FromStr>(&self, record: &RecordView<'_>, name: &str) -> Option<T> {
+        if !self.is_redriven(record) {
+            return None;
+        }
+        std::str::from_utf8(record.header(name)?).ok()?.parse().ok()
+    }
+
     /// The output of a record.
     pub(super) fn output(
         &self,
@@ -79,11 +122,11 @@ impl<'a> Letters<'a> {
     ) -> OutRecord<'a> {
         let mut out = OutRecord::to(self.dead_letter_topic);
         out.value = record.value();
-        self.address(&mut out, record, source, |name| {
-            ![header::ERROR, header::ERROR_MESSAGE].contains(&name) && !is_ours(name)
-        });
+        self.address(&mut out, record, source, |name| !is_ours(name));
+        let attempt = self.attempt(record).to_string().into_bytes();
         out.header(header::ERROR, refusal.code.as_bytes())
             .header(header::ERROR_MESSAGE, refusal.message.as_bytes())
+            .header(header::ATTEMPT, attempt)
     }
 
     fn address(
@@ -94,7 +137,7 @@ impl<'a> Letters<'a> {
         stays: impl Fn(&str) -> bool,
     ) {
         out.key = record.key();
-        out.timestamp_ms = record.timestamp_ms();
+        out.timestamp_ms = self.timestamp_ms(record);
         out.headers.extend(
             record
                 .headers()
@@ -111,5 +154,15 @@ impl<'a> Letters<'a> {
 }
 
 fn is_ours(name: &str) -> bool {
-    [header::MODEL, header::VERSION, header::SOURCE].contains(&name)
+    [
+        header::MODEL,
+        header::VERSION,
+        header::SOURCE,
+        header::ERROR,
+        header::ERROR_MESSAGE,
+        header::ATTEMPT,
+        header::DEAD_LETTER,
+        header::TIMESTAMP,
+    ]
+    .contains(&name)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use millrace_kafka::{
     Connection, Error, GroupConsumer, GroupOffset, OutRecord, Producer, TransactionalProducer,
 };
-use millrace_wire::function::{Guarantee, InferenceSpec};
+use millrace_wire::function::{Batching, Guarantee, InferenceSpec};
 
 use super::watch::Watch;
 
@@ -20,6 +20,16 @@ pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the client lets through to the broker. Dead letters are larger than the records they hold,
 /// so the topics' own limits must decide, not the client's default of 1 MB.
 const MAX_MESSAGE_BYTES: &str = "67108864";
+/// The client's own limit of what it sends at once to a partition.
+const BATCH_BYTES: usize = 1_000_000;
+/// How much longer than a run of the model a transaction may last.
+const AFTER_RUN: Duration = Duration::from_secs(10);
+
+/// A transaction may be open while the model runs.
+pub(super) fn transaction_timeout(batching: &Batching) -> Duration {
+    let run = Duration::from_millis(u64::from(batching.run_deadline_ms));
+    TRANSACTION_TIMEOUT.max(run + AFTER_RUN)
+}
 
 /// The writing side of a replica.
 pub(super) struct Output {
@@ -38,23 +48,29 @@ enum Writer {
 pub(super) type Patience<'a> = dyn FnMut(&Error) -> bool + 'a;
 
 impl Output {
-    /// Makes the producer; the cluster is not contacted yet.
+    /// Makes the producer; the cluster is not contacted yet. The topics take no more than `limit`
+    /// bytes at once, which counts for batches as for single records.
     pub(super) fn new(
         connection: &Connection,
         spec: &InferenceSpec,
         watch: Watch,
+        limit: usize,
     ) -> Result<Self, Error> {
-        const LIMIT: &str = "message.max.bytes";
-        let connection = if spec.connection.contains_key(LIMIT) {
-            connection.clone()
-        } else {
-            connection.clone().with(LIMIT, MAX_MESSAGE_BYTES)
-        };
+        let batch = limit.clamp(1, BATCH_BYTES).to_string();
+        let mut connection = connection.clone();
+        for (name, value) in [
+            ("message.max.bytes", MAX_MESSAGE_BYTES),
+            ("batch.size", &batch),
+        ] {
+            if !spec.connection.contains_key(name) {
+                connection = connection.with(name, value);
+            }
+        }
         let writer = match spec.guarantee {
             Guarantee::ExactlyOnce => Writer::ExactlyOnce(TransactionalProducer::new(
                 &connection,
                 &spec.transactional_id,
-                TRANSACTION_TIMEOUT,
+                transaction_timeout(&spec.batching),
             )?),
             Guarantee::AtLeastOnce => Writer::AtLeastOnce(Producer::new(&connection)?),
         };

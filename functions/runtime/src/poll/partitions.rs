@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use millrace_kafka::{Assigned, GroupOffset, TopicPartition};
+use millrace_kafka::{Assigned, GroupOffset, RecordView, TopicPartition};
 
+use super::deadline::Suspects;
+use super::note::Note;
 use crate::handler::Current;
 
 /// How long a partition may wait for the registry before that is said.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What stands before the registry offset in an offset's note.
-const NOTE: &str = "registry=";
 
 /// Why a partition waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ enum Hold {
     Registry(i64),
     /// For an answer to the question whether it is new or has lost its offset.
     Unplaced,
+    /// For a batch that is asked for with suspects in mind: one that is under way may be larger.
+    Suspects,
 }
 
 #[derive(Debug)]
@@ -30,12 +32,16 @@ struct Partition {
     hold: Option<Hold>,
     since: Instant,
     committed: Option<i64>,
+    /// The first record that came.
+    begun: Option<i64>,
+    /// What stands beside the committed offset.
+    note: Note,
 }
 
-/// The partitions by number.
+/// The partitions by topic and number.
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
-    held: BTreeMap<i32, Partition>,
+    held: BTreeMap<TopicPartition, Partition>,
     /// Whether positions stand beyond records whose answers were taken back.
     is_ahead: bool,
 }
@@ -49,21 +55,25 @@ impl Partitions {
     ) -> Vec<TopicPartition> {
         let mut waiting = Vec::new();
         for part in assigned {
-            let noted = registry_offset(&part.metadata);
-            let hold = match (part.committed, current.registry, noted) {
+            let key = TopicPartition::new(&part.topic, part.partition);
+            let note = Note::parse(&part.metadata);
+            let hold = match (part.committed, current.registry, note.registry) {
                 (None, _, _) => Some(Hold::Unplaced),
                 (_, Some(applied), Some(noted)) if applied < noted => Some(Hold::Registry(noted)),
+                _ if note.has_suspects() => Some(Hold::Suspects),
                 _ => None,
             };
             if hold.is_some() {
-                waiting.push(TopicPartition::new(&part.topic, part.partition));
+                waiting.push(key.clone());
             }
             let partition = Partition {
                 hold,
                 since: Instant::now(),
                 committed: part.committed,
+                begun: None,
+                note,
             };
-            self.held.insert(part.partition, partition);
+            self.held.insert(key, partition);
         }
         waiting
     }
@@ -71,7 +81,7 @@ impl Partitions {
     /// Gives partitions up.
     pub(super) fn remove(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.held.remove(&partition.partition);
+            self.held.remove(partition);
         }
     }
 
@@ -80,44 +90,49 @@ impl Partitions {
         self.held.is_empty()
     }
 
-    /// Lets the partitions go on whose registry entry is applied now, and returns them.
-    pub(super) fn catch_up(&mut self, current: Current) -> Vec<i32> {
+    /// Lets the partitions go on whose registry entry is applied now, and returns them. Called
+    /// before each batch.
+    pub(super) fn catch_up(&mut self, current: Current) -> Vec<TopicPartition> {
         let applied = current.registry.unwrap_or(i64::MAX);
-        self.release(|hold| matches!(hold, Hold::Registry(noted) if noted <= applied))
+        self.release(|hold| match hold {
+            Hold::Registry(noted) => noted <= applied,
+            Hold::Suspects => true,
+            Hold::Unplaced => false,
+        })
     }
 
     /// Lets the partitions go on that have no committed offset since they are new.
-    pub(super) fn place(&mut self) -> Vec<i32> {
+    pub(super) fn place(&mut self) -> Vec<TopicPartition> {
         self.release(|hold| hold == Hold::Unplaced)
     }
 
-    fn release(&mut self, may_go: impl Fn(Hold) -> bool) -> Vec<i32> {
+    fn release(&mut self, may_go: impl Fn(Hold) -> bool) -> Vec<TopicPartition> {
         let mut released = Vec::new();
-        for (number, partition) in &mut self.held {
+        for (key, partition) in &mut self.held {
             if partition.hold.is_some_and(&may_go) {
                 partition.hold = None;
-                released.push(*number);
+                released.push(key.clone());
             }
         }
         released
     }
 
     /// The partitions without a committed offset that wait to be placed.
-    pub(super) fn unplaced(&self) -> Vec<i32> {
+    pub(super) fn unplaced(&self) -> Vec<String> {
         self.held
             .iter()
             .filter(|(_, partition)| partition.hold == Some(Hold::Unplaced))
-            .map(|(number, _)| *number)
+            .map(|(key, _)| format!("{}/{}", key.topic, key.partition))
             .collect()
     }
 
     /// The partition that has waited too long for the registry, and for which entry.
-    pub(super) fn overdue(&self) -> Option<(i32, i64)> {
-        self.held.iter().find_map(|(number, partition)| {
+    pub(super) fn overdue(&self) -> Option<(&TopicPartition, i64)> {
+        self.held.iter().find_map(|(key, partition)| {
             let Some(Hold::Registry(noted)) = partition.hold else {
                 return None;
             };
-            (partition.since.elapsed() > PATIENCE).then_some((*number, noted))
+            (partition.since.elapsed() > PATIENCE).then_some((key, noted))
         })
     }
 
@@ -126,14 +141,17 @@ impl Partitions {
     pub(super) fn due(&self, positions: Vec<GroupOffset>, current: Current) -> Vec<GroupOffset> {
         positions
             .into_iter()
-            .filter(|position| {
-                self.held.get(&position.partition).is_some_and(|partition| {
-                    partition.hold.is_none() && partition.committed != Some(position.offset)
-                })
-            })
-            .map(|position| match current.registry {
-                Some(applied) => position.with_metadata(format!("{NOTE}{applied}")),
-                None => position,
+            .filter_map(|position| {
+                let key = TopicPartition::new(&position.topic, position.partition);
+                let partition = self.held.get(&key)?;
+                if partition.hold.is_some() || partition.committed == Some(position.offset) {
+                    return None;
+                }
+                let note = Note {
+                    registry: current.registry,
+                    ..partition.note.at(position.offset)
+                };
+                Some(position.with_metadata(note.to_string()))
             })
             .collect()
     }
@@ -156,19 +174,64 @@ impl Partitions {
     /// Notes what has been committed.
     pub(super) fn committed(&mut self, offsets: &[GroupOffset]) {
         for offset in offsets {
-            if let Some(partition) = self.held.get_mut(&offset.partition) {
+            let key = TopicPartition::new(&offset.topic, offset.partition);
+            if let Some(partition) = self.held.get_mut(&key) {
                 partition.committed = Some(offset.offset);
+                partition.note = Note::parse(&offset.metadata);
             }
         }
     }
-}
 
-fn registry_offset(note: &str) -> Option<i64> {
-    note.strip_prefix(NOTE)?.parse().ok()
+    /// Whether records come next of which one has stopped a run, so that each is answered by itself.
+    pub(super) fn has_suspects(&self) -> bool {
+        self.held
+            .values()
+            .any(|partition| partition.hold.is_none() && partition.note.has_suspects())
+    }
+
+    /// Whether the model has not returned from this very record.
+    pub(super) fn is_culprit(&self, record: &RecordView<'_>) -> bool {
+        let key = TopicPartition::new(record.topic(), record.partition());
+        let held = self.held.get(&key);
+        held.is_some_and(|held| held.note.culprit == Some(record.offset()))
+    }
+
+    /// The records of each partition in a batch, in case that the model never returns from them.
+    pub(super) fn suspects(&mut self, batch: &[RecordView<'_>]) -> Vec<Suspects> {
+        let mut suspects: Vec<Suspects> = Vec::new();
+        for record in batch {
+            let offset = record.offset();
+            // Records come in runs of one partition.
+            let known = suspects
+                .iter_mut()
+                .rev()
+                .find(|one| one.partition == record.partition() && one.topic == record.topic());
+            if let Some(known) = known {
+                known.end = offset + 1;
+                continue;
+            }
+            let key = TopicPartition::new(record.topic(), record.partition());
+            let Some(held) = self.held.get_mut(&key) else {
+                continue;
+            };
+            // Where nothing is committed yet, reading has begun at the first record that came.
+            let begun = *held.begun.get_or_insert(offset);
+            suspects.push(Suspects {
+                topic: key.topic,
+                partition: key.partition,
+                first: offset,
+                end: offset + 1,
+                committed: held.committed.unwrap_or(begun),
+                note: held.note,
+            });
+        }
+        suspects
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     fn assigned(partition: i32, committed: Option<i64>, metadata: &str) -> Assigned {
@@ -206,9 +269,12 @@ mod tests {
         let due: Vec<i32> = due.iter().map(|offset| offset.partition).collect();
         assert_eq!(due, [1, 3], "what waits is not committed");
         assert!(partitions.catch_up(applied(Some(6))).is_empty());
-        assert_eq!(partitions.catch_up(applied(Some(8))), [0]);
-        assert_eq!(partitions.unplaced(), [2]);
-        assert_eq!(partitions.place(), [2]);
+        assert_eq!(
+            partitions.catch_up(applied(Some(8))),
+            [TopicPartition::new("in", 0)]
+        );
+        assert_eq!(partitions.unplaced(), ["in/2"]);
+        assert_eq!(partitions.place(), [TopicPartition::new("in", 2)]);
         let due = partitions.due(positions.clone(), applied(Some(8)));
         assert_eq!(due.len(), 4);
         assert_eq!(due[0].metadata, "registry=8");
@@ -221,5 +287,20 @@ mod tests {
         let mut partitions = Partitions::default();
         let given = [assigned(0, Some(5), "registry=7")];
         assert!(partitions.assign(&given, applied(None)).is_empty());
+    }
+
+    #[test]
+    fn suspects_are_forgotten_once_they_are_behind() {
+        let mut partitions = Partitions::default();
+        let waiting =
+            partitions.assign(&[assigned(0, Some(5), "alone=8 culprit=6")], applied(None));
+        assert_eq!(partitions.catch_up(applied(None)), waiting);
+        assert!(partitions.has_suspects());
+        for (offset, note) in [(6, "alone=8 culprit=6"), (7, "alone=8"), (8, "")] {
+            let due = partitions.due(vec![GroupOffset::new("in", 0, offset)], applied(None));
+            assert_eq!(due[0].metadata, note);
+            partitions.committed(&due);
+        }
+        assert!(!partitions.has_suspects());
     }
 }

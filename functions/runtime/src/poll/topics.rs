@@ -5,11 +5,11 @@
 //! re-created topic holds is never taken for the records that were meant.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use millrace_kafka::{Admin, Connection, Error, partition_by_key};
+use millrace_kafka::{Admin, Connection, Error, OutRecord, partition_by_key};
 use millrace_wire::function::InferenceSpec;
 
 use crate::failure::Failure;
@@ -18,6 +18,11 @@ use crate::status::Status;
 
 /// How often the topics are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a batch of one record has beside its key, its value and its headers, generously.
+const RECORD_OVERHEAD: usize = 128;
+/// The same of each header.
+const HEADER_OVERHEAD: usize = 10;
 
 /// The codes of what may be wrong with the topics.
 const INPUT_MISSING: &str = "input-topic-missing";
@@ -38,6 +43,8 @@ pub(super) struct Topics {
     dead_letters: Target,
     /// Who must be allowed, in the words of Kafka's access control lists.
     principal: String,
+    /// Whether records are compressed on their way.
+    compresses: bool,
     connection: Connection,
     status: Status,
     shutdown: Shutdown,
@@ -48,6 +55,8 @@ struct Target {
     topic: String,
     /// What it is to the inference.
     purpose: &'static str,
+    /// The largest batch of records that it takes.
+    limit: AtomicUsize,
     /// The codes of what may be wrong with it.
     missing: &'static str,
     forbidden: &'static str,
@@ -74,16 +83,22 @@ impl Topics {
             output: Target {
                 topic: spec.output_topic.clone(),
                 purpose: "output topic",
+                limit: AtomicUsize::new(usize::MAX),
                 missing: "output-topic-missing",
                 forbidden: "output-forbidden",
             },
             dead_letters: Target {
                 topic: spec.dead_letter_topic.clone(),
                 purpose: "topic of dead letters",
+                limit: AtomicUsize::new(usize::MAX),
                 missing: "dead-letter-topic-missing",
                 forbidden: "dead-letters-forbidden",
             },
             principal: login.map_or("User:LOGIN".to_owned(), |name| format!("User:{name}")),
+            compresses: ["compression.type", "compression.codec"]
+                .iter()
+                .filter_map(|name| spec.connection.get(*name))
+                .any(|codec| codec != "none"),
             connection: connection.clone(),
             status: status.clone(),
             shutdown: shutdown.clone(),
@@ -93,6 +108,7 @@ impl Topics {
                 return Ok(None);
             }
         }
+        topics.look_at_limits();
         let watched = Arc::clone(&topics);
         thread::Builder::new()
             .name("topics".to_owned())
@@ -113,6 +129,41 @@ impl Topics {
     /// Whether the cluster says that answers may not be written now, as of the last look.
     pub(super) fn is_forbidden(&self) -> bool {
         self.is_forbidden.load(Ordering::Relaxed)
+    }
+
+    /// Why the output topic will not take a record, where it is larger than the topic allows.
+    pub(super) fn too_large(&self, record: &OutRecord<'_>) -> Option<String> {
+        let Target { topic, limit, .. } = &self.output;
+        let limit = limit.load(Ordering::Relaxed);
+        let size = size_of(record);
+        (size > limit).then(|| {
+            format!(
+                "the output has {size} bytes, and the topic {topic} takes at most {limit} (max.message.bytes)"
+            )
+        })
+    }
+
+    /// The bytes that both topics of answers take at once.
+    pub(super) fn smallest_limit(&self) -> usize {
+        let limits =
+            [&self.output, &self.dead_letters].map(|one| one.limit.load(Ordering::Relaxed));
+        limits[0].min(limits[1])
+    }
+
+    /// Asks how large a record may be. Where that is not told, brokers refuse what is too large.
+    pub(super) fn look_at_limits(&self) {
+        if self.compresses {
+            return; // the limits count what is left of a record
+        }
+        for target in [&self.output, &self.dead_letters] {
+            match self.admin.describe_topic(&target.topic) {
+                Ok(found) => {
+                    let limit = usize::try_from(found.max_message_bytes).unwrap_or(usize::MAX);
+                    target.limit.store(limit, Ordering::Relaxed);
+                }
+                Err(error) => tracing::warn!(%error, "cannot see how large a record may be"),
+            }
+        }
     }
 
     /// The output partition for a record of this input partition and key: the same number where
@@ -228,6 +279,17 @@ enum Found {
     Writable(i32),
     Forbidden(i32),
     Nothing,
+}
+
+/// The bytes of a record that is sent alone. The limits of topics count compressed ones.
+fn size_of(record: &OutRecord<'_>) -> usize {
+    let headers: usize = record
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.as_deref().map_or(0, <[u8]>::len) + HEADER_OVERHEAD)
+        .sum();
+    let part = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+    part(record.key) + part(record.value) + headers + RECORD_OVERHEAD
 }
 
 fn output_partition(partition: i32, key: Option<&[u8]>, input: i32, output: i32) -> i32 {

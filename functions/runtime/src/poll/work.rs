@@ -5,6 +5,7 @@
 
 mod rebalance;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use millrace_kafka::{
 };
 use millrace_wire::function::InferenceSpec;
 
+use super::deadline::Deadline;
 use super::letter::{Letters, Sources};
 use super::output::{self, Output};
 use super::partitions::Partitions;
@@ -20,7 +22,7 @@ use super::topics::Topics;
 use super::watch::Watch;
 use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
-use crate::handler::{Answers, Current, Handler, Input};
+use crate::handler::{Answers, Current, Handler, Input, Refusal};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -44,6 +46,8 @@ pub(super) struct Work<'s> {
     pub(super) failure: Option<Failure>,
     /// That the group takes this member for a stranger, where taking back found that out.
     pub(super) fenced: Option<Error>,
+    /// Watches over the runs of the model.
+    pub(super) deadline: Deadline,
     output: Output,
     watch: Watch,
     partitions: Partitions,
@@ -75,7 +79,8 @@ impl<'s> Work<'s> {
     ) -> Result<Self, Failure> {
         let watch = Watch::start(&connection, &status)?;
         Ok(Self {
-            output: Output::new(&connection, spec, watch.clone())?,
+            deadline: Deadline::start(&connection, spec, &status)?,
+            output: Output::new(&connection, spec, watch.clone(), topics.smallest_limit())?,
             watch,
             spec,
             connection,
@@ -114,13 +119,13 @@ impl<'s> Work<'s> {
         self.current = current;
         self.status.answers_with(current.version);
         let released = self.partitions.catch_up(current);
-        self.resume(consumer, &released)?;
+        Self::resume(consumer, &released)?;
         match self.partitions.overdue() {
             None => self.status.recovered(REGISTRY_BEHIND),
-            Some((partition, noted)) => self.status.degraded(
+            Some((TopicPartition { topic, partition }, noted)) => self.status.degraded(
                 REGISTRY_BEHIND,
                 format!(
-                    "partition {partition} waits: its records were answered by the version of registry entry {noted}, which this replica has not applied; see whether that version can be loaded. Where the registry topic was deleted and made anew, that entry is gone: move the alias once more, then stop the inference and start it again"
+                    "partition {partition} of {topic} waits: its records were answered by the version of registry entry {noted}, which this replica has not applied; see whether that version can be loaded. Where the registry topic was deleted and made anew, that entry is gone: move the alias once more, then stop the inference and start it again"
                 ),
             ),
         }
@@ -142,13 +147,14 @@ impl<'s> Work<'s> {
         let InferenceSpec {
             group, input_topic, ..
         } = self.spec;
+        // The topic of redriven records has none until the first one is answered.
         let committed =
             Admin::new(&self.connection).and_then(|admin| admin.committed(group, input_topic));
         match committed {
             Ok(committed) if committed.iter().any(|offset| offset.offset >= 0) => {
                 tracing::info!(partitions = ?unplaced, "new partitions are read from their beginning");
                 let placed = self.partitions.place();
-                self.resume(consumer, &placed)
+                Self::resume(consumer, &placed)
             }
             Ok(_) => {
                 self.status.degraded(
@@ -166,22 +172,22 @@ impl<'s> Work<'s> {
         }
     }
 
-    fn resume(&self, consumer: &GroupConsumer, numbers: &[i32]) -> Result<(), Failure> {
-        if numbers.is_empty() {
+    fn resume(consumer: &GroupConsumer, partitions: &[TopicPartition]) -> Result<(), Failure> {
+        if partitions.is_empty() {
             return Ok(());
         }
-        let partitions: Vec<TopicPartition> = numbers
-            .iter()
-            .map(|number| TopicPartition::new(&self.spec.input_topic, *number))
-            .collect();
-        Ok(consumer.resume(&partitions)?)
+        Ok(consumer.resume(partitions)?)
     }
 
     /// What the next batch may be.
     pub(super) fn limits(&self) -> BatchLimits {
         let batching = &self.spec.batching;
         BatchLimits {
-            max_records: batching.max_batch.max(1) as usize,
+            max_records: if self.partitions.has_suspects() {
+                1
+            } else {
+                batching.max_batch.max(1) as usize
+            },
             max_bytes: usize::try_from(batching.max_bytes).unwrap_or(usize::MAX),
             max_wait: wait_for(self.output.begun(), self.interval()),
         }
@@ -198,7 +204,8 @@ impl<'s> Work<'s> {
         handler: &mut dyn Handler,
     ) -> Result<(), Error> {
         metrics::histogram!("millrace_batch_records").record(precise(batch.len()));
-        self.sources.write(batch);
+        self.sources
+            .write(batch, self.spec.redrive_topic.as_deref());
         let inputs: Vec<Input<'_>> = batch
             .iter()
             .zip(self.sources.iter())
@@ -208,7 +215,21 @@ impl<'s> Work<'s> {
             })
             .collect();
         self.answers.clear();
-        handler.handle(&inputs, &mut self.answers);
+        let suspects = self.partitions.suspects(batch);
+        let is_culprit = matches!(batch, [record] if self.partitions.is_culprit(record));
+        if is_culprit {
+            // Nothing is run, but it is said who would have answered.
+            handler.handle(&[], &mut self.answers);
+            let limit = self.spec.batching.run_deadline_ms;
+            self.answers.refuse(
+                "deadline",
+                format!("the model did not answer it within {limit} ms, and its process had to be replaced"),
+            );
+        } else {
+            self.deadline.over(suspects, batch.len(), || {
+                handler.handle(&inputs, &mut self.answers);
+            });
+        }
         assert_eq!(
             self.answers.len(),
             batch.len(),
@@ -218,30 +239,39 @@ impl<'s> Work<'s> {
         let letters = Letters {
             output_topic: &self.spec.output_topic,
             dead_letter_topic: &self.spec.dead_letter_topic,
+            redrive_topic: self.spec.redrive_topic.as_deref(),
             headers: &self.answers.headers,
         };
         for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
             let source = input.source;
-            match answer {
+            let refusal = match answer {
                 Ok(value) => {
                     let partition = self
                         .topics
-                        .output_partition(record.partition(), record.key());
+                        .output_partition(letters.partition(record, source), record.key());
                     let output = letters.output(record, partition, source, value);
-                    self.output.send(&output)?;
-                    self.since_commit.predicted += 1;
+                    match self.topics.too_large(&output) {
+                        None => {
+                            self.output.send(&output)?;
+                            self.since_commit.predicted += 1;
+                            continue;
+                        }
+                        Some(message) => Cow::Owned(Refusal {
+                            code: "too-large",
+                            message,
+                        }),
+                    }
                 }
-                Err(refusal) => {
-                    tracing::debug!(
-                        record.source = source,
-                        code = refusal.code,
-                        "{}",
-                        refusal.message
-                    );
-                    self.output.send(&letters.dead(record, source, refusal))?;
-                    self.since_commit.dead_lettered += 1;
-                }
-            }
+                Err(refusal) => Cow::Borrowed(refusal),
+            };
+            tracing::debug!(
+                record.source = source,
+                code = refusal.code,
+                "{}",
+                refusal.message
+            );
+            self.output.send(&letters.dead(record, source, &refusal))?;
+            self.since_commit.dead_lettered += 1;
         }
         metrics::histogram!("millrace_stage_seconds", "stage" => "send").record(sending.elapsed());
         Ok(())
@@ -250,7 +280,7 @@ impl<'s> Work<'s> {
     /// Whether it is time to commit.
     pub(super) fn is_due(&self) -> bool {
         match self.output.begun() {
-            Some(begun) => begun.elapsed() >= self.interval(),
+            Some(begun) => begun.elapsed() >= self.interval() || self.partitions.has_suspects(),
             // Positions move past transaction markers without a record.
             None => Instant::now() >= self.next_look,
         }
@@ -313,7 +343,8 @@ impl<'s> Work<'s> {
             }
             self.failures += 1;
             tracing::info!(%error, failures = self.failures, "the records since the last commit are read again");
-            if self.failures > 1 && !self.is_forbidden(&error) {
+            let is_forbidden = self.is_forbidden(&error);
+            if self.failures > 1 && !is_forbidden {
                 self.status.degraded(
                     NOT_COMMITTED,
                     format!("answers cannot be committed: {error}; nothing is dropped, the inference tries again"),
@@ -347,6 +378,9 @@ impl<'s> Work<'s> {
     /// Whether the cluster tells why this failed: answers may not be written. That is reported with
     /// the right that lacks.
     fn is_forbidden(&self, error: &Error) -> bool {
+        if matches!(error, Error::MessageTooLarge { .. }) {
+            self.topics.look_at_limits();
+        }
         if !matches!(error, Error::Abortable { .. } | Error::NotAuthorized { .. }) {
             return false;
         }
@@ -396,7 +430,8 @@ impl<'s> Work<'s> {
     /// And a producer whose first record was forbidden ends by the abort of what never began.
     fn renew(&mut self, error: &Error) -> Result<(), Failure> {
         tracing::warn!(%error, "taking over the transactional id anew");
-        self.output = Output::new(&self.connection, self.spec, self.watch.clone())?;
+        let limit = self.topics.smallest_limit();
+        self.output = Output::new(&self.connection, self.spec, self.watch.clone(), limit)?;
         self.take_over().map(|_| ())
     }
 

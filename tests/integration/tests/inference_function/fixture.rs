@@ -9,7 +9,9 @@ use millrace_artifacts::Store;
 use millrace_harness::{Kafka, Process, block_until, onnxruntime, unique};
 use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer};
 use millrace_wire::event::{Body, Event};
-use millrace_wire::function::{Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Role};
+use millrace_wire::function::{
+    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, NotFinite, Role,
+};
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
 use millrace_wire::registry::{Pointer, Version};
@@ -126,6 +128,8 @@ impl<'k> Fixture<'k> {
             output_topic: self.output.clone(),
             output_format: OutputFormat::Json,
             dead_letter_topic: self.dead.clone(),
+            redrive_topic: None,
+            not_finite: NotFinite::Pass,
             group: self.group.clone(),
             guarantee: Guarantee::ExactlyOnce,
             transactional_id: format!("{}-{ordinal}", self.group),

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod answers;
+mod deadline;
 mod exactly_once;
 mod faults;
 mod fixture;
@@ -16,5 +17,6 @@ mod outage;
 mod process;
 mod proxy;
 mod records;
+mod redrive;
 mod replicas;
 mod swap;

@@ -89,3 +89,46 @@ fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>, row: &[Dim]) -> Ve
     .unwrap()
     .encode()
 }
+
+/// A model that gives its four numbers back, and never ends where one of them is `stop`.
+pub fn endless(stop: f32) -> Vec<u8> {
+    let scalar = |name: &str, element| {
+        ValueInfoProto::from_info(&TensorInfo::new(name, element, Vec::new()))
+    };
+    let rows = |name: &str| {
+        let dims = vec![Dim::Symbolic("batch".to_owned()), Dim::Fixed(4)];
+        ValueInfoProto::from_info(&TensorInfo::new(name, ElementType::Float32, dims))
+    };
+    let body = GraphProto {
+        node: vec![
+            node("Identity", &["go_on"], "still", Vec::new()),
+            node("Identity", &["carried"], "next", Vec::new()),
+        ],
+        name: Some("body".to_owned()),
+        input: vec![
+            scalar("round", ElementType::Int64),
+            scalar("go_on", ElementType::Bool),
+            rows("carried"),
+        ],
+        output: vec![scalar("still", ElementType::Bool), rows("next")],
+        ..GraphProto::default()
+    };
+    let body = AttributeProto {
+        name: Some("body".to_owned()),
+        r#type: Some(5), // GRAPH
+        g: Some(body),
+        ..AttributeProto::default()
+    };
+    // 1 is FLOAT and 9 is BOOL among the format's element types.
+    let cast = |to| vec![AttributeProto::from_int("to", to)];
+    let to_scalar = vec![AttributeProto::from_int("keepdims", 0)];
+    let nodes = vec![
+        node("Equal", &["input", "stop"], "equal", Vec::new()),
+        node("Cast", &["equal"], "number", cast(1)),
+        node("ReduceMax", &["number"], "any", to_scalar),
+        node("Cast", &["any"], "forever", cast(9)),
+        node("Loop", &["", "forever", "input"], "output", vec![body]),
+    ];
+    let stop = TensorProto::from_f32("stop", &[], &[stop]);
+    model(nodes, vec![stop], &[Dim::Fixed(4)])
+}

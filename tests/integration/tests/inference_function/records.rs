@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use millrace_harness::Kafka;
 use millrace_kafka::{OutRecord, partition_by_key};
+use millrace_wire::function::NotFinite;
 use millrace_wire::prediction::OutputFormat;
 use serde_json::json;
 
@@ -144,6 +145,7 @@ async fn records_that_cannot_be_answered_go_to_the_dead_letters_alone() {
     assert_eq!(letter.timestamp_ms, Some(*TIME_MS));
     assert_eq!(letter.header("content-type"), Some("text/plain"));
     assert_eq!(letter.header("millrace-model"), Some("numbers"));
+    assert_eq!(letter.header("millrace-attempt"), Some("1"));
     assert_eq!(letter.version(), 3);
     assert_eq!(
         letter.header("millrace-error-message"),
@@ -179,4 +181,54 @@ async fn kafka_ml_consumers_get_their_format_and_infinities_are_null() {
         json!({"values": [1.0, 0.5, 0.25, null]})
     );
     end(process);
+}
+
+#[tokio::test]
+async fn outputs_that_are_not_finite_go_to_the_dead_letters_where_asked() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::reciprocal()).await;
+    let mut spec = fixture.spec(0, &version);
+    spec.not_finite = NotFinite::DeadLetter;
+    for value in [[1, 2, 4, 0], [1, 2, 4, 5], [0, 0, 0, 0], [5, 5, 5, 5]] {
+        send_one(&fixture, &OutRecord::to(&fixture.input).value(&value));
+    }
+    let process = fixture.start(0, &spec);
+    fixture.wait_until_done();
+    end(process);
+    let dead = fixture.dead_letters().drain();
+    let sources: Vec<i64> = dead.iter().map(|letter| letter.source().1).collect();
+    assert_eq!(sources, [0, 2]);
+    assert_eq!(dead[0].header("millrace-error"), Some("not-finite"));
+    assert_eq!(
+        dead[0].header("millrace-error-message"),
+        Some("the model's output output holds inf")
+    );
+    let all = [fixture.outputs().drain(), dead].concat();
+    assert_each_once(&all, &fixture.ends());
+}
+
+#[tokio::test]
+async fn an_output_that_its_topic_does_not_take_is_a_dead_letter() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let mut spec = fixture.spec(0, &version);
+    let limit = [("max.message.bytes", "2000")];
+    spec.output_topic = fixture.kafka.topic_with("narrow", 1, &limit).await;
+    let long = vec![b'k'; 3_000];
+    let record = OutRecord::to(&fixture.input).value(&[1; 4]);
+    send_one(&fixture, &record.clone().key(&long));
+    // Many small ones at once, which must not be sent as one batch that is too large.
+    fixture.send(0..500);
+    let process = fixture.start(0, &spec);
+    fixture.wait_until_done();
+    end(process);
+    let dead = fixture.dead_letters().drain();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].header("millrace-error"), Some("too-large"));
+    let message = dead[0].header("millrace-error-message").unwrap();
+    assert!(message.contains(&spec.output_topic), "{message}");
+    assert!(message.contains("at most 2000"), "{message}");
+    assert_eq!(dead[0].key.as_deref(), Some(long.as_slice()));
+    let outputs = crate::answers::Answers::of(fixture.kafka, &spec.output_topic).drain();
+    assert_each_once(&[outputs, dead].concat(), &fixture.ends());
 }

@@ -5,6 +5,7 @@
 
 mod browser;
 mod command;
+mod dead_letters;
 mod faults;
 mod job;
 mod json;
@@ -18,6 +19,10 @@ mod start;
 mod trainings;
 #[cfg(target_os = "linux")]
 mod upload;
+
+#[allow(dead_code, reason = "the tests of the function use the others")]
+#[path = "../inference_function/models.rs"]
+mod models;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -9,51 +9,79 @@
 )]
 
 mod adam;
+mod attention;
+mod attention_gradient;
 mod cell;
 mod convolution;
 mod convolution_gradient;
 mod cross_entropy;
 mod descent;
 mod exponential;
+mod heads;
 pub(crate) mod instructions;
 mod lanes;
 mod layer;
+mod matrix;
+mod matrix_product;
 mod maxima;
 mod momentum;
-mod multiply;
+mod normalization;
 mod normalization_gradient;
 mod operator;
 mod panels;
 mod parallel;
 mod pixels;
 mod pool;
+mod product;
+mod product_gradient;
+mod product_tiles;
 mod recurrent;
 mod recurrent_gradient;
 mod recurrent_weights;
 mod relu_gradient;
 mod scratch;
+mod stack;
 mod tiles;
 mod views;
 mod window;
 
 use millrace_onnx::fast;
+use operator::Definition;
 use ort::operator::OperatorDomain;
+
+/// All of them.
+const OPERATORS: [&Definition; 19] = [
+    &adam::OPERATOR,
+    &attention::OPERATOR,
+    &attention_gradient::OPERATOR,
+    &convolution::OPERATOR,
+    &convolution_gradient::OPERATOR,
+    &cross_entropy::OPERATOR,
+    &descent::OPERATOR,
+    &matrix_product::OPERATOR,
+    &momentum::OPERATOR,
+    &normalization::OPERATOR,
+    &normalization_gradient::OPERATOR,
+    &product_gradient::OPERATOR,
+    &recurrent::GRU,
+    &recurrent::LSTM,
+    &recurrent::RNN,
+    &recurrent_gradient::GRU,
+    &recurrent_gradient::LSTM,
+    &recurrent_gradient::RNN,
+    &relu_gradient::OPERATOR,
+];
 
 /// The operators, for one session.
 pub(crate) fn domain() -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(fast::DOMAIN)?
-        .add(adam::OPERATOR)?
-        .add(convolution::OPERATOR)?
-        .add(convolution_gradient::OPERATOR)?
-        .add(cross_entropy::OPERATOR)?
-        .add(descent::OPERATOR)?
-        .add(momentum::OPERATOR)?
-        .add(normalization_gradient::OPERATOR)?
-        .add(recurrent::GRU)?
-        .add(recurrent::LSTM)?
-        .add(recurrent::RNN)?
-        .add(recurrent_gradient::GRU)?
-        .add(recurrent_gradient::LSTM)?
-        .add(recurrent_gradient::RNN)?
-        .add(relu_gradient::OPERATOR)
+    let domain = OperatorDomain::new(fast::DOMAIN)?;
+    OPERATORS
+        .into_iter()
+        .try_fold(domain, |domain, operator| domain.add(*operator))
+}
+
+/// What they are called.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OPERATORS.into_iter().map(|operator| operator.name)
 }

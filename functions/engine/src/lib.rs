@@ -13,6 +13,7 @@ mod lowering;
 mod session;
 mod step;
 mod tensor;
+mod trial;
 
 pub use error::Error;
 pub use library::load;

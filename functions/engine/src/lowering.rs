@@ -1,27 +1,24 @@
 //! Whether the kernels of the fast lowering can be relied on here.
 //!
 //! They are compiled for several instruction sets, and a build is tested on the machines of its makers: so each process tries
-//! them on its own before it trains with them.
+//! them on the networks of [`trial`] before it trains with them.
 
 use std::sync::OnceLock;
 
-use millrace_onnx::layers::{self, Activation, Layer, Padding};
-use millrace_onnx::{Loss, Lowering, Model, Optimizer, StepGraph, StepOptions};
+use millrace_onnx::{Dim, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions};
 
 use crate::kernels::instructions;
+use crate::trial;
 use crate::{Session, SessionOptions, Slice, View};
 
 /// The largest difference of an output in the Euclidean norm, relative to the output's own.
 const LARGEST_DIFFERENCE: f64 = 1e-5;
 const RECORDS: usize = 5;
-const PIXELS: usize = 13;
-const CHANNELS: usize = 2;
-const CLASSES: u8 = 3;
 
 /// The lowering for step graphs that this process runs.
 ///
-/// It is the fast one where its kernels compute what the standard operators do. That is tried once a process, on a small
-/// network; where they differ it is logged, and the standard lowering is used. [`crate::load`] comes first.
+/// It is the fast one where its kernels compute what the standard operators do. That is tried once a process, on two small
+/// networks; where they differ it is logged, and the standard lowering is used. [`crate::load`] comes first.
 #[must_use]
 pub fn lowering() -> Lowering {
     static FOUND: OnceLock<Lowering> = OnceLock::new();
@@ -54,7 +51,15 @@ fn fall_back(reason: &str) -> Lowering {
 
 /// What the two lowerings compute differently.
 fn difference() -> Result<Option<String>, Box<dyn std::error::Error>> {
-    let model = network()?;
+    for model in [trial::images()?, trial::sequences()?] {
+        if let Some(difference) = difference_on(&model)? {
+            return Ok(Some(difference));
+        }
+    }
+    Ok(None)
+}
+
+fn difference_on(model: &Model) -> Result<Option<String>, Box<dyn std::error::Error>> {
     for optimizer in [
         Optimizer::Sgd,
         Optimizer::Momentum { momentum: 0.9 },
@@ -69,8 +74,8 @@ fn difference() -> Result<Option<String>, Box<dyn std::error::Error>> {
             lowering,
             ..StepOptions::new(Loss::CROSS_ENTROPY, optimizer)
         };
-        let standard = outputs(&StepGraph::build(&model, &options(Lowering::Standard))?)?;
-        let fast = outputs(&StepGraph::build(&model, &options(Lowering::Fast))?)?;
+        let standard = outputs(&StepGraph::build(model, &options(Lowering::Standard))?)?;
+        let fast = outputs(&StepGraph::build(model, &options(Lowering::Fast))?)?;
         for ((name, expected), (_, found)) in standard.iter().zip(&fast) {
             let norm = |values: &mut dyn Iterator<Item = f64>| {
                 values.map(|value| value * value).sum::<f64>().sqrt()
@@ -91,8 +96,14 @@ fn difference() -> Result<Option<String>, Box<dyn std::error::Error>> {
 /// All outputs of one step.
 fn outputs(graph: &StepGraph) -> Result<Vec<(String, Vec<f32>)>, crate::Error> {
     let mut session = Session::from_bytes(&graph.step.encode(), &SessionOptions::default())?;
-    let pixels = numbers(RECORDS * CHANNELS * PIXELS * PIXELS);
-    let labels: Vec<i64> = (0..CLASSES.into()).cycle().take(RECORDS).collect();
+    let mut shape = vec![RECORDS];
+    let dims = graph.inputs.iter().flat_map(|input| &input.dims).flatten();
+    shape.extend(dims.filter_map(|dim| match dim {
+        Dim::Fixed(size) => usize::try_from(*size).ok(),
+        _ => None,
+    }));
+    let records = numbers(shape.iter().product());
+    let labels: Vec<i64> = (0..trial::CLASSES.into()).cycle().take(RECORDS).collect();
     // Not the biases of 0 that the model begins with.
     let parameters = graph.parameters.iter();
     let parameters: Vec<Vec<f32>> = parameters
@@ -107,10 +118,7 @@ fn outputs(graph: &StepGraph) -> Result<Vec<(String, Vec<f32>)>, crate::Error> {
         .map(|slot| vec![0.0; slot.dims.iter().product()])
         .collect();
     let mut inputs = vec![
-        (
-            "input",
-            View::new([RECORDS, CHANNELS, PIXELS, PIXELS], Slice::F32(&pixels)),
-        ),
+        ("input", View::new(shape, Slice::F32(&records))),
         ("labels", View::new([RECORDS], Slice::I64(&labels))),
         ("lr", View::new([], Slice::F32(&[0.125]))),
         ("step", View::new([], Slice::I64(&[1]))),
@@ -136,49 +144,6 @@ fn outputs(graph: &StepGraph) -> Result<Vec<(String, Vec<f32>)>, crate::Error> {
             Ok((name, values))
         })
         .collect()
-}
-
-/// A network that uses every kernel which a layer of ours leads to.
-fn network() -> Result<Model, millrace_onnx::Error> {
-    let convolution = |filters, padding| Layer::Conv2d {
-        filters,
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding,
-        activation: Activation::Relu,
-        bias: true,
-    };
-    let pool = Layer::MaxPooling {
-        size: [2, 2],
-        stride: [2, 2],
-        padding: Padding::Valid,
-    };
-    let gru = Layer::Gru {
-        units: 21,
-        all_steps: true,
-    };
-    let lstm = Layer::Lstm {
-        units: 37,
-        all_steps: false,
-    };
-    let dense = |units, activation| Layer::Dense {
-        units,
-        activation,
-        bias: true,
-    };
-    let layers = [
-        convolution(8, Padding::Same),
-        pool.clone(),
-        convolution(9, Padding::Same),
-        pool,
-        convolution(6, Padding::Valid),
-        Layer::Reshape { shape: vec![2, 3] },
-        gru,
-        lstm,
-        dense(20, Activation::Relu),
-        dense(CLASSES.into(), Activation::None),
-    ];
-    layers::build(&[CHANNELS, PIXELS, PIXELS], &layers, 1)
 }
 
 /// Numbers between −1 and 1 that look random.

@@ -8,27 +8,41 @@
 //! | --- | --- | --- |
 //! | [`SGD`] | p, g, lr | p − lr · g |
 //! | [`MOMENTUM`] | p, g, b, lr, float64 `[μ]` | p − lr · b′, b′ = μ b + g |
-//! | [`ADAM`] | p, g, m, v, lr, int64 step t, float64 `[β₁, β₂, ε, λ]` | p′, m′ = β₁ m + (1 − β₁) g, v′ = β₂ v + (1 − β₂) g² |
+//! | [`ADAM`] | lr, int64 step t, float64 `[β₁, β₂, ε, λ…]`, and p, g, m, v of each parameter | p′, m′ = β₁ m + (1 − β₁) g, v′ = β₂ v + (1 − β₂) g² of each |
 //! | [`RELU_GRADIENT`] | G, y | G where y > 0, else 0 |
 //! | [`CROSS_ENTROPY`] | logits `[n, c]`, int64 labels `[n]` | the loss, a scalar, and its gradient `[n, c]` |
+//! | [`PRODUCT`] | A, B, b or nothing | y |
+//! | [`PRODUCT_GRADIENT`] | G, A, B, y or nothing | each or nothing: ∂L/∂A, ∂L/∂B, ∂L/∂b |
 //! | [`CONVOLUTION`] | x, w, b or nothing | y, and where it pools the uint8 index of each maximum |
 //! | [`CONVOLUTION_GRADIENT`] | G, x, w, y or nothing, the index or nothing | ∂L/∂w, ∂L/∂b or nothing, ∂L/∂x or nothing |
-//! | [`NORMALIZATION_GRADIENT`] | G, x, γ | each or nothing: ∂L/∂x, ∂L/∂γ, ∂L/∂β |
+//! | [`NORMALIZATION`] | x, γ, and each or nothing: β, d | y, and x + d |
+//! | [`NORMALIZATION_GRADIENT`] | G, x, γ, a gradient of x or nothing | each or nothing: ∂L/∂x, ∂L/∂γ, ∂L/∂β |
+//! | [`ATTENTION`] | Q, K, V, or one tensor that has all of them | Y = P V, and P = softmax(s · Q K) along the keys |
+//! | [`ATTENTION_GRADIENT`] | G, P, Q, K, V, or one tensor that has all of them | each or nothing: ∂L/∂Q, ∂L/∂K, ∂L/∂V, or that of the one tensor |
 //! | [`LSTM`], [`GRU`], [`RNN`] | X, W, R, and each or nothing: B, h₀, c₀ | Y, the last h, the last c, the gates, all c |
 //! | [`LSTM_GRADIENT`], [`GRU_GRADIENT`], [`RNN_GRADIENT`] | X, W, R, B, h₀, c₀, Y, the gates, all c, and each or nothing: the gradients of Y, of the last h, of the last c | each or nothing: ∂L/∂X, ∂L/∂W, ∂L/∂R, ∂L/∂B, ∂L/∂h₀, ∂L/∂c₀ |
 //!
 //! - `p`, `g` and the state have one shape; `lr` and `t` are scalars. Constants are float64, since 1 − βᵗ cancels most digits of
 //!   a β that was rounded.
-//! - `Adam`'s p′ = p − lr λ p − lr · m̂ / (√v̂ + ε), with m̂ = m′ / (1 − β₁ᵗ) and v̂ = v′ / (1 − β₂ᵗ): with λ = 0 Adam, else `AdamW`.
+//! - `Adam`'s p′ = p − lr λ p − lr · m̂ / (√v̂ + ε), with m̂ = m′ / (1 − β₁ᵗ) and v̂ = v′ / (1 − β₂ᵗ): with λ = 0 Adam, else `AdamW`;
+//!   each parameter has a λ of its own.
 //! - `CrossEntropy` is that of a softmax of the logits, as its standard lowering has it: the mean over the records whose label
 //!   is a class. The others have no part in loss and gradient.
+//! - `Product` is α A B + b over the last two dimensions, the others broadcast; `alpha` is α, `transA` and `transB` say that the
+//!   matrices of A or B are given transposed; b has a number for each column. Where `relu` is 1, a `Relu` follows.
+//! - `ProductGradient` has the same attributes. B is one matrix, and y is needed for a `Relu`.
 //! - `Convolution` is `Conv` in one or two dimensions, with `strides`, `dilations`, `pads` and `group`; then, where `relu` is 1,
 //!   a `Relu`; then, where there is a `pool`, a `MaxPool` with windows of these sizes side by side, which leaves out what no
 //!   window covers. The index of a maximum counts the elements of its window row by row; it is the first of equal ones, and
 //!   the number of elements where the `Relu` is off. Only the first of equal maxima gets the gradient.
 //! - `ConvolutionGradient` has the same attributes. It needs y for a `Relu` without a pool, and the index for a pool.
+//! - `Normalization` is a `LayerNormalization` of x or x + d, and has its `epsilon`; where `centre` is 0, an `RMSNormalization`.
 //! - `NormalizationGradient` is that of a `LayerNormalization` whose γ has the shape of what is normalized at a time, with the
-//!   same `epsilon`; where `centre` is 0, that of an `RMSNormalization`.
+//!   same `epsilon`; where `centre` is 0, that of an `RMSNormalization`. What x has of a gradient from elsewhere is added.
+//! - `Attention` multiplies matrices of each record and head: Q `[queries, inner]`, K `[inner, keys]`, V `[keys, width]`. `sizes`
+//!   are those of heads, queries, keys, inner and width; `scale` is s. `queries`, `keys`, `values` and `output` say where the
+//!   matrices lie in a record: where the first one begins, and how far heads, rows and columns are from one another. A record
+//!   of Y has the sizes `shape`. The gradient has the same attributes.
 //! - `Lstm`, `Gru` and `Rnn` are the layers of the standard set with their default activations, for sequences of one length, and
 //!   tensors of the same shapes. `reverse` has a number for each direction: 1 where it goes backwards. A `Gru` has its reset gate
 //!   behind the product (`linear_before_reset`). The gates, `[steps, directions, batch, …]`, are for their gradients alone, and
@@ -49,12 +63,22 @@ pub const ADAM: &str = "Adam";
 pub const RELU_GRADIENT: &str = "ReluGradient";
 /// Softmax, cross-entropy and their gradient at once.
 pub const CROSS_ENTROPY: &str = "CrossEntropy";
+/// A product of matrices with a bias and a `Relu` behind it.
+pub const PRODUCT: &str = "Product";
+/// The gradients of [`PRODUCT`].
+pub const PRODUCT_GRADIENT: &str = "ProductGradient";
 /// A convolution with the `Relu` and the pool behind it.
 pub const CONVOLUTION: &str = "Convolution";
 /// The gradients of [`CONVOLUTION`].
 pub const CONVOLUTION_GRADIENT: &str = "ConvolutionGradient";
+/// A normalization of rows, and the sum in front of it.
+pub const NORMALIZATION: &str = "Normalization";
 /// The gradients of a normalization of rows.
 pub const NORMALIZATION_GRADIENT: &str = "NormalizationGradient";
+/// Attention, head by head.
+pub const ATTENTION: &str = "Attention";
+/// The gradients of [`ATTENTION`].
+pub const ATTENTION_GRADIENT: &str = "AttentionGradient";
 /// An `LSTM` that keeps its gates.
 pub const LSTM: &str = "Lstm";
 /// The gradients of [`LSTM`].

@@ -1,109 +1,133 @@
 //! Puts nodes of a forward graph together into nodes of the fast lowering.
 
-use std::collections::HashMap;
+mod attention;
+mod convolution;
+mod normalization;
+mod product;
+mod view;
 
+use std::collections::{HashMap, HashSet};
+
+use self::attention::Attention;
+use self::convolution::Convolution;
+use self::normalization::Normalization;
+use self::product::Product;
 use crate::emitter::Emitter;
 use crate::facts::Facts;
-use crate::fast;
 use crate::forward::Forward;
 use crate::graph::uses;
-use crate::operators::convolution_block::{convolution, pool};
 use crate::operators::recurrent::block::block;
-use crate::proto::{AttributeProto, NodeProto};
+use crate::proto::NodeProto;
 
-/// Replaces each convolution, with the `Relu` and the `MaxPool` behind it that nothing else sees, by one node, and each
-/// recurrent layer by one that keeps what its gradients need.
+/// Replaces each convolution, with the `Relu` and the `MaxPool` behind it that nothing else sees, by one node; each attention that
+/// is written out, each normalization of rows with the sum in front of it, and each product of matrices with the bias and the `Relu` behind it, too; and each recurrent layer by one
+/// that keeps what its gradients need.
 ///
 /// Tensors keep their names and facts. Losses are computed from `targets`, which stay tensors of their own.
 pub(crate) fn fuse(forward: &mut Forward, targets: &[&str], emitter: &mut Emitter) {
-    let users = users(&forward.graph.nodes);
-    let only_user = |tensor: &str, operator: &str| {
-        let mut predictions = forward.predictions.iter();
-        let is_seen = targets.contains(&tensor) || predictions.any(|name| name == tensor);
-        match users.get(tensor).map(Vec::as_slice) {
-            Some(&[user]) if !is_seen => {
-                let node = &forward.graph.nodes[user];
-                is_standard(node, operator).then_some(user)
-            }
-            _ => None,
-        }
-    };
-    let mut nodes: Vec<Option<NodeProto>> = forward.graph.nodes.iter().cloned().map(Some).collect();
-    for (index, node) in forward.graph.nodes.iter().enumerate() {
-        if let Some(layer) = block(node, &forward.facts, emitter) {
-            nodes[index] = Some(layer);
-            continue;
-        }
-        let Some(mut block) = Block::new(node, &forward.facts) else {
+    let before = Nodes::of(forward, targets);
+    let mut found: Vec<Fused> = Vec::new();
+    let mut inside: HashSet<usize> = HashSet::new();
+    for (index, node) in before.all.iter().enumerate() {
+        let fused = if let Some(layer) = block(node, before.facts, emitter) {
+            Fused::alone(index, layer)
+        } else if let Some(convolution) = Convolution::at(index, &before, emitter) {
+            convolution
+        } else if let Some(attention) = Attention::around(index, &before, emitter) {
+            attention
+        } else if let Some(normalization) = Normalization::at(index, &before) {
+            normalization
+        } else {
             continue;
         };
-        if let Some(relu) = only_user(&block.output, "Relu") {
-            block.with_relu(&forward.graph.nodes[relu]);
-            nodes[relu] = None;
+        inside.extend(&fused.taken);
+        found.push(fused);
+    }
+    for index in 0..before.all.len() {
+        if !inside.contains(&index)
+            && let Some(product) = Product::at(index, &before)
+        {
+            found.push(product);
         }
-        if let Some(user) = only_user(&block.output, "MaxPool") {
-            let node = &forward.graph.nodes[user];
-            if let Some(taps) = pool(node, &forward.facts) {
-                block.with_pool(node, &taps, emitter);
-                nodes[user] = None;
-            }
+    }
+    let mut nodes: Vec<Option<NodeProto>> = before.all.iter().cloned().map(Some).collect();
+    for fused in found {
+        for taken in fused.taken {
+            nodes[taken] = None;
         }
-        nodes[index] = Some(block.into_node(node));
+        nodes[fused.place] = Some(fused.node);
     }
     forward.graph.nodes = nodes.into_iter().flatten().collect();
 }
 
-/// By each tensor, the nodes that use it.
-fn users(nodes: &[NodeProto]) -> HashMap<&str, Vec<usize>> {
-    let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, node) in nodes.iter().enumerate() {
-        for name in uses(node) {
-            users.entry(name).or_default().push(index);
+/// A node that takes the place of others.
+struct Fused {
+    /// The nodes that it takes in.
+    taken: Vec<usize>,
+    /// Where in the order of the nodes all that it needs is there, and nothing needs it yet.
+    place: usize,
+    node: NodeProto,
+}
+
+impl Fused {
+    fn alone(place: usize, node: NodeProto) -> Self {
+        Self {
+            taken: Vec::new(),
+            place,
+            node,
         }
     }
-    users
+}
+
+/// The nodes of a graph, and who makes and uses each tensor.
+struct Nodes<'a> {
+    all: &'a [NodeProto],
+    facts: &'a Facts,
+    users: HashMap<&'a str, Vec<usize>>,
+    makers: HashMap<&'a str, usize>,
+    /// Tensors that something outside the graph sees.
+    seen: HashSet<&'a str>,
+}
+
+impl<'a> Nodes<'a> {
+    fn of(forward: &'a Forward, targets: &[&'a str]) -> Self {
+        let all = forward.graph.nodes.as_slice();
+        let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut makers = HashMap::new();
+        for (index, node) in all.iter().enumerate() {
+            for name in uses(node) {
+                users.entry(name).or_default().push(index);
+            }
+            makers.extend(node.output.iter().map(|name| (name.as_str(), index)));
+        }
+        let predictions = forward.predictions.iter().map(String::as_str);
+        Self {
+            all,
+            facts: &forward.facts,
+            users,
+            makers,
+            seen: predictions.chain(targets.iter().copied()).collect(),
+        }
+    }
+
+    /// The only node that uses a tensor, where it is of that operator and nothing outside sees the tensor.
+    fn only_user(&self, tensor: &str, operator: &str) -> Option<usize> {
+        match self.users.get(tensor).map(Vec::as_slice) {
+            Some(&[user]) if !self.seen.contains(tensor) => {
+                is_standard(&self.all[user], operator).then_some(user)
+            }
+            _ => None,
+        }
+    }
+
+    /// The node that makes a tensor for one other node alone.
+    fn only_maker(&self, tensor: &str) -> Option<usize> {
+        let is_alone = self.users.get(tensor).is_some_and(|users| users.len() == 1)
+            && !self.seen.contains(tensor);
+        self.makers.get(tensor).copied().filter(|_| is_alone)
+    }
 }
 
 fn is_standard(node: &NodeProto, operator: &str) -> bool {
     node.op_type() == operator && matches!(node.domain(), "" | "ai.onnx")
-}
-
-/// A convolution and what it has taken in.
-struct Block {
-    attributes: Vec<AttributeProto>,
-    output: String,
-    index: Option<String>,
-}
-
-impl Block {
-    fn new(node: &NodeProto, facts: &Facts) -> Option<Self> {
-        let attributes = is_standard(node, "Conv").then(|| convolution(node, facts))??;
-        Some(Self {
-            attributes,
-            output: node.output.first()?.clone(),
-            index: None,
-        })
-    }
-
-    fn with_relu(&mut self, relu: &NodeProto) {
-        self.attributes.push(AttributeProto::from_int("relu", 1));
-        self.output.clone_from(&relu.output[0]);
-    }
-
-    fn with_pool(&mut self, pool: &NodeProto, taps: &[i64], emitter: &mut Emitter) {
-        self.attributes
-            .push(AttributeProto::from_ints("pool", taps));
-        self.output.clone_from(&pool.output[0]);
-        self.index = Some(emitter.free_name(&format!("{}/index", pool.label())));
-    }
-
-    fn into_node(self, convolution: &NodeProto) -> NodeProto {
-        NodeProto {
-            op_type: Some(fast::CONVOLUTION.to_owned()),
-            domain: Some(fast::DOMAIN.to_owned()),
-            output: std::iter::once(self.output).chain(self.index).collect(),
-            attribute: self.attributes,
-            ..convolution.clone()
-        }
-    }
 }

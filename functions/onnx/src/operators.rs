@@ -7,6 +7,7 @@ mod activation;
 mod along;
 mod arithmetic;
 mod attention;
+mod attention_block;
 mod backward;
 mod batch_normalization;
 mod binary;
@@ -34,10 +35,12 @@ mod linear;
 mod logic;
 mod matrix;
 mod normalization;
+pub(crate) mod normalization_block;
 mod one_hot;
 mod pad;
 mod pooling;
 mod power;
+pub(crate) mod product_block;
 mod range;
 mod ranking;
 mod rectifier;
@@ -276,7 +279,13 @@ pub fn operators() -> Vec<&'static str> {
 }
 
 /// The operators of the fast lowering that gradients pass.
-static FAST: &[Family] = &[convolution_block::OPERATORS, recurrent::block::OPERATORS];
+static FAST: &[Family] = &[
+    attention_block::OPERATORS,
+    convolution_block::OPERATORS,
+    normalization_block::OPERATORS,
+    product_block::OPERATORS,
+    recurrent::block::OPERATORS,
+];
 
 /// The operator of a node; nothing for operators of other domains and for those that are not here.
 pub(crate) fn find(node: &NodeProto) -> Option<&'static dyn Operator> {

@@ -1,4 +1,5 @@
-//! `Adam`: both means and the parameter in one pass, where standard operators take ten.
+//! `Adam`: both means and the parameter in one pass, where standard operators take ten, and all parameters in one node: of
+//! small ones, most of a node's time would pass around it.
 //!
 //! The corrections of the means are taken out of the tensors: with c = √(1 − β₂ᵗ) the step is
 //! lr · c / (1 − β₁ᵗ) · m / (√v + ε c), which is the same number.
@@ -9,67 +10,118 @@ use ort::operator::ComputeContext;
 use ort::value::TensorElementType::{Float32, Float64, Int64};
 
 use super::instructions::{self, Task};
-use super::operator::{Definition, Port, check_lengths, input, plain, scalar, tensor};
+use super::operator::{Definition, Port, check_lengths, input, missing, plain, scalar, tensor};
 use super::parallel::{PART, for_each};
 
 pub(super) const OPERATOR: Definition = Definition {
     name: fast::ADAM,
     inputs: &[
         Port::Required(Float32),
-        Port::Required(Float32),
-        Port::Required(Float32),
-        Port::Required(Float32),
-        Port::Required(Float32),
         Port::Required(Int64),
         Port::Required(Float64),
+        Port::Several(Float32),
     ],
-    outputs: &[
-        Port::Required(Float32),
-        Port::Required(Float32),
-        Port::Required(Float32),
-    ],
+    outputs: &[Port::Several(Float32)],
     create: |_| Ok(plain(compute)),
 };
 
-fn compute(context: &ComputeContext) -> ort::Result<()> {
-    let [parameter, gradient] = [input(context, 0)?, input(context, 1)?];
-    let [mean, square] = [input(context, 2)?, input(context, 3)?];
-    let (shape, parameter) = tensor::<f32>(&parameter)?;
-    let (_, gradient) = tensor::<f32>(&gradient)?;
-    let (_, mean) = tensor::<f32>(&mean)?;
-    let (_, square) = tensor::<f32>(&square)?;
-    let factors = Factors::new(
-        scalar(&input(context, 4)?)?,
-        scalar(&input(context, 5)?)?,
-        tensor(&input(context, 6)?)?.1,
-    )?;
-    check_lengths(parameter.len(), &[gradient.len(), mean.len(), square.len()])?;
-    let [next, next_mean, next_square] =
-        [0, 1, 2].map(|index| context.output(index, shape.to_vec()));
-    let (Some(mut next), Some(mut next_mean), Some(mut next_square)) =
-        (next?, next_mean?, next_square?)
-    else {
-        return Err(Error::new("all three outputs are needed"));
-    };
-    let (_, next) = next.try_extract_tensor_mut::<f32>()?;
-    let (_, next_mean) = next_mean.try_extract_tensor_mut::<f32>()?;
-    let (_, next_square) = next_square.try_extract_tensor_mut::<f32>()?;
+/// The number of the first parameter among the inputs.
+const FIRST: usize = 3;
+/// Tensors of a parameter among the inputs: p, g, m, v.
+const GIVEN: usize = 4;
+/// And among the outputs: p, m, v.
+const MADE: usize = 3;
+/// What the constants begin with: β₁, β₂, ε. Then comes the λ of each parameter.
+const CONSTANTS: usize = 3;
 
-    let means = next_mean.chunks_mut(PART).zip(mean.chunks(PART));
-    let squares = next_square.chunks_mut(PART).zip(square.chunks(PART));
-    let parameters = next.chunks_mut(PART).zip(parameter.chunks(PART));
-    let parts = parameters
-        .zip(gradient.chunks(PART))
-        .zip(means)
-        .zip(squares)
-        .map(|(((parameter, gradient), mean), square)| Part {
-            parameter,
-            gradient,
-            mean,
-            square,
+fn compute(context: &ComputeContext) -> ort::Result<()> {
+    let count = (context.num_inputs()? - FIRST) / GIVEN;
+    let constants = input(context, 2)?;
+    let (_, constants) = tensor::<f64>(&constants)?;
+    let Some((&shared, decays)) = constants
+        .split_first_chunk::<CONSTANTS>()
+        .filter(|(_, decays)| decays.len() == count)
+    else {
+        return Err(Error::new("expected the constants of Adam"));
+    };
+    let rate = scalar(&input(context, 0)?)?;
+    let step = scalar(&input(context, 1)?)?;
+    let inputs = (FIRST..FIRST + count * GIVEN).map(|index| input(context, index));
+    let inputs = inputs.collect::<ort::Result<Vec<_>>>()?;
+    let mut outputs = Vec::with_capacity(count * MADE);
+    for (number, given) in inputs.chunks_exact(GIVEN).enumerate() {
+        let (shape, parameter) = tensor::<f32>(&given[0])?;
+        for other in &given[1..] {
+            check_lengths(parameter.len(), &[tensor::<f32>(other)?.1.len()])?;
+        }
+        for made in 0..MADE {
+            let output = context.output(number * MADE + made, shape.to_vec())?;
+            outputs.push(output.ok_or_else(missing)?);
+        }
+    }
+    let mut parts = Parts::default();
+    let tensors = inputs.chunks_exact(GIVEN);
+    let tensors = tensors.zip(outputs.chunks_exact_mut(MADE));
+    for ((given, made), &decay) in tensors.zip(decays) {
+        let factors = Factors::new(rate, step, shared, decay);
+        let [next, next_mean, next_square] = made else {
+            return Err(missing());
+        };
+        let mut whole = Some(Part {
+            parameter: (
+                next.try_extract_tensor_mut::<f32>()?.1,
+                tensor::<f32>(&given[0])?.1,
+            ),
+            gradient: tensor::<f32>(&given[1])?.1,
+            mean: (
+                next_mean.try_extract_tensor_mut::<f32>()?.1,
+                tensor::<f32>(&given[2])?.1,
+            ),
+            square: (
+                next_square.try_extract_tensor_mut::<f32>()?.1,
+                tensor::<f32>(&given[3])?.1,
+            ),
             factors,
         });
-    for_each(context, parts.collect(), instructions::run)
+        while let Some(part) = whole {
+            let (part, rest) = part.split(parts.room());
+            parts.add(part);
+            whole = rest;
+        }
+    }
+    for_each(context, parts.0, |part| {
+        for piece in part.pieces {
+            instructions::run(piece);
+        }
+    })
+}
+
+/// Work for threads: pieces of parameters, of the same number of elements in all but the last part.
+#[derive(Default)]
+struct Parts<'a>(Vec<Pieces<'a>>);
+
+#[derive(Default)]
+struct Pieces<'a> {
+    pieces: Vec<Part<'a>>,
+    elements: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// How many elements the next piece may have.
+    fn room(&mut self) -> usize {
+        if self.0.last().is_none_or(|last| last.elements >= PART) {
+            self.0.push(Pieces::default());
+        }
+        PART - self.0.last().map_or(0, |last| last.elements)
+    }
+
+    /// Adds a piece that is not larger than the room for it.
+    fn add(&mut self, piece: Part<'a>) {
+        if let Some(last) = self.0.last_mut() {
+            last.elements += piece.gradient.len();
+            last.pieces.push(piece);
+        }
+    }
 }
 
 /// What all elements share.
@@ -93,13 +145,10 @@ impl Factors {
         clippy::cast_precision_loss,
         reason = "the tensors are float32, and nobody makes 2^52 steps"
     )]
-    fn new(rate: f32, step: i64, constants: &[f64]) -> ort::Result<Self> {
-        let &[beta1, beta2, epsilon, decay] = constants else {
-            return Err(Error::new("expected the four constants of Adam"));
-        };
+    fn new(rate: f32, step: i64, [beta1, beta2, epsilon]: [f64; CONSTANTS], decay: f64) -> Self {
         let rate = f64::from(rate);
         let root = (1.0 - beta2.powf(step as f64)).sqrt();
-        Ok(Self {
+        Self {
             keep_mean: beta1 as f32,
             take_mean: (1.0 - beta1) as f32,
             keep_square: beta2 as f32,
@@ -107,16 +156,52 @@ impl Factors {
             rate: (rate * root / (1.0 - beta1.powf(step as f64))) as f32,
             floor: (epsilon * root) as f32,
             keep: (1.0 - rate * decay) as f32,
-        })
+        }
     }
 }
 
 struct Part<'a> {
-    parameter: (&'a mut [f32], &'a [f32]),
+    parameter: Pair<'a>,
     gradient: &'a [f32],
-    mean: (&'a mut [f32], &'a [f32]),
-    square: (&'a mut [f32], &'a [f32]),
+    mean: Pair<'a>,
+    square: Pair<'a>,
     factors: Factors,
+}
+
+/// The next values and those before.
+type Pair<'a> = (&'a mut [f32], &'a [f32]);
+
+impl<'a> Part<'a> {
+    /// The first elements, and the others if there are any.
+    fn split(self, count: usize) -> (Self, Option<Self>) {
+        if self.gradient.len() <= count {
+            return (self, None);
+        }
+        let (gradient, other_gradient) = self.gradient.split_at(count);
+        let split = |(next, now): Pair<'a>| {
+            let (next, other_next) = next.split_at_mut(count);
+            let (now, other_now) = now.split_at(count);
+            ((next, now), (other_next, other_now))
+        };
+        let (parameter, other_parameter) = split(self.parameter);
+        let (mean, other_mean) = split(self.mean);
+        let (square, other_square) = split(self.square);
+        let others = Self {
+            parameter: other_parameter,
+            gradient: other_gradient,
+            mean: other_mean,
+            square: other_square,
+            factors: self.factors,
+        };
+        let first = Self {
+            parameter,
+            gradient,
+            mean,
+            square,
+            factors: self.factors,
+        };
+        (first, Some(others))
+    }
 }
 
 impl Task for Part<'_> {

@@ -14,7 +14,7 @@ mod vector;
 use std::marker::PhantomData;
 
 use vector::Portable;
-pub(super) use vector::Vector;
+pub(super) use vector::{BLOCK, Vector};
 #[cfg(target_arch = "x86_64")]
 use vector::{Narrow, Wide};
 

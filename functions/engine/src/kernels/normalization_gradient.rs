@@ -1,15 +1,17 @@
 //! `NormalizationGradient`: the gradients of a normalization over the last dimensions, a row at a time.
 //!
 //! With x̂ = (x − mean x) r, r = 1 / √(variance + ε) and H = G γ, means over the row: ∂L/∂x = r (H − mean H − x̂ · mean (H x̂)),
-//! ∂L/∂γ = Σ G x̂, ∂L/∂β = Σ G, sums over the rows. Without `centre` no mean is taken off, of x as of H.
+//! ∂L/∂γ = Σ G x̂, ∂L/∂β = Σ G, sums over the rows. Without `centre` no mean is taken off, of x as of H. A gradient that x has
+//! from elsewhere is added to its own.
 
 use millrace_onnx::fast;
-use ort::operator::{BoxedKernel, ComputeContext, KernelContext};
+use ort::operator::{BoxedKernel, ComputeContext};
 use ort::value::TensorElementType::Float32;
 use ort::{Error, Result};
 
 use super::instructions::{self, Task};
 use super::lanes::{dot, sum};
+use super::normalization::Form;
 use super::operator::{Definition, Port, check_lengths, input, tensor};
 use super::parallel::{PART, for_each};
 use super::scratch;
@@ -20,29 +22,18 @@ pub(super) const OPERATOR: Definition = Definition {
         Port::Required(Float32),
         Port::Required(Float32),
         Port::Required(Float32),
+        Port::Optional(Float32),
     ],
     outputs: &[
         Port::Optional(Float32),
         Port::Optional(Float32),
         Port::Optional(Float32),
     ],
-    create: |node| Ok(create(node)),
+    create: |node| {
+        let form = Form::of(node);
+        Ok(Box::new(move |context: &ComputeContext| compute(context, form)) as BoxedKernel<'_>)
+    },
 };
-
-fn create(node: &KernelContext<'_>) -> BoxedKernel<'static> {
-    let form = Form {
-        epsilon: node.get::<f32>("epsilon").unwrap_or(1e-5),
-        centres: node.get::<i64>("centre").unwrap_or(1) != 0,
-    };
-    Box::new(move |context: &ComputeContext| compute(context, form))
-}
-
-#[derive(Clone, Copy)]
-struct Form {
-    epsilon: f32,
-    /// Whether the mean is taken off.
-    centres: bool,
-}
 
 fn compute(context: &ComputeContext, form: Form) -> Result<()> {
     let [gradient, data, scale] = [input(context, 0)?, input(context, 1)?, input(context, 2)?];
@@ -55,7 +46,11 @@ fn compute(context: &ComputeContext, form: Form) -> Result<()> {
             "expected rows as long as their scale, got {shape:?} and {scale_shape:?}"
         )));
     }
-    check_lengths(gradient.len(), &[data.len()])?;
+    let other = context.input(3)?;
+    let other = other.as_ref().map(tensor::<f32>).transpose()?;
+    let other = other.map(|(_, other)| other);
+    let length = gradient.len();
+    check_lengths(length, &[data.len(), other.map_or(length, <[f32]>::len)])?;
     let mut found = context.output(0, shape.to_vec())?;
     let [mut of_scale, mut of_bias] = [
         context.output(1, scale_shape.to_vec())?,
@@ -70,12 +65,14 @@ fn compute(context: &ComputeContext, form: Form) -> Result<()> {
     let count = gradient.len().div_ceil(rows * size);
     scratch::with([count * 2 * size], |[sums]| {
         let mut found = found.chunks_mut(rows * size);
+        let mut others = other.map(|other| other.chunks(rows * size));
         let parts = gradient.chunks(rows * size).zip(data.chunks(rows * size));
         let parts = parts.zip(sums.chunks_exact_mut(2 * size));
         let parts = parts.map(|((gradient, data), sums)| Part {
             gradient,
             data,
             scale,
+            other: others.as_mut().and_then(Iterator::next),
             found: found.next().unwrap_or_default(),
             sums,
             form,
@@ -104,6 +101,8 @@ struct Part<'a> {
     gradient: &'a [f32],
     data: &'a [f32],
     scale: &'a [f32],
+    /// What is added to the gradient of x.
+    other: Option<&'a [f32]>,
     /// Empty where the gradient of x is not wanted.
     found: &'a mut [f32],
     /// Those of γ, then those of β.
@@ -127,6 +126,7 @@ impl Task for Work<'_, '_> {
         part.sums.fill(0.0);
         let (of_scale, of_bias) = part.sums.split_at_mut(size);
         let mut found = part.found.chunks_exact_mut(size);
+        let mut others = part.other.map(|other| other.chunks_exact(size));
         let rows = part.gradient.chunks_exact(size);
         for (gradient, data) in rows.zip(part.data.chunks_exact(size)) {
             let centre = if form.centres { sum(data) * share } else { 0.0 };
@@ -160,6 +160,11 @@ impl Task for Work<'_, '_> {
             let values = scaled.iter().zip(normalized.iter());
             for (found, (scaled, normalized)) in found.iter_mut().zip(values) {
                 *found = factor * (scaled - mean - normalized * along);
+            }
+            if let Some(other) = others.as_mut().and_then(Iterator::next) {
+                for (found, other) in found.iter_mut().zip(other) {
+                    *found += other;
+                }
             }
         }
     }

@@ -12,9 +12,12 @@ pub(super) enum Port {
     Required(TensorElementType),
     /// It may be left out.
     Optional(TensorElementType),
+    /// As many as there are, the last of all.
+    Several(TensorElementType),
 }
 
 /// An operator, described by what it takes and gives.
+#[derive(Clone, Copy)]
 pub(super) struct Definition {
     pub(super) name: &'static str,
     pub(super) inputs: &'static [Port],
@@ -34,6 +37,7 @@ impl Operator for Definition {
         self.inputs.iter().map(|port| match *port {
             Port::Required(element) => OperatorInput::required(element),
             Port::Optional(element) => OperatorInput::optional(element),
+            Port::Several(element) => OperatorInput::variadic(1).homogenous(element),
         })
     }
 
@@ -41,6 +45,7 @@ impl Operator for Definition {
         self.outputs.iter().map(|port| match *port {
             Port::Required(element) => OperatorOutput::required(element),
             Port::Optional(element) => OperatorOutput::optional(element),
+            Port::Several(element) => OperatorOutput::variadic(1).homogenous(element),
         })
     }
 

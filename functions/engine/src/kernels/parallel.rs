@@ -22,7 +22,8 @@ pub(super) fn for_each<P: Send>(
         .into_iter()
         .map(|part| Mutex::new(Some(part)))
         .collect();
-    context.par_for(parts.len(), 0, |index| {
+    // Each goes to whoever is free: a thread that others keep from the processor does not hold up all.
+    context.par_for(parts.len(), parts.len(), |index| {
         let part = parts[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

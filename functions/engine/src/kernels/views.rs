@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::convolution_gradient::{Part, add_up};
 use super::instructions::{self, Task};
-use super::multiply::{Matrix, Onto, multiply};
+use super::matrix::{Matrix, Rectangle};
+use super::product::{Ending, Product};
 use super::scratch;
 use super::window::Sizes;
 
@@ -104,10 +105,15 @@ impl Views<'_> {
         let weights = group * sizes.outputs * taps..(group + 1) * sizes.outputs * taps;
         sizes.gather(padded, views);
         let seen = Matrix::new(views, taps, sizes.view).transposed();
-        multiply(errors, seen, &mut part.sums[weights.clone()], Onto::Sum);
+        let sums = &mut part.sums[weights.clone()];
+        let ending = Ending {
+            adds: true,
+            ..Ending::PLAIN
+        };
+        multiply(errors, seen, sums, ending);
         if part.data.is_some() {
             let weights = Matrix::new(&self.weights[weights], sizes.outputs, taps);
-            multiply(weights.transposed(), errors, views, Onto::Nothing);
+            multiply(weights.transposed(), errors, views, Ending::PLAIN);
             padded.fill(0.0);
             sizes.scatter(views, padded);
         }
@@ -136,4 +142,16 @@ impl Views<'_> {
             }
         }
     }
+}
+
+/// A product that fills a slice.
+fn multiply(left: Matrix<'_>, right: Matrix<'_>, target: &mut [f32], ending: Ending<'_>) {
+    let (rows, columns) = (left.rows(), right.columns());
+    Product {
+        left,
+        right,
+        target: Rectangle::new(target, rows, columns, columns),
+        ending,
+    }
+    .compute();
 }

@@ -127,7 +127,7 @@ impl Operator for Gemm {
 ///
 /// With G = ∂L/∂Y: ∂L/∂A = Σ G Bᵀ, ∂L/∂B = Σ Aᵀ G. Where B is a plain matrix the dimensions of A before the last are one
 /// long dimension, and both are a `Gemm`.
-struct MatMul;
+pub(super) struct MatMul;
 
 impl MatMul {
     fn transposed(backward: &mut Backward<'_>, matrices: &str, rank: usize) -> String {
@@ -205,7 +205,12 @@ impl MatMul {
     }
 
     /// Sums a product over the broadcast dimensions in front and gives it the shape of its input.
-    fn fit(backward: &mut Backward<'_>, product: &str, input: usize, ranks: [usize; 2]) -> String {
+    pub(super) fn fit(
+        backward: &mut Backward<'_>,
+        product: &str,
+        input: usize,
+        ranks: [usize; 2],
+    ) -> String {
         let (own, other) = (ranks[input], ranks[1 - input]);
         let stacked = own.max(other).max(2);
         let full: Vec<i64> = (0..(stacked - own.max(2)) as i64).collect();

@@ -29,7 +29,12 @@ pub(super) trait Rule {
     }
 
     /// Emits the next values of a parameter and of its slots, under the names that the update has for them.
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>);
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>);
+
+    /// Emits what is left, once every parameter was updated.
+    fn end(&self, emitter: &mut Emitter) {
+        let _ = emitter;
+    }
 }
 
 /// The decay of [`Optimizer::AdamW`] where none is given: that of PyTorch.

@@ -91,6 +91,7 @@ impl Plan<'_> {
             .map_or(names::STEP, |accumulation| &accumulation.number);
         rule.begin(emitter, number);
         let keep = OnceCell::new();
+        let mut drafts = Vec::with_capacity(self.parameters.len());
         for parameter in self.parameters {
             let name = parameter.name.as_str();
             let update = Update {
@@ -109,8 +110,14 @@ impl Plan<'_> {
             };
             emitter.enter(format!("update/{name}"));
             rule.update(emitter, &update);
-            if let Some(accumulation) = &accumulation {
-                accumulation.emit_choice(emitter, &update.drafts);
+            drafts.push(update.drafts);
+        }
+        emitter.enter("update".to_owned());
+        rule.end(emitter);
+        if let Some(accumulation) = &accumulation {
+            for (parameter, drafts) in self.parameters.iter().zip(&drafts) {
+                emitter.enter(format!("update/{}", parameter.name));
+                accumulation.emit_choice(emitter, drafts);
             }
         }
     }

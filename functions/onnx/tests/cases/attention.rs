@@ -63,6 +63,11 @@ pub fn cases() -> Vec<Case> {
             &[&[1, 0, 2, 3], &[1, 2, 3, 0]],
             true,
         ),
+        packed(
+            "attention written out whose queries, keys and values are split",
+            12,
+        ),
+        packed("attention written out of more parts than three", 16),
         written_out("attention written out, masked by a triangle", false),
         written_out("attention written out, masked by places", true),
     ]
@@ -338,6 +343,61 @@ fn written_out(name: &str, by_places: bool) -> Case {
         .node("MatMul", &["joined", "out"], "y")
         .result("y");
     Case::new(name, draft, &[("x", &[BATCH, 3, WIDTH])])
+}
+
+/// Queries, keys and values of one product, with what is left of it added to the output.
+fn packed(name: &str, width: usize) -> Case {
+    const WIDTH: usize = 4;
+    let order = |order: &[i64]| vec![AttributeProto::from_ints("perm", order)];
+    let parts = width / WIDTH;
+    let sizes = vec![i64::try_from(WIDTH).unwrap_or_default(); parts];
+    let mut draft = Draft::new()
+        .input(
+            "x",
+            ElementType::Float32,
+            &[batch(), fixed(KEYS), fixed(WIDTH)],
+        )
+        .integers("heads", &[0, 4, 2, 2])
+        .integers("whole", &[0, 4, 4])
+        .integers("sizes", &sizes)
+        .weights("w", &[WIDTH, width], &noise(WIDTH * width, 60))
+        .weights("b", &[width], &noise(width, 61))
+        .node("MatMul", &["x", "w"], "xw")
+        .node("Add", &["xw", "b"], "all");
+    let names = ["q", "k", "v", "rest"];
+    draft.graph.node.push(NodeProto {
+        input: vec!["all".to_owned(), "sizes".to_owned()],
+        output: names[..parts].iter().copied().map(str::to_owned).collect(),
+        name: Some("split".to_owned()),
+        op_type: Some("Split".to_owned()),
+        attribute: vec![AttributeProto::from_int("axis", -1)],
+        ..NodeProto::default()
+    });
+    for (part, perm) in [
+        ("q", [0, 2, 1, 3]),
+        ("k", [0, 2, 3, 1]),
+        ("v", [0, 2, 1, 3]),
+    ] {
+        let (heads, apart) = (format!("{part} heads"), format!("{part} apart"));
+        draft = draft.node("Reshape", &[part, "heads"], &heads).node_with(
+            "Transpose",
+            &[&heads],
+            &apart,
+            order(&perm),
+        );
+    }
+    draft = draft
+        .node("MatMul", &["q apart", "k apart"], "scores")
+        .node("Softmax", &["scores"], "shares")
+        .node("MatMul", &["shares", "v apart"], "found")
+        .node_with("Transpose", &["found"], "back", order(&[0, 2, 1, 3]))
+        .node("Reshape", &["back", "whole"], "y");
+    if parts > 3 {
+        draft = draft.node("Add", &["y", "rest"], "z").result("z");
+    } else {
+        draft = draft.result("y");
+    }
+    Case::new(name, draft, &[("x", &[BATCH, KEYS, WIDTH])])
 }
 
 /// Heads whose scores are scaled by a number. The keys are transposed by each of the orders, the output back where it is said.

@@ -14,7 +14,7 @@ pub(super) struct Adagrad {
 }
 
 impl Rule for Adagrad {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         let slot = update.slot(SLOT);
         let squared = emitter.node("Mul", &[update.gradient, update.gradient]);
         let square = update.next(&slot);

@@ -30,6 +30,10 @@ pub(super) struct Adam {
     /// The corrected rate and ε, once they are emitted.
     rate: String,
     floor: String,
+    /// For the fast lowering, of all parameters: λ, the tensors that are taken, and those that are made.
+    decays: Vec<f64>,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
 }
 
 impl Adam {
@@ -41,26 +45,20 @@ impl Adam {
             number: String::new(),
             rate: String::new(),
             floor: String::new(),
+            decays: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 
-    /// One operator for all of it, weight decay included.
-    fn update_fast(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    /// Notes what the one operator for all parameters takes and makes.
+    fn note(&mut self, update: &Update<'_>) {
         let (mean, square) = (update.slot(MEAN), update.slot(SQUARE));
-        let constants = [self.beta1, self.beta2, self.epsilon, update.decay];
-        let constants = emitter.doubles(&constants);
-        let inputs = [
-            update.parameter,
-            update.gradient,
-            &mean,
-            &square,
-            LEARNING_RATE,
-            &self.number,
-            &constants,
-        ];
+        self.decays.push(update.decay);
         let outputs = [update.parameter, &mean, &square].map(|tensor| update.next(tensor));
-        let outputs = outputs.each_ref().map(String::as_str);
-        emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
+        self.outputs.extend(outputs);
+        let [parameter, gradient] = [update.parameter, update.gradient].map(str::to_owned);
+        self.inputs.extend([parameter, gradient, mean, square]);
     }
 }
 
@@ -83,9 +81,9 @@ impl Rule for Adam {
         self.floor = cast(emitter, &floor, ElementType::Float32);
     }
 
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         if emitter.is_fast() {
-            return self.update_fast(emitter, update);
+            return self.note(update);
         }
         let squared = emitter.node("Mul", &[update.gradient, update.gradient]);
         let mean = emit_running_mean(emitter, update, MEAN, update.gradient, self.beta1);
@@ -93,6 +91,21 @@ impl Rule for Adam {
         let scaled = emitter.node("Mul", &[&mean, &self.rate]);
         let change = emit_scaled(emitter, &scaled, &square, &self.floor);
         update.subtract(emitter, &change);
+    }
+
+    fn end(&self, emitter: &mut Emitter) {
+        if self.inputs.is_empty() {
+            return;
+        }
+        let constants = [self.beta1, self.beta2, self.epsilon].into_iter();
+        let constants: Vec<f64> = constants.chain(self.decays.iter().copied()).collect();
+        let constants = emitter.doubles(&constants);
+        let shared = [LEARNING_RATE, &self.number, &constants].into_iter();
+        let inputs: Vec<&str> = shared
+            .chain(self.inputs.iter().map(String::as_str))
+            .collect();
+        let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+        emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
     }
 }
 

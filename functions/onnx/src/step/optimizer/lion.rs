@@ -15,7 +15,7 @@ pub(super) struct Lion {
 }
 
 impl Rule for Lion {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         let (kept, taken) = emit_mean(emitter, &update.slot(SLOT), update.gradient, self.beta1);
         let interpolated = emitter.node("Add", &[&kept, &taken]);
         let direction = emitter.node("Sign", &[&interpolated]);

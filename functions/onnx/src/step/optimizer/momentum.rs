@@ -16,7 +16,7 @@ pub(super) struct Momentum {
 }
 
 impl Rule for Momentum {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         if emitter.is_fast() && update.decay == 0.0 {
             let sum = update.slot(SLOT);
             let constants = emitter.doubles(&[self.momentum]);

@@ -16,7 +16,7 @@ pub(super) struct Nesterov {
 }
 
 impl Rule for Nesterov {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         let sum = emit_sum(emitter, update, self.momentum);
         let momentum = float(emitter, self.momentum);
         let ahead = emitter.node("Mul", &[&sum, &momentum]);

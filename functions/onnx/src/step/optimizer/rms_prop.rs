@@ -15,7 +15,7 @@ pub(super) struct RmsProp {
 }
 
 impl Rule for RmsProp {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         let squared = emitter.node("Mul", &[update.gradient, update.gradient]);
         let square = emit_running_mean(emitter, update, SLOT, &squared, self.decay);
         let epsilon = float(emitter, self.epsilon);

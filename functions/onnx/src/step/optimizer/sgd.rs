@@ -10,7 +10,7 @@ use crate::step::update::Update;
 pub(super) struct Sgd;
 
 impl Rule for Sgd {
-    fn update(&self, emitter: &mut Emitter, update: &Update<'_>) {
+    fn update(&mut self, emitter: &mut Emitter, update: &Update<'_>) {
         if emitter.is_fast() && update.decay == 0.0 {
             let inputs = [update.parameter, update.gradient, LEARNING_RATE];
             let next = update.next(update.parameter);

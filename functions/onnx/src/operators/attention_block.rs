@@ -1,0 +1,53 @@
+//! `Attention` of the fast lowering: two products and the softmax between them, head by head.
+//!
+//! It takes the place of nodes of a forward graph, whose facts stay; nothing is inferred of it and nothing evaluated.
+
+use super::{Backward, Call, Derivative, Family, Operator, Site};
+use crate::Tensor;
+use crate::extent::Unknowns;
+use crate::facts::Fact;
+use crate::fast;
+
+pub(super) const OPERATORS: Family = &[(fast::ATTENTION, &Attention)];
+
+/// [`fast::ATTENTION`]; its gradients are a node too, [`fast::ATTENTION_GRADIENT`].
+struct Attention;
+
+impl Operator for Attention {
+    fn infer(&self, _: &Site<'_>, _: &mut Unknowns) -> Vec<Fact> {
+        Vec::new()
+    }
+
+    fn evaluate(&self, _: &Call<'_>) -> Result<Vec<Tensor>, String> {
+        Err("only an engine that has the operator computes it".to_owned())
+    }
+
+    fn derivative(&self, _: &Site<'_>, _: usize) -> Derivative {
+        Derivative::Known
+    }
+
+    fn backward(&self, backward: &mut Backward<'_>) {
+        let node = backward.node;
+        let gradient = backward.gradient();
+        let given = [&gradient, &node.output[1]].into_iter().chain(&node.input);
+        let inputs: Vec<&str> = given.map(String::as_str).collect();
+        let mut outputs = Vec::with_capacity(node.input.len());
+        for (input, name) in ["queries", "keys", "values"].into_iter().enumerate() {
+            let mut found = String::new();
+            if backward.wants(input) {
+                found = backward.emit.fast_name(name);
+                backward.give(input, found.clone());
+            }
+            outputs.push(found);
+        }
+        while outputs.last().is_some_and(String::is_empty) {
+            outputs.pop();
+        }
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let attributes = node.attribute.clone();
+        let operator = fast::ATTENTION_GRADIENT;
+        backward
+            .emit
+            .fast_named(&outputs, operator, &inputs, attributes);
+    }
+}

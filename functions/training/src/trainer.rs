@@ -29,9 +29,9 @@ use crate::score::{Score, correct};
 use crate::shape::Shapes;
 use crate::stopping;
 
-/// Threads of one step. A pool runs as many trainings at once as it has
-/// partitions; small models gain little from a second thread.
-const THREADS: usize = 1;
+/// The most threads of one step: a pool runs as many trainings at once as it
+/// has partitions, and small models gain little from a third.
+const MOST_THREADS: usize = 2;
 /// Records that one evaluation takes at once.
 const EVALUATION_BATCH: usize = 256;
 
@@ -75,10 +75,11 @@ impl<'a> Trainer<'a> {
         checkpoint: Option<Checkpoint>,
     ) -> Result<Self, Failure> {
         let mut steps =
-            StepSession::from_bytes(&graph.step.encode(), THREADS, &Carried::all(graph))
+            StepSession::from_bytes(&graph.step.encode(), threads(graph), &Carried::all(graph))
                 .map_err(|error| refused(&error))?;
+        // Its operators are the standard ones, which several threads compute otherwise.
         let options = SessionOptions {
-            threads: THREADS,
+            threads: 1,
             flush_to_zero: true,
         };
         let evaluation = Session::from_bytes(&graph.evaluation.encode(), &options)
@@ -379,6 +380,16 @@ fn loss_of(outputs: &Outputs<'_>) -> Result<f32, Failure> {
     let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
     let loss = loss.as_f32().and_then(|loss| loss.first().copied());
     loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))
+}
+
+/// As many threads as make the same bytes as one.
+fn threads(graph: &StepGraph) -> usize {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    if graph.is_same_on_threads() {
+        available.min(MOST_THREADS)
+    } else {
+        1
+    }
 }
 
 fn refused(error: &EngineError) -> Failure {

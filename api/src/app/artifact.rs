@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -33,16 +34,12 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let limit = app.config.limits.max_artifact_bytes;
-    let stored = app.artifacts.put(stream, Some(digest), limit).await?;
+    let staged = app.artifacts.stage(stream, Some(digest), limit).await?;
+    inspect(staged.path().to_owned()).await?;
     // Held until the row stands, so that a deletion of the same file comes before or after both; and
     // not before the file has arrived: who deletes would wait for a slow sender, and all behind him.
     let _guard = app.artifact_guard.read().await;
-    if let Err(error) = inspect(app, digest).await {
-        if find(&app.database, digest).await.is_err() {
-            app.artifacts.delete(digest).await?;
-        }
-        return Err(error);
-    }
+    let stored = staged.publish().await?;
     let artifact = record(app, &app.database, digest, stored.size).await?;
     tracing::info!(
         artifact.digest = digest,
@@ -98,12 +95,11 @@ pub async fn find(database: &impl ConnectionTrait, digest: &str) -> Result<artif
         })
 }
 
-/// What the file of an artifact says of its model. The bytes of its weights are skipped.
+/// What a file says of its model. The bytes of its weights are skipped.
 ///
 /// # Errors
 /// `INVALID_INPUT` for what is no model that stands on its own.
-pub async fn inspect(app: &App, digest: &str) -> Result<Inspection> {
-    let path = app.artifacts.local_file(digest).await?;
+pub async fn inspect(path: PathBuf) -> Result<Inspection> {
     tokio::task::spawn_blocking(move || {
         let file = File::open(path).map_err(Error::internal)?;
         millrace_onnx::inspect(BufReader::new(file)).map_err(Error::from)

@@ -308,13 +308,7 @@ pub(super) async fn look(app: &App, digest: &str) -> Result<Artifact> {
 
 /// The structure of a file in the artifact store; its weights are passed over.
 async fn inspect(app: &App, digest: &str) -> Result<Inspection> {
-    let file = app.artifacts.local_file(digest).await?;
-    tokio::task::spawn_blocking(move || {
-        let file = std::fs::File::open(file).map_err(Error::internal)?;
-        millrace_onnx::inspect(std::io::BufReader::new(file)).map_err(Error::from)
-    })
-    .await
-    .map_err(Error::internal)?
+    super::artifact::inspect(app.artifacts.local_file(digest).await?).await
 }
 
 /// A signature as it travels. What is not a tensor keeps its name.

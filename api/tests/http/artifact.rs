@@ -97,6 +97,22 @@ async fn what_is_refused_leaves_nothing_behind() {
 
 /// A sender that does not listen while it sends would meet a reset in place of the answer.
 #[tokio::test]
+async fn a_refused_file_that_many_send_at_once_is_refused_to_each() {
+    let app = TestApp::start(On::Sqlite).await;
+    let rubbish = vec![0_u8; 1 << 20];
+    let digest = digest_of(&rubbish);
+    let answers = (0..6).map(|_| put(&app, &digest, rubbish.clone()));
+    for (status, message) in futures::future::join_all(answers).await {
+        assert_eq!(status, 400, "{message}");
+    }
+    // What others have put there stays: the copy of a pinned segment is no model either.
+    let store = &app.app.artifacts;
+    store.put_bytes(rubbish.clone().into()).await.unwrap();
+    assert_eq!(put(&app, &digest, rubbish).await.0, 400);
+    assert!(store.exists(&digest).await.unwrap());
+}
+
+#[tokio::test]
 async fn who_sends_all_of_a_refused_file_hears_why() {
     const SIZE: usize = 32 << 20;
     let limits = [

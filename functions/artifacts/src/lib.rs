@@ -16,4 +16,4 @@ mod staging;
 mod store;
 
 pub use error::Error;
-pub use store::{Listed, Reader, Store, Stored, digest_of};
+pub use store::{Listed, Reader, Staged, Store, Stored, digest_of};

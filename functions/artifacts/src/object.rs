@@ -18,7 +18,11 @@ impl Store {
         let location = location(name)?;
         let mut upload = Upload::start(&self.storage).await?;
         upload.write(&bytes).await?;
-        upload.publish(&self.storage, &location).await?;
+        upload
+            .finish(&self.storage)
+            .await?
+            .publish(&location)
+            .await?;
         Ok(())
     }
 

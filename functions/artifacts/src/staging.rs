@@ -3,7 +3,7 @@
 //! An upload owns one name under `staging/` until it is published. Dropping it,
 //! at any point, removes what was written.
 
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -61,57 +61,61 @@ impl Upload {
             .map_err(|error| Error::storage("writing", self.name.as_ref(), error))
     }
 
-    /// Gives the upload its name, replacing what stood there. Returns whether
-    /// the name is new.
-    pub(crate) async fn publish(
-        mut self,
-        storage: &LocalFileSystem,
-        name: &Path,
-    ) -> Result<bool, Error> {
+    /// Makes a file of what has arrived.
+    pub(crate) async fn finish(mut self, storage: &LocalFileSystem) -> Result<Finished<'_>, Error> {
         self.flush().await?;
         self.storage
             .complete()
             .await
-            .map_err(|error| Error::storage("finishing", name.as_ref(), error))?;
-        let mut finished = Finished {
+            .map_err(|error| Error::storage("finishing", self.name.as_ref(), error))?;
+        let path = storage
+            .path_to_filesystem(&self.name)
+            .map_err(|error| Error::storage("locating", self.name.as_ref(), error))?;
+        Ok(Finished {
             storage,
-            name: Some(self.name),
-        };
-        let staged = finished.name.as_ref().expect("set two lines above");
+            name: self.name,
+            path,
+        })
+    }
+}
+
+/// A whole file that has no name of its own yet; what is left of it when it is dropped is removed.
+pub(crate) struct Finished<'a> {
+    storage: &'a LocalFileSystem,
+    name: Path,
+    path: PathBuf,
+}
+
+impl Finished<'_> {
+    /// Where its bytes stand.
+    pub(crate) fn path(&self) -> &FilePath {
+        &self.path
+    }
+
+    /// Gives the file its name, replacing what stood there. Returns whether the name is new.
+    pub(crate) async fn publish(self, name: &Path) -> Result<bool, Error> {
+        let failed = |error| Error::storage("publishing", name.as_ref(), error);
         // Of several uploads of one file exactly one is told that it made it.
-        match storage.rename_if_not_exists(staged, name).await {
-            Ok(()) => {
-                finished.name = None;
-                Ok(true)
-            }
+        match self.storage.rename_if_not_exists(&self.name, name).await {
+            Ok(()) => Ok(true),
             // What stands there may have been damaged since: these bytes are known to be right.
             Err(object_store::Error::AlreadyExists { .. }) => {
-                storage
-                    .rename(staged, name)
+                self.storage
+                    .rename(&self.name, name)
                     .await
-                    .map_err(|error| Error::storage("publishing", name.as_ref(), error))?;
-                finished.name = None;
+                    .map_err(failed)?;
                 Ok(false)
             }
-            Err(error) => Err(Error::storage("publishing", name.as_ref(), error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
-/// A whole file that has no name of its own yet; removed when dropped with one.
-struct Finished<'a> {
-    storage: &'a LocalFileSystem,
-    name: Option<Path>,
-}
-
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
-        if let Some(name) = self.name.take()
-            && let Ok(path) = self.storage.path_to_filesystem(&name)
-        {
-            // One unlink: not worth a thread, and there may be no runtime left to give one.
-            drop(std::fs::remove_file(path));
-        }
+        // One unlink: not worth a thread, and there may be no runtime left to give one. A published file is not there
+        // any more.
+        drop(std::fs::remove_file(&self.path));
     }
 }
 

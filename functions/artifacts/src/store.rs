@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::Error;
-use crate::staging::{self, Upload};
+use crate::staging::{self, Finished, Upload};
 
 /// The folder of artifacts.
 const FOLDER: &str = "sha256";
@@ -48,6 +48,34 @@ pub struct Listed {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) storage: Arc<LocalFileSystem>,
+}
+
+/// A file that has arrived whole and is not there for others yet. Dropping it leaves nothing behind.
+pub struct Staged<'a> {
+    file: Finished<'a>,
+    digest: String,
+    size: u64,
+}
+
+impl Staged<'_> {
+    /// Where its bytes stand.
+    #[must_use]
+    pub fn path(&self) -> &FilePath {
+        self.file.path()
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// The errors of the disk.
+    pub async fn publish(self) -> Result<Stored, Error> {
+        let created = self.file.publish(&location(&self.digest)?).await?;
+        Ok(Stored {
+            digest: self.digest,
+            size: self.size,
+            created,
+        })
+    }
 }
 
 impl Store {
@@ -100,6 +128,23 @@ impl Store {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
+        self.stage(stream, expected, limit).await?.publish().await
+    }
+
+    /// The first half of [`Store::put`], for who wants to look at the file before it is there for others.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub async fn stage<S, E>(
+        &self,
+        stream: S,
+        expected: Option<&str>,
+        limit: u64,
+    ) -> Result<Staged<'_>, Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
         if let Some(expected) = expected {
             location(expected)?;
         }
@@ -125,11 +170,10 @@ impl Store {
                 found: digest,
             });
         }
-        let created = upload.publish(&self.storage, &location(&digest)?).await?;
-        Ok(Stored {
+        Ok(Staged {
+            file: upload.finish(&self.storage).await?,
             digest,
             size,
-            created,
         })
     }
 

@@ -1,18 +1,22 @@
 //! Aliases: names that point at a version of a model. Moving one is the promotion; each move is
 //! kept, and reaches functions through the registry topic.
 
+use chrono::TimeDelta;
 use millrace_entity::{alias, alias_move, inference, model, project, version};
 use millrace_wire::name;
 use millrace_wire::registry::{self, Pointer};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _,
+    IntoActiveModel as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
 use super::outbox::{self, Message};
 use super::version::{self as versions, Selector};
 use super::{App, Change, Error, Result, connection, model as models, project as projects};
+
+/// The smallest step of the times that databases keep.
+const TICK: TimeDelta = TimeDelta::microseconds(1);
 
 /// Points an alias at a version of its model, making it where it is missing.
 ///
@@ -57,12 +61,15 @@ pub(super) async fn point(
     let project = projects::get(transaction, model.project_id).await?;
     let found = find_row(transaction, model.id, name).await?;
     let before = found.as_ref().map(|row| row.version_id);
+    // Functions take a move that is not later than the last one for a repeat of an older record.
+    let earliest = found.as_ref().map(|row| row.moved_at + TICK);
+    let moved_at = earliest.map_or(app.now(), |earliest| earliest.max(app.now()));
     let row = match found {
         Some(row) if row.version_id == version.id => return Ok(row),
         Some(row) => {
             let mut change = row.into_active_model();
             change.version_id = Set(version.id);
-            change.moved_at = Set(app.now());
+            change.moved_at = Set(moved_at);
             change.update(transaction).await?
         }
         None => {
@@ -71,19 +78,15 @@ pub(super) async fn point(
                 model_id: model.id,
                 name: name.to_owned(),
                 version_id: version.id,
-                moved_at: app.now(),
+                moved_at,
             };
             row.into_active_model().insert(transaction).await?
         }
     };
     keep_move(app, transaction, &row, before, Some(version.id), by).await?;
-    let moves = alias_move::Entity::find()
-        .filter(alias_move::Column::ModelId.eq(model.id))
-        .filter(alias_move::Column::Name.eq(name))
-        .count(transaction)
-        .await?;
     let wire = versions::wire(version)?;
-    let pointer = Pointer::new(&project.name, &model.name, name, moves, wire);
+    let moved_at_us = moved_at.timestamp_micros();
+    let pointer = Pointer::new(&project.name, &model.name, name, moved_at_us, wire);
     announce(app, transaction, pointer.key(), Some(pointer.to_json())).await?;
     Ok(row)
 }
@@ -108,7 +111,11 @@ pub async fn remove(app: &App, project: &str, model: &str, name: &str, by: &str)
     if !followers.is_empty() {
         return Err(Error::in_use("alias", name, &followers));
     }
-    keep_move(app, &transaction, &row, Some(row.version_id), None, by).await?;
+    let removed = alias::Model {
+        moved_at: app.now(),
+        ..row.clone()
+    };
+    keep_move(app, &transaction, &removed, Some(row.version_id), None, by).await?;
     alias::Entity::delete_by_id(row.id)
         .exec(&transaction)
         .await?;
@@ -178,7 +185,7 @@ async fn keep_move(
         from_version_id: from,
         to_version_id: to,
         moved_by: by.to_owned(),
-        moved_at: app.now(),
+        moved_at: row.moved_at,
     };
     history.into_active_model().insert(transaction).await?;
     Ok(())

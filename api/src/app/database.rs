@@ -5,14 +5,17 @@ use std::time::Duration;
 use millrace_entity::event_position;
 use millrace_migration::Migrator;
 use sea_orm::{
-    ActiveModelTrait as _, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, IntoActiveModel as _, ModelTrait as _, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
+    ActiveModelTrait as _, ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, IntoActiveModel as _, ModelTrait as _,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait as _;
 
 /// How long a writer waits for another one, or for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The name of the writer's lock: the letters `millrace` as a number.
+const WRITER: u64 = u64::from_be_bytes(*b"millrace");
 
 /// Opens the database at `url` and brings its schema up to date.
 ///
@@ -60,18 +63,23 @@ pub async fn probe(database: &DatabaseConnection) -> Result<(), DbErr> {
     transaction.commit().await
 }
 
-/// Begins a transaction that writes. SQLite takes its one writer's lock at once: a transaction
-/// that reads first and writes later would fail where another has written in between.
+/// Begins a transaction that writes. There is one at a time, in either database: what one has read stays true until it has
+/// written. SQLite has one writer anyway, whose lock is taken at once; PostgreSQL is asked for a lock that only we know.
 ///
 /// # Errors
 /// The database's own.
 pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let immediate = (database.get_database_backend() == DbBackend::Sqlite)
         .then_some(SqliteTransactionMode::Immediate);
-    database
+    let transaction = database
         .begin_with_options(TransactionOptions {
             sqlite_transaction_mode: immediate,
             ..TransactionOptions::default()
         })
-        .await
+        .await?;
+    if database.get_database_backend() == DbBackend::Postgres {
+        let lock = format!("SELECT pg_advisory_xact_lock({WRITER})");
+        transaction.execute_unprepared(&lock).await?;
+    }
+    Ok(transaction)
 }

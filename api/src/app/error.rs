@@ -158,7 +158,20 @@ impl From<DbErr> for Error {
             tracing::error!(%error, "no space is left where the database lies");
             return Self::DatabaseFull;
         }
-        Self::Database(error)
+        // What was looked at before the transaction may have changed until it wrote.
+        let (code, message) = match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => (
+                Code::AlreadyExists,
+                "somebody else has made the same in this moment; look at it, and try again if it is not what you want",
+            ),
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => (
+                Code::NotFound,
+                "something that this needs was deleted in this moment; look what is there, and try again",
+            ),
+            _ => return Self::Database(error),
+        };
+        tracing::info!(%error, "two wrote at once");
+        Self::new(code, message)
     }
 }
 

@@ -192,7 +192,7 @@ impl Reader {
 /// Whether a record was written again after a crash of the writer, behind later ones.
 fn is_repeat(latest: &Entry, entry: &Entry) -> bool {
     match (&latest.target, &entry.target) {
-        (Target::Version(latest), Target::Version(entry)) => entry.moves < latest.moves,
+        (Target::Version(latest), Target::Version(entry)) => entry.moved_at_us < latest.moved_at_us,
         _ => false,
     }
 }

@@ -17,9 +17,11 @@ pub struct Pointer {
     pub model: String,
     /// The alias.
     pub alias: String,
-    /// How often the alias has been moved, this move included. Records may be written twice after
-    /// a crash, in their order: one with a smaller number than another before it is such a repeat.
-    pub moves: u64,
+    /// When the alias was moved, in microseconds since 1970; later than every move before. Records may be written twice
+    /// after a crash, in their order: one that is older than another before it is such a repeat. A time and no count, so
+    /// that the moves of a database that was made anew, or restored, come after those that the topic has.
+    #[serde(alias = "moves")]
+    pub moved_at_us: i64,
     /// The version.
     #[serde(flatten)]
     pub version: Version,
@@ -47,13 +49,19 @@ pub fn key(project: &str, model: &str, alias: &str) -> String {
 impl Pointer {
     /// A pointer in today's format.
     #[must_use]
-    pub fn new(project: &str, model: &str, alias: &str, moves: u64, version: Version) -> Self {
+    pub fn new(
+        project: &str,
+        model: &str,
+        alias: &str,
+        moved_at_us: i64,
+        version: Version,
+    ) -> Self {
         Self {
             format: FORMAT,
             project: project.to_owned(),
             model: model.to_owned(),
             alias: alias.to_owned(),
-            moves,
+            moved_at_us,
             version,
         }
     }

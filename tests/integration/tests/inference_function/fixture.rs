@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use millrace_artifacts::Store;
@@ -33,7 +33,7 @@ pub struct Fixture<'k> {
     pub dead: String,
     pub events: String,
     pub registry: String,
-    pub moves: AtomicU64,
+    pub moves: AtomicI64,
     pub group: String,
     pub admin: Admin,
     pub producer: Producer,
@@ -72,7 +72,7 @@ impl<'k> Fixture<'k> {
             registry: kafka
                 .topic_with("registry", 1, &[("cleanup.policy", "compact")])
                 .await,
-            moves: AtomicU64::new(0),
+            moves: AtomicI64::new(0),
             group: unique("group"),
             admin: Admin::new(&connection).unwrap(),
             producer: Producer::new(&connection).unwrap(),

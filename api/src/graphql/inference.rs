@@ -389,13 +389,14 @@ impl InferenceMutation {
         })
     }
 
-    /// Starts an inference again where it was stopped.
+    /// Starts an inference again: where it was stopped, unless `start` says where.
     async fn start_inference(
         &self,
         context: &Context<'_>,
         input: StartInferenceInput,
     ) -> Result<StartInferencePayload> {
-        let row = inference::start(context.app(), &input.project, &input.name)
+        let elsewhere = input.start.map(Into::into);
+        let row = inference::start(context.app(), &input.project, &input.name, elsewhere)
             .await
             .map_err(report)?;
         Ok(StartInferencePayload {

@@ -103,7 +103,7 @@ pub enum Error {
     },
     /// A topic of this name exists, but it is not the one that was meant.
     #[error(
-        "the topic {topic} was deleted and created again: its id is {found}, not {expected}; what was made on the old one, as a segment or an inference, has to be made anew"
+        "the topic {topic} was deleted and created again: its id is {found}, not {expected}; a segment of the old one has to be made anew, and an inference to be started with the `start` where it shall begin in the new one"
     )]
     TopicRecreated {
         /// The topic's name.

@@ -165,13 +165,13 @@ fn complain(work: &Work<'_>, error: Error) -> Result<(), Failure> {
         Error::OffsetExpired { .. } => work.status.degraded(
             "offset-expired",
             format!(
-                "{error}; records were deleted before they were read, and this partition stands still: stop the inference, decide where it goes on, and start it there"
+                "{error}; records were deleted before they were read, and this partition stands still: stop the inference, and start it again with the `start` where it shall go on"
             ),
         ),
         Error::OffsetInFuture { .. } => work.status.degraded(
             "offset-in-future",
             format!(
-                "{error}; the topic has lost records that were read already, and this partition stands still: stop the inference, decide where it goes on, and start it there"
+                "{error}; the topic has lost records that were read already, and this partition stands still: stop the inference, and start it again with the `start` where it shall go on"
             ),
         ),
         Error::NotAuthorized { .. } | Error::Authentication { .. } => {

@@ -11,7 +11,7 @@ use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::start::{Start, resolve};
+use super::start::{Start, begin};
 use super::{check_replicas, find};
 use crate::app::reconciler::Settings;
 use crate::app::reconciler::topics::needs;
@@ -147,6 +147,8 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     settle(&cluster, &mut row, &new, accepted).await?;
 
     let transaction = app.begin().await?;
+    // Kafka was asked meanwhile, and the alias may be gone.
+    versions::select(&transaction, &model, &new.version).await?;
     row.clone()
         .into_active_model()
         .insert(&transaction)
@@ -170,26 +172,7 @@ async fn settle(
     let input = cluster
         .run(move |admin| admin.describe_topic(&topic))
         .await?;
-    let group = row.group_id.clone();
-    let members = cluster.run(move |admin| admin.group(&group)).await?;
-    if !members.is_empty() {
-        return Err(Error::new(
-            Code::InUse,
-            format!(
-                "the consumer group {:?}, which this inference would have, has members already: end them, or choose another name",
-                row.group_id
-            ),
-        ));
-    }
-    if let Start::Time(time) = &new.start
-        && *time > accepted
-    {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!("{time} lies in the future; leave `start` out to begin now"),
-        ));
-    }
-    let positions = resolve(cluster, &row.input_topic, &new.start).await?;
+    let positions = begin(cluster, row, &new.start, accepted).await?;
     row.saved_offsets = Some(serde_json::to_value(positions).map_err(Error::internal)?);
     let settings = Settings {
         batching: new.batching,

@@ -91,11 +91,17 @@ pub async fn stop(app: &App, project: &str, name: &str) -> Result<inference::Mod
     .await
 }
 
-/// Starts a stopped inference again at its saved offsets.
+/// Starts a stopped inference again: at its saved offsets, or elsewhere in the topic that has its input's name now.
 ///
 /// # Errors
-/// `NOT_FOUND`, `ILLEGAL_STATE`, `INCOMPATIBLE` where its alias was moved to what does not fit meanwhile.
-pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Model> {
+/// `NOT_FOUND`, `ILLEGAL_STATE`, `INCOMPATIBLE` where its alias was moved to what does not fit meanwhile; those of the
+/// creation where it shall begin elsewhere.
+pub async fn start(
+    app: &App,
+    project: &str,
+    name: &str,
+    elsewhere: Option<Start>,
+) -> Result<inference::Model> {
     let database = &app.database;
     let project_id = projects::find(database, project).await?.id;
     let row = find(database, project_id, name).await?;
@@ -104,13 +110,27 @@ pub async fn start(app: &App, project: &str, name: &str) -> Result<inference::Mo
         &versions::signature(&begins_with(database, &row).await?)?,
         &datasources::format(&datasource)?,
     )?;
+    let state = next(row.state, Step::Start)?;
+    let mut changes = inference::ActiveModel {
+        desired: Set(Desired::Running),
+        state: Set(state),
+        message: Set(None),
+        ..Default::default()
+    };
+    if let Some(elsewhere) = elsewhere {
+        let cluster = app.cluster(row.connection_id).await?;
+        let topic = row.input_topic.clone();
+        let input = cluster
+            .run(move |admin| admin.describe_topic(&topic))
+            .await?;
+        let positions = start::begin(&cluster, &row, &elsewhere, app.now()).await?;
+        let positions = serde_json::to_value(positions).map_err(Error::internal)?;
+        changes.input_topic_id = Set(input.id);
+        changes.saved_offsets = Set(Some(positions));
+    }
     change(app, project, name, |row| {
-        Ok(inference::ActiveModel {
-            desired: Set(Desired::Running),
-            state: Set(next(row.state, Step::Start)?),
-            message: Set(None),
-            ..Default::default()
-        })
+        next(row.state, Step::Start)?;
+        Ok(changes)
     })
     .await
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use millrace_entity::inference;
 use millrace_kafka::{GroupOffset, Watermarks};
 use serde::{Deserialize, Serialize};
 
@@ -63,11 +64,42 @@ impl From<GroupOffset> for Position {
     }
 }
 
+/// Where an inference begins that nobody works for: the offsets that `start` means at this moment, in its input.
+///
+/// # Errors
+/// `IN_USE` where its group has members, `INVALID_INPUT`, and Kafka's own.
+pub async fn begin(
+    cluster: &Cluster,
+    row: &inference::Model,
+    start: &Start,
+    now: DateTime<Utc>,
+) -> Result<Vec<Position>> {
+    if let Start::Time(time) = start
+        && *time > now
+    {
+        return Err(invalid(format!(
+            "{time} lies in the future; to begin at this moment, give `start: {{at: NOW}}`"
+        )));
+    }
+    let group = row.group_id.clone();
+    let members = cluster.run(move |admin| admin.group(&group)).await?;
+    if !members.is_empty() {
+        return Err(Error::new(
+            Code::InUse,
+            format!(
+                "the consumer group {:?} of this inference has members already: end them, or choose another name",
+                row.group_id
+            ),
+        ));
+    }
+    resolve(cluster, &row.input_topic, start).await
+}
+
 /// The offsets that a start means at this moment.
 ///
 /// # Errors
 /// `INVALID_INPUT` for offsets that the topic does not have, and Kafka's own.
-pub async fn resolve(cluster: &Cluster, topic: &str, start: &Start) -> Result<Vec<Position>> {
+async fn resolve(cluster: &Cluster, topic: &str, start: &Start) -> Result<Vec<Position>> {
     let name = topic.to_owned();
     match start {
         Start::Time(time) => {

@@ -132,9 +132,7 @@ async fn put_offsets(cluster: &Cluster, row: &Model, redriven: &[Position]) -> R
     check_positions(&row.input_topic, &ends, &saved).map_err(|error| {
         Error::new(
             error.code(),
-            format!(
-                "{error}; delete the inference and make it again with the `start` that you want"
-            ),
+            format!("{error}; start the inference again with the `start` where it shall go on"),
         )
     })?;
     // Without the notes: whoever begins now reads the registry to its end first, and an entry that

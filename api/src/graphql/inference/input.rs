@@ -133,12 +133,15 @@ pub struct StartInferenceInput {
     pub project: String,
     /// An inference that is stopped or has failed.
     pub name: String,
+    /// Where to go on; without, at the first record that was not answered. What lies between is passed over, or answered
+    /// again.
+    pub start: Option<StartInput>,
 }
 
 /// What `startInference` changed.
 #[derive(SimpleObject)]
 pub struct StartInferencePayload {
-    /// The inference, which goes on where it was stopped.
+    /// The inference, which begins to work again.
     pub inference: Inference,
 }
 
@@ -178,6 +181,23 @@ pub struct DeleteInferencePayload {
     pub name: String,
 }
 
+impl From<StartInput> for Start {
+    fn from(input: StartInput) -> Self {
+        match input {
+            StartInput::At(place) => Self::At(place.into()),
+            StartInput::Time(time) => Self::Time(time),
+            StartInput::Offsets(offsets) => {
+                let position = |one: StartOffsetInput| Position {
+                    partition: one.partition,
+                    offset: one.offset.0,
+                    metadata: String::new(),
+                };
+                Self::Offsets(offsets.into_iter().map(position).collect())
+            }
+        }
+    }
+}
+
 impl CreateInferenceInput {
     /// The input as the application takes it.
     pub fn into_new(self) -> Result<NewInference> {
@@ -186,21 +206,6 @@ impl CreateInferenceInput {
             (Some(number), None) => Selector::Number(number),
             (None, Some(alias)) => Selector::Alias(alias),
             _ => return invalid("give `version` or `alias`, one of them"),
-        };
-        let start = match self.start {
-            None => Start::At(Place::Now),
-            Some(StartInput::At(place)) => Start::At(place.into()),
-            Some(StartInput::Time(time)) => Start::Time(time),
-            Some(StartInput::Offsets(offsets)) => Start::Offsets(
-                offsets
-                    .into_iter()
-                    .map(|one| Position {
-                        partition: one.partition,
-                        offset: one.offset.0,
-                        metadata: String::new(),
-                    })
-                    .collect(),
-            ),
         };
         let batching = match self.batching {
             None => Batching::default(),
@@ -223,7 +228,7 @@ impl CreateInferenceInput {
             guarantee: self.guarantee.into(),
             output_format: self.output_format.into(),
             not_finite: self.not_finite.into(),
-            start,
+            start: self.start.map_or(Start::At(Place::Now), Into::into),
             replicas: self.replicas,
             platform: self.platform,
             batching,

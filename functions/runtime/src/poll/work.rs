@@ -160,7 +160,7 @@ impl<'s> Work<'s> {
                 self.status.degraded(
                     OFFSETS_LOST,
                     format!(
-                        "the group {group} has no committed offset on {input_topic}, neither for partitions {unplaced:?} nor for others, so nobody knows where to read on: stop the inference, decide where it starts, and start it there"
+                        "the group {group} has no committed offset on {input_topic}, neither for partitions {unplaced:?} nor for others, so nobody knows where to read on: stop the inference, and start it again with the `start` where it shall go on"
                     ),
                 );
                 Ok(())

@@ -175,7 +175,17 @@ async fn an_inference_whose_input_was_made_anew_says_what_to_do() {
         .await;
     let message = failed["project"]["inference"]["message"].as_str().unwrap();
     assert!(message.contains("created again"), "{message}");
-    assert!(message.contains("has to be made anew"), "{message}");
+    assert!(message.contains("started with the `start`"), "{message}");
+
+    let elsewhere = r#"mutation Elsewhere { startInference(input: {
+        name: "points", start: {at: EARLIEST}
+    }) { inference { state } } }"#;
+    millrace.execute(elsewhere, json!({})).await;
+    crate::runs(&millrace).await;
+    let file = millrace.file("new.csv", crate::points(3));
+    let file = file.to_str().unwrap();
+    millrace.command(&["send", "points", file, "--topic", &input, "--no-segment"]);
+    assert_eq!(crate::predictions(kafka, &output, 3).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

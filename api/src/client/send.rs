@@ -83,8 +83,19 @@ struct Target {
     label: Option<Label>,
 }
 
-/// First and exclusive last offset of what was sent, by partition.
-type Ranges = BTreeMap<i32, (i64, i64)>;
+/// What was sent to a partition.
+#[derive(Clone, Copy)]
+struct Span {
+    /// The first offset.
+    start: i64,
+    /// The offset behind the last one.
+    end: i64,
+    /// How many of the records between are ours.
+    sent: i64,
+}
+
+/// What was sent, by partition.
+type Ranges = BTreeMap<i32, Span>;
 
 const FIND: &str = "query Find($project: String!, $name: String!) {
   project(name: $project) {
@@ -146,11 +157,12 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
     if arguments.no_segment {
         return report_offsets(&topic, &sent, arguments.json);
     }
+    refuse_strangers(&topic, &sent)?;
     let offsets: Vec<Value> = sent
         .iter()
-        .map(
-            |(partition, (start, end))| json!({"partition": partition, "start": start, "end": end}),
-        )
+        .map(|(partition, Span { start, end, .. })| {
+            json!({"partition": partition, "start": start, "end": end})
+        })
         .collect();
     let split =
         json!({"seed": arguments.seed, "validation": arguments.validation, "test": arguments.test});
@@ -220,12 +232,36 @@ fn settle(delivery: Option<Delivery>, ranges: &mut Ranges) -> Result<()> {
         return Ok(());
     };
     let delivered = delivery.wait()?;
-    let range = ranges
-        .entry(delivered.partition)
-        .or_insert((delivered.offset, delivered.offset));
-    range.0 = range.0.min(delivered.offset);
-    range.1 = range.1.max(delivered.offset + 1);
+    let span = ranges.entry(delivered.partition).or_insert(Span {
+        start: delivered.offset,
+        end: delivered.offset,
+        sent: 0,
+    });
+    span.start = span.start.min(delivered.offset);
+    span.end = span.end.max(delivered.offset + 1);
+    span.sent += 1;
     Ok(())
+}
+
+/// A segment has all records between its ends, so it would have those of others too.
+fn refuse_strangers(topic: &str, sent: &Ranges) -> Result<()> {
+    let strangers: i64 = sent
+        .values()
+        .map(|span| span.end - span.start - span.sent)
+        .sum();
+    if strangers == 0 {
+        return Ok(());
+    }
+    let spans: Vec<String> = sent
+        .iter()
+        .map(|(partition, span)| format!("{partition}: {} to {}", span.start, span.end))
+        .collect();
+    bail!(
+        "the records were sent, but somebody else wrote to {topic} in between ({strangers} offsets are not ours), so no segment \
+         was made of them; send to a topic that nobody else writes to, or make a segment of all of these offsets with \
+         `createSegment` ({})",
+        spans.join(", ")
+    );
 }
 
 /// A bar with rate and time left at a terminal, nothing elsewhere.
@@ -250,13 +286,15 @@ fn report_offsets(topic: &str, sent: &Ranges, as_json: bool) -> Result<()> {
     if as_json {
         let offsets: Vec<Value> = sent
             .iter()
-            .map(|(partition, (start, end))| json!({"partition": partition, "start": start, "end": end}))
+            .map(|(partition, Span { start, end, .. })| {
+                json!({"partition": partition, "start": start, "end": end})
+            })
             .collect();
         let sent = json!({"topic": topic, "offsets": offsets});
         output::line(serde_json::to_string_pretty(&sent)?)?;
         return Ok(());
     }
-    for (partition, (start, end)) in sent {
+    for (partition, Span { start, end, .. }) in sent {
         output::line(format_args!(
             "  sent to {topic}/{partition}: offsets {start} to {end} (exclusive)"
         ))?;
@@ -295,4 +333,21 @@ fn report_segment(segment: &Value, as_json: bool) -> Result<()> {
         text("retainedUntil")
     ))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn records_of_others_are_told_from_ours() {
+        let span = |start, end, sent| Span { start, end, sent };
+        let alone = Ranges::from([(0, span(5, 9, 4)), (2, span(0, 1, 1))]);
+        refuse_strangers("t", &alone).unwrap();
+        let among = Ranges::from([(0, span(5, 9, 4)), (2, span(0, 10, 7))]);
+        let error = refuse_strangers("t", &among).unwrap_err().to_string();
+        assert!(error.contains("3 offsets are not ours"), "{error}");
+        assert!(error.contains("2: 0 to 10"), "{error}");
+    }
 }

@@ -60,13 +60,16 @@ impl Report {
     }
 }
 
-/// Waits until there are as many predictions as records were sent, and joins them. Blocks.
-pub fn read_back(bootstrap: &str, input: &str, output: &str) -> Result<Report> {
-    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap.to_owned())]);
-    let connection = Connection::new(&properties);
-    let admin = Admin::new(&connection)?;
+/// Waits until the inference's group has done all that was sent, and joins it with what was predicted. Blocks.
+pub fn read_back(
+    connection: &Connection,
+    group: &str,
+    input: &str,
+    output: &str,
+) -> Result<Report> {
+    let admin = Admin::new(connection)?;
     let mut answers = BTreeMap::new();
-    for record in read(&connection, &admin, input)? {
+    for record in read(connection, &admin, input)? {
         let label = record
             .header("label")
             .context("an input without its label")?;
@@ -81,24 +84,23 @@ pub fn read_back(bootstrap: &str, input: &str, output: &str) -> Result<Report> {
             answer,
         );
     }
+    // What the group has committed is answered: what is missing then is lost, what comes later would come twice.
     let begun = Instant::now();
-    let predictions = loop {
-        let predictions = read(&connection, &admin, output)?;
-        if predictions.len() >= answers.len() {
-            break predictions;
-        }
+    while admin
+        .lag(group, input)?
+        .iter()
+        .any(|partition| partition.lag > 0)
+    {
         if begun.elapsed() > PATIENCE {
             bail!(
-                "after {} s there are {} predictions for {} records",
-                PATIENCE.as_secs(),
-                predictions.len(),
-                answers.len()
+                "not every record was answered within {} s",
+                PATIENCE.as_secs()
             );
         }
         std::thread::sleep(Duration::from_millis(100));
-    };
+    }
     let mut foreign = 0;
-    for record in predictions {
+    for record in read(connection, &admin, output)? {
         let source = record
             .header(header::SOURCE)
             .context("a prediction without its source")?;

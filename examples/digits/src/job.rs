@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::cluster::Cluster;
 use crate::graphql::{Subscription, execute};
 use crate::stack::Place;
 use crate::{check, show};
@@ -28,11 +29,8 @@ struct Topics {
 impl Topics {
     /// On somebody's own broker each run has topics of its own.
     fn of(place: &Place) -> Self {
-        let run = if place.is_foreign {
-            format!("-{}", std::process::id())
-        } else {
-            String::new()
-        };
+        let run = place.run.as_ref();
+        let run = run.map_or(String::new(), |run| format!("-{run}"));
         Self {
             training: format!("digits-training{run}"),
             input: format!("digits-input{run}"),
@@ -107,9 +105,10 @@ pub async fn run(place: &Place) -> Result<()> {
         .concat(),
     )
     .await?;
-    let bootstrap = place.bootstrap.clone();
+    let group = text(&inference["consumerGroup"]).to_owned();
+    let cluster = Cluster::of(url).await?;
     let report = tokio::task::spawn_blocking(move || {
-        check::read_back(&bootstrap, &topics.input, &topics.output)
+        check::read_back(&cluster.connection, &group, &topics.input, &topics.output)
     })
     .await??;
 

@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod cluster;
 mod graphql;
 mod job;
 mod show;

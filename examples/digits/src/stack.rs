@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cluster::Cluster;
+
 /// How long a server may take to answer.
 const START: Duration = Duration::from_mins(1);
 /// How long a server may take to end.
@@ -21,12 +23,17 @@ const END: Duration = Duration::from_secs(30);
 /// The variable that names somebody's own broker.
 const BOOTSTRAP: &str = "MILLRACE_KAFKA__BOOTSTRAP_SERVERS";
 
+/// The variable that names what Millrace's own topics begin with.
+const PREFIX: &str = "MILLRACE_KAFKA__PREFIX";
+
 /// Everything that the demo needs, running.
 pub struct Stack {
     millrace: Child,
     kafka: Option<Kafka>,
     place: Place,
     folder: PathBuf,
+    // Two brokers on one folder would destroy each other's log.
+    _lock: File,
     // Removed with all data at the end; none where the data stay.
     temporary: Option<TempDir>,
 }
@@ -44,8 +51,8 @@ pub struct Place {
     pub url: String,
     /// The broker's address.
     pub bootstrap: String,
-    /// Whether the broker is somebody's own, and may hold topics of earlier runs.
-    pub is_foreign: bool,
+    /// What the names of this run have in them, where the broker is somebody's own: other runs may be there too.
+    pub run: Option<String>,
 }
 
 impl Stack {
@@ -65,6 +72,13 @@ impl Stack {
             None => std::env::current_dir()?.join(".millrace"),
         };
         std::fs::create_dir_all(&folder)?;
+        let lock = File::create(folder.join("in-use"))?;
+        if lock.try_lock().is_err() {
+            bail!(
+                "another one runs here already, with its data in {}: end it first",
+                folder.display()
+            );
+        }
         let own = std::env::var(BOOTSTRAP).ok();
         let (kafka, bootstrap) = if let Some(bootstrap) = own {
             (None, bootstrap)
@@ -72,17 +86,20 @@ impl Stack {
             let (child, bootstrap) = step("Kafka", start_kafka(&folder)).await?;
             (Some(child), bootstrap)
         };
-        let (millrace, url) = step("Millrace", start_millrace(&folder, &bootstrap)).await?;
+        let run = (kafka.is_none() && !keep).then(|| format!("demo-{}", std::process::id()));
+        let started = start_millrace(&folder, &bootstrap, run.as_deref());
+        let (millrace, url) = step("Millrace", started).await?;
         let place = Place {
             url,
             bootstrap,
-            is_foreign: kafka.is_none(),
+            run,
         };
         Ok(Self {
             millrace,
             kafka,
             place,
             folder,
+            _lock: lock,
             temporary,
         })
     }
@@ -111,9 +128,19 @@ impl Stack {
         last_lines(&self.folder.join("millrace.log"), 40)
     }
 
-    /// Ends Millrace, then Kafka, and removes the data.
+    /// Ends Millrace, then Kafka, and removes the data, on somebody's own broker too.
     pub async fn stop(mut self) -> Result<()> {
+        let cluster = match &self.place.run {
+            Some(_) => Some(Cluster::of(&self.place.url).await),
+            None => None,
+        };
         end("Millrace", &mut self.millrace).await?;
+        if let (Some(cluster), Some(run)) = (cluster, self.place.run.take()) {
+            let cluster = cluster.context("its topics stay on the broker")?;
+            tokio::task::spawn_blocking(move || cluster.clean(&run))
+                .await?
+                .context("some of its topics stay on the broker")?;
+        }
         if let Some(kafka) = &mut self.kafka {
             end("Kafka", &mut kafka.child).await?;
         }
@@ -173,7 +200,11 @@ async fn start_kafka(folder: &Path) -> Result<(Kafka, String)> {
     Ok((kafka, format!("127.0.0.1:{port}")))
 }
 
-async fn start_millrace(folder: &Path, bootstrap: &str) -> Result<(Child, String)> {
+async fn start_millrace(
+    folder: &Path,
+    bootstrap: &str,
+    run: Option<&str>,
+) -> Result<(Child, String)> {
     let binary = std::env::current_exe()?.with_file_name("millrace");
     // The usual port, so that the playground is where the README says, unless it is taken.
     let port = match TcpListener::bind((Ipv4Addr::LOCALHOST, 8080)) {
@@ -182,7 +213,12 @@ async fn start_millrace(folder: &Path, bootstrap: &str) -> Result<(Child, String
     };
     let address = format!("127.0.0.1:{port}");
     let log = File::create(folder.join("millrace.log"))?;
-    let mut child = Command::new(&binary)
+    let mut command = Command::new(&binary);
+    if let Some(run) = run {
+        let prefix = std::env::var(PREFIX).unwrap_or_else(|_| "millrace".to_owned());
+        command.env(PREFIX, format!("{prefix}-{run}"));
+    }
+    let mut child = command
         .arg("up")
         .env(BOOTSTRAP, bootstrap)
         .env("MILLRACE_HTTP__LISTEN", &address)

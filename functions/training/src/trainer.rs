@@ -204,7 +204,7 @@ impl<'a> Trainer<'a> {
                 "loss-not-finite",
                 format!(
                     "the loss is {loss} at step {number}, in epoch {} of {}: lower the learning rate, \
-                     or bring the inputs nearer to 1",
+                     bring the inputs nearer to 1, or see whether a record holds NaN or infinity",
                     self.progress.epoch + 1,
                     self.hyperparameters.epochs
                 ),

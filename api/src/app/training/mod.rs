@@ -171,7 +171,7 @@ async fn check_trainable(
     Err(Error::new(
         Code::NotTrainable,
         format!(
-            "version {} cannot be trained (inference is not affected): {}",
+            "version {} cannot be trained, which does not keep it from an inference: {}",
             version.number,
             trainability.reasons.join("; ")
         ),

@@ -13,17 +13,10 @@ use super::{Code, Error, Result};
 pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
     let record = shape_text(&format.shape());
     let [input] = signature.inputs.as_slice() else {
-        let inputs = signature.inputs.iter();
-        let inputs: Vec<String> = inputs
-            .map(|input| {
-                let (name, kind) = (&input.name, &input.element_type);
-                format!("{name} {kind} {}", input.shape_text())
-            })
-            .collect();
         return Err(incompatible(format!(
             "the model has {} inputs ({}), and a record has the shape {record} and fills one",
-            inputs.len(),
-            inputs.join(", ")
+            signature.inputs.len(),
+            inputs_text(signature)
         )));
     };
     let model = format!("{} {}", input.element_type, input.shape_text());
@@ -66,6 +59,66 @@ pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
     )))
 }
 
+/// Types of numbers that an inference's model may take.
+const NUMBERS: [&str; 11] = [
+    "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "bool",
+];
+
+/// Checks that a model can answer records of a format: as [`check`] does for one float32 input;
+/// else the features fill the inputs one after another, each in its own type of numbers.
+///
+/// # Errors
+/// `INCOMPATIBLE`, naming both shapes.
+pub fn check_inference(signature: &Signature, format: &RecordFormat) -> Result<()> {
+    if let [input] = signature.inputs.as_slice()
+        && input.element_type == "float32"
+    {
+        return check(signature, format);
+    }
+    let record = shape_text(&format.shape());
+    let mut taken = 0;
+    for input in &signature.inputs {
+        let model = format!("{} {}", input.element_type, input.shape_text());
+        let refuse = |reason: &str| {
+            Err(incompatible(format!(
+                "the model's input {} is {model}{reason}; records are decoded to numbers of the shape {record}",
+                input.name
+            )))
+        };
+        if !NUMBERS.contains(&input.element_type.as_str()) {
+            return refuse(", which no record fills");
+        }
+        match input.shape.first() {
+            None => return refuse(", without a batch dimension"),
+            Some(Dimension::Fixed(_)) => {
+                return refuse(": export it with a dynamic batch dimension");
+            }
+            Some(Dimension::Symbolic(_) | Dimension::Unknown(())) => {}
+        }
+        match input.row_elements() {
+            Some(elements) => taken += elements,
+            None if signature.inputs.len() == 1 => taken = format.elements(),
+            None => return refuse(", which does not say how many numbers it takes"),
+        }
+    }
+    if taken == format.elements() {
+        return Ok(());
+    }
+    Err(incompatible(format!(
+        "the model's inputs ({}) take {taken} numbers, and a record has the shape {record}",
+        inputs_text(signature)
+    )))
+}
+
+fn inputs_text(signature: &Signature) -> String {
+    let inputs = signature.inputs.iter().map(|input| {
+        let (name, kind) = (&input.name, &input.element_type);
+        format!("{name} {kind} {}", input.shape_text())
+    });
+    inputs.collect::<Vec<String>>().join(", ")
+}
+
 fn incompatible(message: String) -> Error {
     Error::new(Code::Incompatible, message)
 }
@@ -106,6 +159,40 @@ mod tests {
             error.to_string(),
             "the model's input x is float32 [n, 64], but a record has the shape [63]"
         );
+    }
+
+    #[test]
+    fn an_inference_fills_several_inputs_of_any_type() {
+        let input = |name: &str, kind: &str, shape: serde_json::Value| json!({"name": name, "type": kind, "shape": shape});
+        let signature = |inputs: Vec<serde_json::Value>| -> Signature {
+            serde_json::from_value(json!({"inputs": inputs, "outputs": []})).unwrap()
+        };
+        let columns = vec![
+            input("a", "int64", json!([null, 1])),
+            input("b", "float64", json!(["n", 2])),
+            input("c", "bool", json!(["n"])),
+        ];
+        check_inference(&signature(columns.clone()), &format(&[4])).unwrap();
+        check(&signature(columns), &format(&[4])).unwrap_err();
+        for (inputs, words) in [
+            (
+                vec![input("a", "string", json!([null, 4]))],
+                "no record fills",
+            ),
+            (vec![input("a", "int64", json!([4]))], "dynamic batch"),
+            (
+                vec![input("a", "int64", json!([null, 3]))],
+                "take 3 numbers",
+            ),
+            (
+                vec![input("a", "int64", json!([null, null])); 2],
+                "how many",
+            ),
+        ] {
+            let error = check_inference(&signature(inputs), &format(&[4])).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(words) && error.contains("[4]"), "{error}");
+        }
     }
 
     #[test]

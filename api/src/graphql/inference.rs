@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt as _};
 use millrace_entity::inference as rows;
 use millrace_entity::version as version_rows;
 use millrace_wire::function;
+use millrace_wire::prediction::{Choice, Form};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use tokio_stream::wrappers::BroadcastStream;
 use uuid::Uuid;
@@ -94,6 +95,49 @@ pub enum NotFinite {
     Pass,
     /// Its record goes to the dead letters with the error `not-finite`.
     DeadLetter,
+}
+
+/// How an output of a model is written.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputForm {
+    /// All its elements, nested by its shape; by the names of its classes, where it has such.
+    Raw,
+    /// The class with the highest score, with that score; null where it is below the threshold.
+    Argmax,
+    /// The classes with the highest scores, the best one first.
+    TopK,
+}
+
+/// An output of the model that is written, and how.
+#[derive(SimpleObject)]
+pub struct OutputChoice {
+    /// The output's name.
+    name: String,
+    /// How it is written.
+    form: OutputForm,
+    /// How many classes, of `TOP_K`.
+    k: Option<u32>,
+    /// The names of its classes, where they were given.
+    classes: Vec<String>,
+    /// Classes with a lower score are left out.
+    threshold: Option<f64>,
+}
+
+impl From<Choice> for OutputChoice {
+    fn from(choice: Choice) -> Self {
+        let (form, k) = match choice.form {
+            Form::Raw => (OutputForm::Raw, None),
+            Form::Argmax => (OutputForm::Argmax, None),
+            Form::TopK(k) => (OutputForm::TopK, Some(k)),
+        };
+        Self {
+            name: choice.name,
+            form,
+            k,
+            classes: choice.classes,
+            threshold: choice.threshold,
+        }
+    }
 }
 
 /// How batches form.
@@ -268,6 +312,21 @@ impl Inference {
     /// How predictions are written.
     async fn output_format(&self) -> OutputFormat {
         self.0.output_format.into()
+    }
+
+    /// Which outputs of the model are written, and how; all of them as they are where none is named.
+    async fn outputs(&self) -> Result<Vec<OutputChoice>> {
+        let settings = inference::settings(&self.0).map_err(report)?;
+        Ok(settings
+            .outputs
+            .into_iter()
+            .map(OutputChoice::from)
+            .collect())
+    }
+
+    /// Whether the record is written beside its prediction.
+    async fn echo_input(&self) -> Result<bool> {
+        Ok(inference::settings(&self.0).map_err(report)?.echo_input)
     }
 
     /// What becomes of an output with numbers that are NaN or infinite.

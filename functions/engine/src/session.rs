@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::logging::LogLevel;
 use ort::session::{SessionInputValue, SessionOutputs};
-use ort::value::{Outlet, ValueType};
+use ort::value::{DynValue, Outlet, TensorElementType, ValueType};
 
 use crate::flush::FlushToZero;
 use crate::kernels;
@@ -38,6 +38,8 @@ pub struct Slot {
     pub name: String,
     /// The type of its elements; `None` for what is no tensor of numbers.
     pub element: Option<Element>,
+    /// Whether it is a tensor of texts.
+    pub is_text: bool,
     /// The length of each dimension, `None` where it is free.
     pub shape: Vec<Option<usize>>,
 }
@@ -57,6 +59,13 @@ impl Slot {
         Self {
             name: outlet.name().to_owned(),
             element,
+            is_text: matches!(
+                outlet.dtype(),
+                ValueType::Tensor {
+                    ty: TensorElementType::String,
+                    ..
+                }
+            ),
             shape,
         }
     }
@@ -147,10 +156,33 @@ impl Outputs<'_> {
     /// [`Error::Output`] where there is none of this name, or where it is no
     /// tensor of numbers.
     pub fn get(&self, name: &str) -> Result<View<'_>, Error> {
-        let value = self.0.get(name).ok_or_else(|| Error::Output {
+        View::from_value(name, self.value(name)?)
+    }
+
+    /// The output `name` as texts, with its shape.
+    ///
+    /// # Errors
+    /// [`Error::Output`] where there is none of this name, or where it is no
+    /// tensor of texts.
+    pub fn texts(&self, name: &str) -> Result<(Vec<usize>, Vec<String>), Error> {
+        let (shape, texts) =
+            self.value(name)?
+                .try_extract_strings()
+                .map_err(|error| Error::Output {
+                    name: name.to_owned(),
+                    reason: error.to_string(),
+                })?;
+        let shape = shape
+            .iter()
+            .map(|&length| usize::try_from(length).unwrap_or_default())
+            .collect();
+        Ok((shape, texts))
+    }
+
+    fn value(&self, name: &str) -> Result<&DynValue, Error> {
+        self.0.get(name).ok_or_else(|| Error::Output {
             name: name.to_owned(),
             reason: "the model has no output of this name".to_owned(),
-        })?;
-        View::from_value(name, value)
+        })
     }
 }

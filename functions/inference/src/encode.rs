@@ -3,10 +3,12 @@
 //! Invariant: answers are written in the batch's order; records that could not be decoded are
 //! refused where they stand.
 
-use millrace_engine::{Outputs, Slice, View};
+use millrace_engine::Outputs;
 use millrace_runtime::handler::{Answers, Input};
 use millrace_wire::function::NotFinite;
-use millrace_wire::prediction::{Encoder, Output, Values};
+use millrace_wire::prediction::{Echo, Encoder, Output, Values};
+
+use crate::outputs::{Column, Written};
 
 /// Decoded records, one row after another.
 #[derive(Clone, Copy)]
@@ -47,15 +49,25 @@ impl Rows<'_> {
     }
 }
 
+/// What is written of a record beside its prediction.
+#[derive(Clone, Copy)]
+pub(crate) enum EchoAs<'a> {
+    /// Nothing.
+    Nothing,
+    /// Its value, which is a JSON document.
+    Document,
+    /// Its features in this shape.
+    Features(&'a [usize]),
+}
+
 /// Writes the answers of one batch.
 pub(crate) struct Writer<'a, 'b> {
     pub(crate) encoder: &'a Encoder,
-    /// The names of the model's outputs, in the graph's order.
-    pub(crate) outputs: &'a [String],
     pub(crate) batch: &'a [Input<'b>],
     /// What is wrong with the records that could not be decoded, by place.
     pub(crate) faults: Vec<Option<(&'static str, String)>>,
     pub(crate) answers: &'a mut Answers,
+    pub(crate) echo: EchoAs<'a>,
     /// What becomes of outputs with numbers that are NaN or infinite.
     pub(crate) policy: NotFinite,
     /// Numbers that JSON cannot hold.
@@ -65,53 +77,42 @@ pub(crate) struct Writer<'a, 'b> {
 impl Writer<'_, '_> {
     /// Answers the rows with the outputs of their run; nothing is written where these cannot be
     /// told apart by rows.
-    pub(crate) fn write(&mut self, rows: &Rows<'_>, outputs: &Outputs<'_>) -> Result<(), String> {
-        let mut views = Vec::with_capacity(self.outputs.len());
-        for name in self.outputs {
-            let view = outputs.get(name).map_err(|error| error.to_string())?;
-            if view.shape.first() != Some(&rows.len()) {
-                return Err(format!(
-                    "the output {name} has the shape {:?} for {} records",
-                    view.shape,
-                    rows.len()
-                ));
-            }
-            views.push(view);
-        }
+    pub(crate) fn write(
+        &mut self,
+        rows: &Rows<'_>,
+        outputs: &Outputs<'_>,
+        written: &Written,
+    ) -> Result<(), String> {
+        let columns = written.columns(outputs, rows.len())?;
         for (row, place) in rows.places.iter().enumerate() {
             self.refuse_up_to(*place);
             if self.policy == NotFinite::DeadLetter
-                && let Some(message) = self.not_finite(&views, row)
+                && let Some(message) = not_finite(written, &columns, row)
             {
                 self.answers.refuse("not-finite", message);
                 continue;
             }
-            let outputs = views.iter().map(|view| Output {
-                shape: &view.shape[1..],
-                values: values_of_row(view, row),
+            let outputs = columns.iter().map(|column| Output {
+                shape: column.row_shape(),
+                values: column.row(row),
             });
-            let (encoder, source) = (self.encoder, self.batch[*place].source);
+            let record = &self.batch[*place];
+            let input = match self.echo {
+                EchoAs::Nothing => None,
+                EchoAs::Document => record.value.map(Echo::Document),
+                EchoAs::Features(shape) => Some(Echo::Features(Output {
+                    shape,
+                    values: Values::F32(
+                        &rows.values[row * rows.elements..(row + 1) * rows.elements],
+                    ),
+                })),
+            };
+            let encoder = self.encoder;
             self.not_finite += self
                 .answers
-                .output(|buffer| encoder.encode(source, outputs, buffer));
+                .output(|buffer| encoder.encode(record.source, input, outputs, buffer));
         }
         Ok(())
-    }
-
-    /// What is not finite among the outputs of a row.
-    fn not_finite(&self, views: &[View<'_>], row: usize) -> Option<String> {
-        let mut outputs = self.outputs.iter().zip(views);
-        outputs.find_map(|(name, view)| {
-            let number = match values_of_row(view, row) {
-                Values::F32(values) => {
-                    let found = values.iter().find(|value| !value.is_finite());
-                    f64::from(*found?)
-                }
-                Values::F64(values) => *values.iter().find(|value| !value.is_finite())?,
-                Values::I64(_) | Values::I32(_) | Values::U8(_) | Values::Bool(_) => return None,
-            };
-            Some(format!("the model's output {name} holds {number}"))
-        })
     }
 
     /// Refuses rows that the model cannot be run on.
@@ -139,21 +140,22 @@ impl Writer<'_, '_> {
     }
 }
 
-/// The elements of one row of a tensor whose first dimension is the batch.
-fn values_of_row<'a>(view: &View<'a>, row: usize) -> Values<'a> {
-    let size: usize = view.shape[1..].iter().product();
-    let range = row * size..(row + 1) * size;
-    match view.data {
-        Slice::F32(data) => Values::F32(&data[range]),
-        Slice::F64(data) => Values::F64(&data[range]),
-        Slice::I64(data) => Values::I64(&data[range]),
-        Slice::I32(data) => Values::I32(&data[range]),
-        Slice::U8(data) => Values::U8(&data[range]),
-        Slice::Bool(data) => Values::Bool(&data[range]),
-        Slice::I8(_) | Slice::I16(_) | Slice::U16(_) | Slice::U32(_) | Slice::U64(_) => {
-            unreachable!("a model is refused whose outputs cannot be written")
-        }
-    }
+/// What is not finite among the outputs of a row.
+fn not_finite(written: &Written, columns: &[Column<'_>], row: usize) -> Option<String> {
+    let mut outputs = written.choices.iter().zip(columns);
+    outputs.find_map(|(choice, column)| {
+        let number = match column.row(row) {
+            Values::F32(values) => {
+                let found = values.iter().find(|value| !value.is_finite());
+                f64::from(*found?)
+            }
+            Values::F64(values) => *values.iter().find(|value| !value.is_finite())?,
+            Values::I64(_) | Values::I32(_) | Values::U8(_) | Values::Bool(_) | Values::Text(_) => {
+                return None;
+            }
+        };
+        Some(format!("the model's output {} holds {number}", choice.name))
+    })
 }
 
 #[cfg(test)]
@@ -175,11 +177,5 @@ mod tests {
             (&[2.0, 3.0, 4.0, 5.0][..], &[3, 4][..])
         );
         assert!(first.halves().is_none());
-    }
-
-    #[test]
-    fn a_row_is_cut_out_of_its_tensor() {
-        let view = View::new([2, 3], Slice::I64(&[1, 2, 3, 4, 5, 6]));
-        assert!(matches!(values_of_row(&view, 1), Values::I64([4, 5, 6])));
     }
 }

@@ -9,9 +9,9 @@ use millrace_runtime::handler::{Answers, Current, Handler, Input};
 use millrace_wire::function::{InferenceSpec, NotFinite};
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
-use millrace_wire::record::{Decoder, Parts};
+use millrace_wire::record::{Decoder, Parts, RecordFormat};
 
-use crate::encode::{Rows, Writer};
+use crate::encode::{EchoAs, Rows, Writer};
 use crate::follow::Following;
 use crate::model::Model;
 
@@ -24,9 +24,12 @@ pub(crate) struct Predictor {
     output_format: OutputFormat,
     not_finite: NotFinite,
     model: Model,
-    /// The names of the model's outputs, and what writes them.
-    outputs: Vec<String>,
+    /// Writes the model's outputs.
     encoder: Encoder,
+    /// Whether the record is written beside its prediction.
+    echo_input: bool,
+    /// The shape of a record's features; nothing where the record is a JSON document itself.
+    features: Option<Vec<usize>>,
     following: Option<Following>,
     current: Current,
     /// The decoded records of the batch, one row after another.
@@ -44,7 +47,8 @@ impl Predictor {
             elements: spec.input_format.elements(),
             output_format: spec.output_format,
             not_finite: spec.not_finite,
-            outputs: model.outputs().to_vec(),
+            echo_input: spec.echo_input,
+            features: features(&spec.input_format),
             encoder: encoder(&spec.model, spec.output_format, &model),
             current: Current {
                 version: model.version(),
@@ -70,6 +74,12 @@ impl Predictor {
             };
             match self.decoder.decode(&parts, &mut self.rows, &mut Vec::new()) {
                 Ok(()) => {
+                    let start = self.decoded.len() * self.elements;
+                    if let Some(misfit) = self.model.misfit(&self.rows[start..]) {
+                        self.rows.truncate(start);
+                        faults.push(Some(("number", misfit)));
+                        continue;
+                    }
                     self.decoded.push(place);
                     faults.push(None);
                 }
@@ -84,7 +94,6 @@ impl Handler for Predictor {
     fn refresh(&mut self) -> Current {
         if let Some(handover) = self.following.as_ref().and_then(Following::take) {
             if let Some(model) = handover.model {
-                self.outputs = model.outputs().to_vec();
                 self.encoder = encoder(&self.name, self.output_format, &model);
                 self.model = model;
             }
@@ -116,10 +125,14 @@ impl Handler for Predictor {
         };
         let mut writer = Writer {
             encoder: &self.encoder,
-            outputs: &self.outputs,
             batch,
             faults,
             answers,
+            echo: match &self.features {
+                _ if !self.echo_input => EchoAs::Nothing,
+                None => EchoAs::Document,
+                Some(shape) => EchoAs::Features(shape),
+            },
             policy: self.not_finite,
             not_finite: 0,
         };
@@ -132,7 +145,15 @@ impl Handler for Predictor {
 }
 
 fn encoder(name: &str, format: OutputFormat, model: &Model) -> Encoder {
-    Encoder::new(format, name, model.version(), model.outputs())
+    Encoder::new(format, name, model.version(), model.choices())
+}
+
+/// The shape of a record's features; nothing where the record is a JSON document itself.
+fn features(format: &RecordFormat) -> Option<Vec<usize>> {
+    if matches!(format, RecordFormat::Json(_)) {
+        return None;
+    }
+    Some(format.shape().iter().map(|size| *size as usize).collect())
 }
 
 /// Answers these rows in one run. Where that fails, each half is run by itself, until the culprit
@@ -160,12 +181,12 @@ fn run_and_write(
     writer: &mut Writer<'_, '_>,
 ) -> Result<(), String> {
     let started = Instant::now();
-    let outputs = model
+    let (outputs, written) = model
         .run(rows.len(), rows.values)
         .map_err(|error| error.to_string())?;
     stage("run", started);
     let encoding = Instant::now();
-    writer.write(rows, &outputs)?;
+    writer.write(rows, &outputs, written)?;
     stage("encode", encoding);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use millrace_artifacts::Store;
 use millrace_runtime::{Failure, Function, Shutdown, Status};
 use millrace_wire::function::InferenceSpec;
+use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
 use millrace_wire::registry::Version;
 use tokio::runtime::Handle;
@@ -28,6 +29,7 @@ pub(crate) struct Loader {
     runtime: Handle,
     model: String,
     format: RecordFormat,
+    outputs: Vec<Choice>,
 }
 
 /// Why a version cannot be used.
@@ -48,6 +50,7 @@ impl Loader {
             runtime: function.runtime.clone(),
             model: spec.model.clone(),
             format: spec.input_format.clone(),
+            outputs: spec.outputs.clone(),
         })
     }
 
@@ -62,7 +65,8 @@ impl Loader {
                 code: UNAVAILABLE,
                 message: format!("{name} cannot be read: {error}"),
             })?;
-        let model = Model::new(number, &file, &self.format).map_err(|error| match error {
+        let made = Model::new(number, &file, &self.format, &self.outputs);
+        let model = made.map_err(|error| match error {
             Unfit::Invalid(error) => Fault {
                 code: INVALID,
                 message: format!("{name} cannot be run: {error}"),

@@ -4,8 +4,11 @@
 mod encode;
 mod follow;
 mod handler;
+mod inputs;
 mod load;
 mod model;
+mod outputs;
+mod zipmap;
 
 use std::process::ExitCode;
 

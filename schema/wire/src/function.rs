@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::prediction::OutputFormat;
+use crate::prediction::{Choice, OutputFormat};
 use crate::record::RecordFormat;
 use crate::registry::Version;
 use crate::{FORMAT, MessageError};
@@ -98,6 +98,12 @@ pub struct InferenceSpec {
     pub output_topic: String,
     /// How they are written.
     pub output_format: OutputFormat,
+    /// Which outputs of the model are written, and how; all of them as they are where none is named.
+    #[serde(default)]
+    pub outputs: Vec<Choice>,
+    /// Whether the record is written beside its prediction.
+    #[serde(default)]
+    pub echo_input: bool,
     /// Where records go that could not be decoded or predicted.
     pub dead_letter_topic: String,
     /// Where dead letters come back from that somebody sent once more.

@@ -2,7 +2,11 @@
 //!
 //! JSON has no NaN and no infinity: they are written as `null` and counted.
 
+mod classes;
+
 use serde::{Deserialize, Serialize};
+
+use self::classes::Field;
 
 /// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,7 @@ pub enum Values<'a> {
     I32(&'a [i32]),
     U8(&'a [u8]),
     Bool(&'a [bool]),
+    Text(&'a [String]),
 }
 
 /// A record's address, written `topic/partition/offset`.
@@ -66,20 +71,71 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How one output of a model is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Form {
+    /// All its elements, nested by its shape; by the names of its classes, where it has such.
+    #[default]
+    Raw,
+    /// The class with the highest score.
+    Argmax,
+    /// The classes with the highest scores, the best one first.
+    TopK(u32),
+}
+
+/// An output of a model that is written, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// The output's name.
+    pub name: String,
+    /// How it is written.
+    #[serde(default)]
+    pub form: Form,
+    /// The names of its classes, in the order of its elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Classes with a lower score are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl Choice {
+    /// An output as the model gives it.
+    #[must_use]
+    pub fn whole(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            form: Form::Raw,
+            classes: Vec::new(),
+            threshold: None,
+        }
+    }
+}
+
+/// The record that is answered, where it is written beside its prediction.
+#[derive(Debug, Clone, Copy)]
+pub enum Echo<'a> {
+    /// A JSON document, as it came.
+    Document(&'a [u8]),
+    /// Its features.
+    Features(Output<'a>),
+}
+
 /// Writes the predictions of one version. What is the same for all of them is made once.
 #[derive(Debug)]
 pub struct Encoder {
     /// What stands before the source, where it is written.
     head: Option<Vec<u8>>,
-    /// What stands before the values of each output.
-    names: Vec<Vec<u8>>,
+    fields: Vec<Field>,
     tail: &'static [u8],
 }
 
 impl Encoder {
-    /// The encoder for a version of `model` with these outputs, in the graph's order.
+    /// The encoder for a version of `model` of which these outputs are written.
     #[must_use]
-    pub fn new(format: OutputFormat, model: &str, version: u32, outputs: &[String]) -> Self {
+    pub fn new(format: OutputFormat, model: &str, version: u32, outputs: &[Choice]) -> Self {
         match format {
             OutputFormat::Json => {
                 let mut head = b"{\"model\":".to_vec();
@@ -87,26 +143,30 @@ impl Encoder {
                 head.extend_from_slice(b",\"version\":");
                 json(&mut head, &version);
                 head.extend_from_slice(b",\"source\":\"");
-                let name = |(index, output): (usize, &String)| {
+                let field = |(index, output): (usize, &Choice)| {
                     let mut name = if index == 0 {
-                        b"\",\"outputs\":{".to_vec()
+                        b",\"outputs\":{".to_vec()
                     } else {
                         b",".to_vec()
                     };
-                    json(&mut name, output);
+                    json(&mut name, &output.name);
                     name.push(b':');
-                    name
+                    Field::new(name, output)
                 };
                 Self {
                     head: Some(head),
-                    names: outputs.iter().enumerate().map(name).collect(),
+                    fields: outputs.iter().enumerate().map(field).collect(),
                     tail: b"}}",
                 }
             }
             // The first output alone.
             OutputFormat::KafkaMl => Self {
                 head: None,
-                names: vec![b"{\"values\":".to_vec()],
+                fields: outputs
+                    .iter()
+                    .take(1)
+                    .map(|output| Field::new(b"{\"values\":".to_vec(), output))
+                    .collect(),
                 tail: b"}",
             },
         }
@@ -117,18 +177,26 @@ impl Encoder {
     pub fn encode<'a>(
         &self,
         source: &str,
+        input: Option<Echo<'_>>,
         outputs: impl IntoIterator<Item = Output<'a>>,
         buffer: &mut Vec<u8>,
     ) -> u64 {
+        let mut nulls = 0;
         if let Some(head) = &self.head {
             buffer.extend_from_slice(head);
             // Topic names hold no character that JSON would have to escape.
             buffer.extend_from_slice(source.as_bytes());
+            buffer.push(b'"');
+            if let Some(input) = input {
+                buffer.extend_from_slice(b",\"input\":");
+                match input {
+                    Echo::Document(text) => buffer.extend_from_slice(text),
+                    Echo::Features(features) => nulls += features.encode(buffer),
+                }
+            }
         }
-        let mut nulls = 0;
-        for (name, output) in self.names.iter().zip(outputs) {
-            buffer.extend_from_slice(name);
-            nulls += output.encode(buffer);
+        for (field, output) in self.fields.iter().zip(outputs) {
+            nulls += field.encode(&output, buffer);
         }
         buffer.extend_from_slice(self.tail);
         nulls
@@ -151,6 +219,7 @@ impl Output<'_> {
             Values::I32(values) => nested(buffer, self.shape, values, &mut json),
             Values::U8(values) => nested(buffer, self.shape, values, &mut json),
             Values::Bool(values) => nested(buffer, self.shape, values, &mut json),
+            Values::Text(values) => nested(buffer, self.shape, values, &mut json),
         }
         nulls
     }
@@ -202,10 +271,11 @@ mod tests {
     };
 
     fn encode(format: OutputFormat, names: &[&str], outputs: &[Output<'_>]) -> (String, u64) {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let encoder = Encoder::new(format, "digi\"ts", 3, &names);
+        let choices: Vec<Choice> = names.iter().map(|name| Choice::whole(name)).collect();
+        let encoder = Encoder::new(format, "digi\"ts", 3, &choices);
         let mut buffer = Vec::new();
-        let nulls = encoder.encode(&SOURCE.to_string(), outputs.iter().copied(), &mut buffer);
+        let outputs = outputs.iter().copied();
+        let nulls = encoder.encode(&SOURCE.to_string(), None, outputs, &mut buffer);
         (String::from_utf8(buffer).unwrap(), nulls)
     }
 

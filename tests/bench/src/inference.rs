@@ -144,6 +144,8 @@ impl Workload {
             }),
             output_topic: output.clone(),
             output_format: OutputFormat::Json,
+            outputs: Vec::new(),
+            echo_input: false,
             dead_letter_topic: dead_letters.clone(),
             redrive_topic: None,
             not_finite: NotFinite::Pass,

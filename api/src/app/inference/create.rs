@@ -7,6 +7,7 @@ use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
 use millrace_kafka::TopicDescription;
 use millrace_wire::function::{Batching, NotFinite};
 use millrace_wire::name;
+use millrace_wire::prediction::{Choice, Form};
 use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde_json::json;
 use uuid::Uuid;
@@ -42,6 +43,10 @@ pub struct NewInference {
     pub guarantee: Guarantee,
     /// How predictions are written.
     pub output_format: OutputFormat,
+    /// Which outputs of the model are written, and how; all of them where none is named.
+    pub outputs: Vec<Choice>,
+    /// Whether the record is written beside its prediction.
+    pub echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     pub not_finite: NotFinite,
     /// Where it begins.
@@ -68,6 +73,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     }
     check_replicas(new.replicas)?;
     check_batching(&new.batching)?;
+    check_written(&new)?;
     check_platform(app, &new)?;
 
     let database = &app.database;
@@ -76,10 +82,8 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     let datasource = datasources::find(database, project.id, &new.datasource).await?;
     let model = models::find(database, project.id, &new.model).await?;
     let version = versions::select(database, &model, &new.version).await?;
-    compatibility::check(
-        &versions::signature(&version)?,
-        &datasources::format(&datasource)?,
-    )?;
+    let signature = versions::signature(&version)?;
+    compatibility::check_inference(&signature, &datasources::format(&datasource)?)?;
 
     let connection = match &new.connection {
         Some(name) => connection::find(database, project.id, name).await?,
@@ -176,6 +180,8 @@ async fn settle(
     row.saved_offsets = Some(serde_json::to_value(positions).map_err(Error::internal)?);
     let settings = Settings {
         batching: new.batching,
+        outputs: new.outputs.clone(),
+        echo_input: new.echo_input,
         not_finite: new.not_finite,
         partitions: input.partitions,
         max_message_bytes: input.max_message_bytes,
@@ -277,6 +283,41 @@ fn refuse_loop(row: &inference::Model) -> Result<()> {
 
 /// The longest pause between two commits: Kafka ends a transaction that is open for longer than 30 s.
 const LONGEST_COMMIT_INTERVAL_MS: u32 = 10_000;
+
+/// Checks what shall be written of the outputs, as far as no model is needed.
+fn check_written(new: &NewInference) -> Result<()> {
+    let invalid = |message: String| Err(Error::new(Code::InvalidInput, message));
+    for (place, choice) in new.outputs.iter().enumerate() {
+        let name = &choice.name;
+        if new.outputs[..place].iter().any(|other| other.name == *name) {
+            return invalid(format!("the output {name:?} is named twice"));
+        }
+        if choice.form == Form::TopK(0) {
+            return invalid(format!("the output {name:?} takes at least 1 class (`k`)"));
+        }
+        if choice.threshold.is_some() && choice.form == Form::Raw && choice.classes.is_empty() {
+            return invalid(format!(
+                "a threshold leaves classes out: name the classes of the output {name:?}, or take it as ARGMAX or TOP_K"
+            ));
+        }
+        if choice.threshold.is_some_and(f64::is_nan) {
+            return invalid(format!("the threshold of the output {name:?} is no number"));
+        }
+    }
+    let is_plain = new.outputs.len() <= 1
+        && new
+            .outputs
+            .iter()
+            .all(|one| *one == Choice::whole(&one.name))
+        && !new.echo_input;
+    if new.output_format == OutputFormat::KafkaMl && !is_plain {
+        return invalid(
+            "KAFKA_ML has the values of one output, as its consumers expect; take JSON for more"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
 
 /// The longest deadline of a run: a member that does not poll for five minutes loses its partitions.
 const LONGEST_RUN_MS: u32 = 240_000;

@@ -10,6 +10,7 @@ use millrace_entity::inference::{self, Desired, State};
 use millrace_entity::version;
 use millrace_kafka::PartitionLag;
 use millrace_wire::function::{Batching, NotFinite};
+use millrace_wire::prediction::Choice;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
@@ -51,10 +52,14 @@ pub async fn find(
 }
 
 /// What was settled when an inference was made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settled {
     /// How batches form.
     pub batching: Batching,
+    /// Which outputs of the model are written, and how; all of them where none is named.
+    pub outputs: Vec<Choice>,
+    /// Whether the record is written beside its prediction.
+    pub echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     pub not_finite: NotFinite,
 }
@@ -66,11 +71,15 @@ pub struct Settled {
 pub fn settings(row: &inference::Model) -> Result<Settled> {
     let Settings {
         batching,
+        outputs,
+        echo_input,
         not_finite,
         ..
     } = Settings::of(row)?;
     Ok(Settled {
         batching,
+        outputs,
+        echo_input,
         not_finite,
     })
 }
@@ -106,10 +115,8 @@ pub async fn start(
     let project_id = projects::find(database, project).await?.id;
     let row = find(database, project_id, name).await?;
     let datasource = datasources::get(database, row.datasource_id).await?;
-    compatibility::check(
-        &versions::signature(&begins_with(database, &row).await?)?,
-        &datasources::format(&datasource)?,
-    )?;
+    let signature = versions::signature(&begins_with(database, &row).await?)?;
+    compatibility::check_inference(&signature, &datasources::format(&datasource)?)?;
     let state = next(row.state, Step::Start)?;
     let mut changes = inference::ActiveModel {
         desired: Set(Desired::Running),

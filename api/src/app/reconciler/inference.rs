@@ -4,7 +4,7 @@ use millrace_entity::function_event;
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
 use millrace_kafka::GroupOffset;
 use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, NotFinite, Role};
-use millrace_wire::prediction;
+use millrace_wire::prediction::{self, Choice};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,12 @@ use crate::platform::{self, Owner};
 pub(in crate::app) struct Settings {
     /// How batches form.
     pub(in crate::app) batching: Batching,
+    /// Which outputs of the model are written, and how; all of them where none is named.
+    #[serde(default)]
+    pub(in crate::app) outputs: Vec<Choice>,
+    /// Whether the record is written beside its prediction.
+    #[serde(default)]
+    pub(in crate::app) echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     #[serde(default)]
     pub(in crate::app) not_finite: NotFinite,
@@ -334,6 +340,8 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         dead_letter_topic: row.dead_letter_topic.clone(),
         redrive_topic: settings.has_redrive.then(|| row.redrive_topic.clone()),
         not_finite: settings.not_finite,
+        outputs: settings.outputs,
+        echo_input: settings.echo_input,
         group: row.group_id.clone(),
         guarantee: match row.guarantee {
             Guarantee::ExactlyOnce => function::Guarantee::ExactlyOnce,

@@ -3,8 +3,9 @@
 use async_graphql::{InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use millrace_wire::function::Batching;
+use millrace_wire::prediction::{Choice, Form};
 
-use super::{Guarantee, Inference, NotFinite, OutputFormat};
+use super::{Guarantee, Inference, NotFinite, OutputForm, OutputFormat};
 use crate::app::inference::{NewInference, Place, Position, Start};
 use crate::app::version::Selector;
 use crate::app::{Code, Error, Result};
@@ -38,6 +39,13 @@ pub struct CreateInferenceInput {
     /// How predictions are written.
     #[graphql(default_with = "OutputFormat::Json")]
     output_format: OutputFormat,
+    /// Which outputs of the model are written, and how; all of them as they are where none is named.
+    #[graphql(default)]
+    outputs: Vec<OutputChoiceInput>,
+    /// Whether the record is written beside its prediction: a JSON document as it came, another record
+    /// by its features.
+    #[graphql(default)]
+    echo_input: bool,
     /// What becomes of an output with numbers that are NaN or infinite.
     #[graphql(default_with = "NotFinite::Pass")]
     not_finite: NotFinite,
@@ -81,6 +89,40 @@ pub struct StartOffsetInput {
     partition: i32,
     /// The offset of the first record to answer.
     offset: Long,
+}
+
+/// An output of the model that is written, and how.
+#[derive(InputObject)]
+pub struct OutputChoiceInput {
+    /// The output's name.
+    name: String,
+    /// How it is written.
+    #[graphql(default_with = "OutputForm::Raw")]
+    form: OutputForm,
+    /// For `TOP_K`: how many classes.
+    #[graphql(default = 5)]
+    k: u32,
+    /// The names of its classes, in the order of its elements. The classes of scikit-learn's and
+    /// `LightGBM`'s classifiers are known without.
+    #[graphql(default)]
+    classes: Vec<String>,
+    /// Classes with a lower score are left out.
+    threshold: Option<f64>,
+}
+
+impl From<OutputChoiceInput> for Choice {
+    fn from(input: OutputChoiceInput) -> Self {
+        Self {
+            name: input.name,
+            form: match input.form {
+                OutputForm::Raw => Form::Raw,
+                OutputForm::Argmax => Form::Argmax,
+                OutputForm::TopK => Form::TopK(input.k),
+            },
+            classes: input.classes,
+            threshold: input.threshold,
+        }
+    }
 }
 
 /// How batches form.
@@ -227,6 +269,8 @@ impl CreateInferenceInput {
             output_topic: self.output_topic,
             guarantee: self.guarantee.into(),
             output_format: self.output_format.into(),
+            outputs: self.outputs.into_iter().map(Choice::from).collect(),
+            echo_input: self.echo_input,
             not_finite: self.not_finite.into(),
             start: self.start.map_or(Start::At(Place::Now), Into::into),
             replicas: self.replicas,

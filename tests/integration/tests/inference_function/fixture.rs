@@ -127,6 +127,8 @@ impl<'k> Fixture<'k> {
             }),
             output_topic: self.output.clone(),
             output_format: OutputFormat::Json,
+            outputs: Vec::new(),
+            echo_input: false,
             dead_letter_topic: self.dead.clone(),
             redrive_topic: None,
             not_finite: NotFinite::Pass,

@@ -8,6 +8,7 @@
 
 mod answers;
 mod deadline;
+mod ensembles;
 mod exactly_once;
 mod faults;
 mod fixture;

@@ -6,6 +6,7 @@
 mod browser;
 mod command;
 mod dead_letters;
+mod ensembles;
 mod faults;
 mod job;
 mod json;

@@ -44,6 +44,18 @@ pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> 
     checked.map_err(|error| Error::new(Code::InvalidInput, error.to_string()))?;
     let project = project::find(&app.database, &new.project).await?;
     let connection = connection::find(&app.database, project.id, &new.connection).await?;
+    let properties = connection::properties_of(&connection)?;
+    if new.format.needs_registry(new.label.as_ref())
+        && !millrace_kafka::Connection::new(&properties).has_schema_registry()
+    {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the records carry ids of a schema registry, and the connection {} names none: set its property schema.registry.url",
+                new.connection
+            ),
+        ));
+    }
     let taken = datasource::Entity::find()
         .filter(datasource::Column::ProjectId.eq(project.id))
         .filter(datasource::Column::Name.eq(&new.name))

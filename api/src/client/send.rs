@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use millrace_kafka::{Connection, Delivery, OutRecord, Producer};
-use millrace_wire::record::{Label, LabelSource, RecordFormat};
+use millrace_wire::record::{Label, RecordFormat};
 use millrace_wire::split::Split;
 use serde_json::{Value, json};
 
@@ -215,14 +215,11 @@ fn stream(target: &Target, records: &[Encoded]) -> Result<Ranges> {
 }
 
 fn produce(producer: &Producer, target: &Target, encoded: &Encoded) -> Result<Delivery> {
-    let mut record = OutRecord::to(&target.topic).value(&encoded.value);
-    if let (Some(label), Some(bytes)) = (&target.label, &encoded.label) {
-        record = match &label.source {
-            LabelSource::Header { name } => record.header(name.as_str(), bytes),
-            LabelSource::Key => record.key(bytes),
-            // It stands in the value.
-            LabelSource::Field { .. } => record,
-        };
+    let mut record = OutRecord::to(&target.topic);
+    record.key = encoded.key.as_deref();
+    record.value = encoded.value.as_deref();
+    for (name, value) in &encoded.headers {
+        record = record.header(name.as_str(), value);
     }
     Ok(producer.send_and_wait(&record)?)
 }

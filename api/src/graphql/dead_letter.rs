@@ -114,7 +114,8 @@ impl DeadLetter {
         let parts = Parts {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: &headers,
+            timestamp_ms: record.timestamp_ms,
+            headers: &headers.as_slice(),
         };
         let mut decoder = Decoder::new(&self.format, None);
         match decoder.decode(&parts, &mut features, &mut Vec::new()) {

@@ -5,7 +5,7 @@ use millrace_entity::inference::{Desired, Guarantee, OutputFormat};
 use millrace_entity::training::State;
 use millrace_entity::{connection, datasource, inference, segment, training, version};
 use millrace_wire::record::{
-    ByteOrder, Dtype, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+    ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _,
@@ -39,7 +39,7 @@ pub async fn datasource(app: &TestApp, connection: &str) -> datasource::Model {
         })),
         label: Some(json!(Label {
             source: LabelSource::Key,
-            encoding: LabelEncoding::Text,
+            encoding: Encoding::Text,
         })),
         created_at: app.now(),
     };

@@ -99,7 +99,7 @@ impl Writer<'_, '_> {
             let record = &self.batch[*place];
             let input = match self.echo {
                 EchoAs::Nothing => None,
-                EchoAs::Document => record.value.map(Echo::Document),
+                EchoAs::Document => record.parts.value.map(Echo::Document),
                 EchoAs::Features(shape) => Some(Echo::Features(Output {
                     shape,
                     values: Values::F32(

@@ -5,20 +5,25 @@
 
 use std::time::Instant;
 
-use millrace_runtime::handler::{Answers, Current, Handler, Input};
+use millrace_runtime::handler::{Answers, Current, Handler, Input, Stall};
+use millrace_runtime::{Missing, Schemas};
 use millrace_wire::function::{InferenceSpec, NotFinite};
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
-use millrace_wire::record::{Decoder, Parts, RecordFormat};
+use millrace_wire::record::{DecodeError, Decoder, RecordFormat};
 
 use crate::encode::{EchoAs, Rows, Writer};
 use crate::follow::Following;
 use crate::model::Model;
 
+/// What is wrong with a record, if anything is: a code and a sentence.
+type Fault = Option<(&'static str, String)>;
+
 /// Answers the records of one inference.
 pub(crate) struct Predictor {
     name: String,
     decoder: Decoder,
+    schemas: Schemas,
     /// Numbers of one record.
     elements: usize,
     output_format: OutputFormat,
@@ -40,8 +45,14 @@ pub(crate) struct Predictor {
 
 impl Predictor {
     /// Begins with this version.
-    pub(crate) fn new(spec: &InferenceSpec, model: Model, following: Option<Following>) -> Self {
+    pub(crate) fn new(
+        spec: &InferenceSpec,
+        model: Model,
+        following: Option<Following>,
+        schemas: Schemas,
+    ) -> Self {
         Self {
+            schemas,
             name: spec.model.clone(),
             decoder: Decoder::new(&spec.input_format, None),
             elements: spec.input_format.elements(),
@@ -62,17 +73,12 @@ impl Predictor {
     }
 
     /// Decodes the batch into `rows`, and returns what is wrong with the records that cannot be.
-    fn decode(&mut self, batch: &[Input<'_>]) -> Vec<Option<(&'static str, String)>> {
+    fn decode(&mut self, batch: &[Input<'_>]) -> Result<Vec<Fault>, Stall> {
         self.rows.clear();
         self.decoded.clear();
         let mut faults = Vec::with_capacity(batch.len());
         for (place, record) in batch.iter().enumerate() {
-            let parts = Parts {
-                key: None,
-                value: record.value,
-                headers: &[],
-            };
-            match self.decoder.decode(&parts, &mut self.rows, &mut Vec::new()) {
+            match self.decode_one(record)? {
                 Ok(()) => {
                     let start = self.decoded.len() * self.elements;
                     if let Some(misfit) = self.model.misfit(&self.rows[start..]) {
@@ -86,7 +92,30 @@ impl Predictor {
                 Err(error) => faults.push(Some((error.code(), error.to_string()))),
             }
         }
-        faults
+        Ok(faults)
+    }
+
+    /// Decodes a record, with the schemas that it turns out to need.
+    fn decode_one(&mut self, record: &Input<'_>) -> Result<Result<(), DecodeError>, Stall> {
+        loop {
+            let decoded = self
+                .decoder
+                .decode(&record.parts, &mut self.rows, &mut Vec::new());
+            let Some(key) = decoded.as_ref().err().and_then(DecodeError::awaits) else {
+                return Ok(decoded);
+            };
+            match self.schemas.get(key) {
+                Ok(document) => self.decoder.learn(key, &document),
+                Err(Missing::Unknown(reason)) => {
+                    let schema = key.to_string();
+                    return Ok(Err(DecodeError::BadSchema { schema, reason }));
+                }
+                Err(Missing::Unavailable(message)) => {
+                    let code = "schema-registry";
+                    return Err(Stall { code, message });
+                }
+            }
+        }
     }
 }
 
@@ -110,13 +139,13 @@ impl Handler for Predictor {
         self.current
     }
 
-    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers) {
+    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers) -> Result<(), Stall> {
         answers.headers.extend([
             (header::MODEL, self.name.clone()),
             (header::VERSION, self.model.version().to_string()),
         ]);
         let started = Instant::now();
-        let faults = self.decode(batch);
+        let faults = self.decode(batch)?;
         stage("decode", started);
         let rows = Rows {
             elements: self.elements,
@@ -141,6 +170,7 @@ impl Handler for Predictor {
         if writer.not_finite > 0 {
             metrics::counter!("millrace_not_finite_numbers_total").increment(writer.not_finite);
         }
+        Ok(())
     }
 }
 
@@ -148,9 +178,9 @@ fn encoder(name: &str, format: OutputFormat, model: &Model) -> Encoder {
     Encoder::new(format, name, model.version(), model.choices())
 }
 
-/// The shape of a record's features; nothing where the record is a JSON document itself.
+/// The shape of a record's features; nothing where the record is a JSON document itself, and nothing else.
 fn features(format: &RecordFormat) -> Option<Vec<usize>> {
-    if matches!(format, RecordFormat::Json(_)) {
+    if matches!(format, RecordFormat::Json(record) if !record.registry) {
         return None;
     }
     Some(format.shape().iter().map(|size| *size as usize).collect())

@@ -12,7 +12,7 @@ mod zipmap;
 
 use std::process::ExitCode;
 
-use millrace_runtime::{Failure, Function, Reporter, Status, onnxruntime, poll, run};
+use millrace_runtime::{Failure, Function, Reporter, Schemas, Status, onnxruntime, poll, run};
 use millrace_wire::function::{InferenceSpec, Role};
 
 use crate::handler::Predictor;
@@ -61,5 +61,9 @@ fn predictor(
         Some(alias) => follow::start(function, spec, alias, &loader, status)?
             .map(|(model, following)| (model, Some(following))),
     };
-    Ok(first.map(|(model, following)| Predictor::new(spec, model, following)))
+    let Some((model, following)) = first else {
+        return Ok(None);
+    };
+    let schemas = Schemas::new(&function.runtime, &spec.connection).map_err(Failure::failed)?;
+    Ok(Some(Predictor::new(spec, model, following, schemas)))
 }

@@ -18,6 +18,17 @@ use crate::error::Step;
 use crate::health::Health;
 use crate::secret::{self, Reference};
 
+/// What properties of the cluster's schema registry begin with: librdkafka does not see them.
+const SCHEMA_REGISTRY: &str = "schema.registry.";
+
+/// Which there are, under the names that Confluent's clients have for them.
+const SCHEMA_REGISTRY_PROPERTIES: &[&str] = &[
+    "basic.auth.user.info",
+    "bearer.auth.token",
+    "ssl.ca.location",
+    "url",
+];
+
 /// A cluster's properties; clones share their [`Health`].
 #[derive(Clone)]
 pub struct Connection {
@@ -77,6 +88,18 @@ impl Connection {
     /// Checks that librdkafka knows every property and takes its value. A secret may be missing here: it may only be
     /// there for those who use the connection. The cluster is not asked.
     pub fn check_properties(&self) -> Result<(), Error> {
+        for property in self.properties.keys() {
+            let of_registry = property.strip_prefix(SCHEMA_REGISTRY);
+            if of_registry.is_some_and(|name| !SCHEMA_REGISTRY_PROPERTIES.contains(&name)) {
+                return Err(Error::Property {
+                    property: property.clone(),
+                    reason: format!(
+                        "of a schema registry there are {SCHEMA_REGISTRY}{{{}}}",
+                        SCHEMA_REGISTRY_PROPERTIES.join(", ")
+                    ),
+                });
+            }
+        }
         match crate::Admin::new(self) {
             Ok(_) | Err(Error::MissingSecret { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -89,6 +112,25 @@ impl Connection {
         for (property, value) in &self.properties {
             for reference in secret::references(property, value)? {
                 found.push((property.as_str(), reference));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the cluster has a schema registry.
+    #[must_use]
+    pub fn has_schema_registry(&self) -> bool {
+        let url = format!("{SCHEMA_REGISTRY}url");
+        self.properties.contains_key(&url)
+    }
+
+    /// The properties of the cluster's schema registry, without what their names begin with, their secrets looked up.
+    pub fn schema_registry(&self) -> Result<BTreeMap<String, String>, Error> {
+        let mut found = BTreeMap::new();
+        for (property, value) in &self.properties {
+            if let Some(name) = property.strip_prefix(SCHEMA_REGISTRY) {
+                refuse_misplaced(property, value)?;
+                found.insert(name.to_owned(), secret::resolve(property, value)?);
             }
         }
         Ok(found)
@@ -110,7 +152,10 @@ impl Connection {
         for (property, value) in DEFAULTS.iter().chain(defaults) {
             config.set(*property, *value);
         }
-        for (property, value) in &self.properties {
+        let properties = self.properties.iter();
+        for (property, value) in
+            properties.filter(|(property, _)| !property.starts_with(SCHEMA_REGISTRY))
+        {
             if RUNS_CODE.contains(&property.as_str()) {
                 return Err(Error::Property {
                     property: property.clone(),
@@ -290,6 +335,40 @@ mod tests {
         assert!(matches!(
             made.err().unwrap(),
             Error::Property { property, reason } if property == "sasl.mechanism" && reason.contains("SCRAM-SHA-512")
+        ));
+    }
+
+    #[test]
+    fn the_schema_registry_is_none_of_librdkafkas_business() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "me:hunter2").unwrap();
+        let connection = connection(&[
+            ("bootstrap.servers", "127.0.0.1:1"),
+            ("schema.registry.url", "http://registry:8081"),
+            (
+                "schema.registry.basic.auth.user.info",
+                &format!("${{file:{}}}", file.path().display()),
+            ),
+        ]);
+        connection.check().unwrap();
+        connection.check_properties().unwrap();
+        assert!(connection.has_schema_registry());
+        let found = connection.schema_registry().unwrap();
+        assert_eq!(found["url"], "http://registry:8081");
+        assert_eq!(found["basic.auth.user.info"], "me:hunter2");
+
+        let literal = connection
+            .clone()
+            .with("schema.registry.basic.auth.user.info", "me:hunter2");
+        assert!(!literal.to_string().contains("hunter2"));
+        assert!(matches!(
+            literal.check().unwrap_err(),
+            Error::LiteralSecret { .. }
+        ));
+        let unknown = connection.with("schema.registry.uri", "x");
+        assert!(matches!(
+            unknown.check_properties().unwrap_err(),
+            Error::Property { property, .. } if property == "schema.registry.uri"
         ));
     }
 

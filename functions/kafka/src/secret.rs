@@ -117,6 +117,7 @@ pub(crate) fn is_secret(property: &str) -> bool {
         || property.contains("token")
         || property.contains("key.pem")
         || property.contains("jaas")
+        || property.contains("user.info")
         || property == "sasl.oauthbearer.config"
         || property == "ssl.key"
 }

@@ -5,13 +5,15 @@
 
 use std::ops::Range;
 
+use millrace_wire::record::Parts;
+
 /// A record to be answered. It stays where the trigger has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// Where it comes from: the text of a [`Source`](millrace_wire::prediction::Source).
     pub source: &'a str,
-    /// Its value.
-    pub value: Option<&'a [u8]>,
+    /// What it holds.
+    pub parts: Parts<'a>,
 }
 
 /// What a handler works with at the moment.
@@ -31,7 +33,19 @@ pub trait Handler {
     fn refresh(&mut self) -> Current;
 
     /// Answers every record of the batch.
-    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers);
+    ///
+    /// # Errors
+    /// [`Stall`] where none of them can be answered now.
+    fn handle(&mut self, batch: &[Input<'_>], answers: &mut Answers) -> Result<(), Stall>;
+}
+
+/// What a handler waits for: the batch comes again, and meanwhile nothing is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// A short stable code.
+    pub code: &'static str,
+    /// What is missing, and what to do, as a sentence.
+    pub message: String,
 }
 
 /// Why a record has no output. The fault is the record's: no retry helps.

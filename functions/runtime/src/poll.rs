@@ -22,7 +22,7 @@ use millrace_kafka::{Connection, Error, GroupConsumer, GroupOptions};
 use millrace_wire::function::InferenceSpec;
 
 use self::topics::Topics;
-use self::work::Work;
+use self::work::{Interruption, Work};
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::shutdown::Shutdown;
@@ -142,10 +142,18 @@ fn poll(
         match batch {
             Ok(batch) if batch.is_empty() => {}
             Ok(batch) => {
-                if let Err(error) = work.answer(&batch, handler) {
-                    drop(batch);
-                    work.roll_back(consumer, Some(error))?;
-                    continue;
+                let answered = work.answer(&batch, handler);
+                drop(batch);
+                match answered {
+                    Ok(()) => {}
+                    Err(Interruption::Send(error)) => {
+                        work.roll_back(consumer, Some(error))?;
+                        continue;
+                    }
+                    Err(Interruption::Stall(stall)) => {
+                        work.stall(consumer, &stall)?;
+                        continue;
+                    }
                 }
             }
             Err(error) if error.is_fenced() => return stranger(work, error),

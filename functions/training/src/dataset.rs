@@ -4,14 +4,16 @@
 //! interleave while they are read, so that the split is the same every time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millrace_wire::record::{
-    DecodeError, Decoder, Dtype, Parts, RecordFormat, class_index, one_hot_index,
+    DecodeError, Decoder, Dtype, Parts, RecordFormat, SchemaDocument, SchemaKey, class_index,
+    one_hot_index,
 };
 use millrace_wire::segment::SegmentDigest;
 use millrace_wire::training::TrainingSpec;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Stop};
 use crate::rows::{Kept, Room, Rows};
 
 /// What the model wants of each record.
@@ -64,6 +66,12 @@ impl Dataset {
     }
 }
 
+/// The schemas that records name.
+pub trait Registry {
+    /// The schema of an id; the inner error says why there is none.
+    fn get(&self, key: SchemaKey) -> Result<Result<Arc<SchemaDocument>, String>, Stop>;
+}
+
 /// One record as it is read.
 pub struct Record<'a> {
     /// Its partition.
@@ -90,6 +98,7 @@ pub struct Builder<'a> {
     is_bad: Vec<bool>,
     digest: SegmentDigest,
     decoder: Decoder,
+    schemas: Option<&'a dyn Registry>,
     row: Vec<f32>,
     label: Vec<f32>,
     /// What the label says, where it is a class.
@@ -142,15 +151,22 @@ impl<'a> Builder<'a> {
             is_bad: places(total, 1)?,
             digest: SegmentDigest::new(),
             decoder: Decoder::new(&spec.format, Some(&spec.label)),
+            schemas: None,
             row: Vec::with_capacity(width),
             label: Vec::new(),
             class: 0,
         })
     }
 
+    /// With schemas for records that carry ids of theirs.
+    pub fn with_schemas(mut self, schemas: &'a dyn Registry) -> Self {
+        self.schemas = Some(schemas);
+        self
+    }
+
     /// Takes in a record. The inner error says why it can't be used; its place
     /// stays empty then.
-    pub fn add(&mut self, record: &Record<'_>) -> Result<Result<(), DecodeError>, Failure> {
+    pub fn add(&mut self, record: &Record<'_>) -> Result<Result<(), DecodeError>, Stop> {
         self.digest.add(
             record.partition,
             record.offset,
@@ -171,7 +187,22 @@ impl<'a> Builder<'a> {
             })?;
         let index = places.first + places.taken;
         places.taken += 1;
-        let decoded = self.decode(record);
+        let decoded = loop {
+            let decoded = self.decode(record);
+            let (Some(key), Some(schemas)) = (
+                decoded.as_ref().err().and_then(DecodeError::awaits),
+                self.schemas,
+            ) else {
+                break decoded;
+            };
+            match schemas.get(key)? {
+                Ok(document) => self.decoder.learn(key, &document),
+                Err(reason) => {
+                    let schema = key.to_string();
+                    break Err(DecodeError::BadSchema { schema, reason });
+                }
+            }
+        };
         match decoded {
             Ok(()) => self.store(index)?,
             Err(_) => self.is_bad[index] = true,
@@ -186,7 +217,8 @@ impl<'a> Builder<'a> {
         let parts = Parts {
             key: record.key,
             value: record.value,
-            headers: record.headers,
+            timestamp_ms: record.timestamp_ms,
+            headers: &record.headers,
         };
         self.decoder
             .decode(&parts, &mut self.row, &mut self.label)?;
@@ -296,7 +328,12 @@ fn kept(format: &RecordFormat) -> Kept {
             Dtype::Uint8 | Dtype::Bool => Kept::Byte,
             _ => Kept::Float,
         },
-        RecordFormat::Json(_) => Kept::Float,
+        RecordFormat::Image(_) => Kept::Byte,
+        RecordFormat::Struct(_)
+        | RecordFormat::Json(_)
+        | RecordFormat::Avro(_)
+        | RecordFormat::Protobuf(_)
+        | RecordFormat::Record(_) => Kept::Float,
     }
 }
 
@@ -348,13 +385,17 @@ mod tests {
         builder: &mut Builder<'_>,
         (partition, offset, value, label): Sample<'_>,
     ) -> Result<Result<(), DecodeError>, Failure> {
-        builder.add(&Record {
+        let added = builder.add(&Record {
             partition,
             offset,
             timestamp_ms: Some(1),
             key: None,
             value: Some(value),
             headers: &[("label", Some(label.as_bytes()))],
+        });
+        added.map_err(|stop| match stop {
+            Stop::Failed(failure) => failure,
+            other => panic!("{other:?} without a wish to stop"),
         })
     }
 

@@ -81,6 +81,11 @@ impl<'a> Patience<'a> {
             self.report
                 .waiting(format!("it can't {doing} yet: {error}"));
         }
+        self.pause(pause)
+    }
+
+    /// Waits so long, unless the training shall stop.
+    pub fn pause(&self, pause: Duration) -> Result<(), Stop> {
         let end = Instant::now() + pause;
         while Instant::now() < end {
             self.check()?;

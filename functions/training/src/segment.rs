@@ -2,14 +2,18 @@
 //! time or not, or from the copy of a pinned one.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_artifacts::Store;
 use millrace_kafka::{Admin, Connection, Range, RangeReader, RecordView};
+use millrace_runtime::{Missing, Schemas};
+use millrace_wire::record::{SchemaDocument, SchemaKey};
 use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 
-use crate::dataset::{Builder, Dataset, Record, Target};
+use crate::dataset::{Builder, Dataset, Record, Registry, Target};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::failure::{Failure, Stop};
 use crate::patience::Patience;
@@ -20,6 +24,8 @@ use crate::rows::Room;
 const BATCH: usize = 1_000;
 /// How long one look into Kafka may take.
 const WAIT: Duration = Duration::from_millis(100);
+/// The pause before a schema registry that does not answer is asked again.
+const WAIT_FOR_SCHEMAS: Duration = Duration::from_secs(1);
 
 /// Where a segment's records may be, and where those go that can't be used.
 pub struct Places<'a> {
@@ -42,11 +48,18 @@ pub fn read(
     with_dead_letters: bool,
     patience: &Patience<'_>,
 ) -> Result<Dataset, Stop> {
+    let schemas = Waiting {
+        schemas: RefCell::new(
+            Schemas::new(places.runtime, &spec.connection)
+                .map_err(|error| Failure::new("kafka-connection", error.to_string()))?,
+        ),
+        patience,
+    };
     let mut intake = Intake {
         spec,
         connection: places.connection,
         patience,
-        builder: Builder::new(spec, target, places.room)?,
+        builder: Builder::new(spec, target, places.room)?.with_schemas(&schemas),
         with_dead_letters,
         bad: Vec::new(),
         dead_letters: None,
@@ -110,7 +123,7 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    fn take(&mut self, record: &RecordView<'_>) -> Result<(), Failure> {
+    fn take(&mut self, record: &RecordView<'_>) -> Result<(), Stop> {
         let headers: Vec<(Cow<'_, str>, Option<&[u8]>)> = record.headers().collect();
         let headers: Vec<(&str, Option<&[u8]>)> = headers
             .iter()
@@ -127,7 +140,7 @@ impl Intake<'_> {
         self.add(&seen, || record.to_record())
     }
 
-    fn take_pinned(&mut self, record: &millrace_wire::pinned::Record) -> Result<(), Failure> {
+    fn take_pinned(&mut self, record: &millrace_wire::pinned::Record) -> Result<(), Stop> {
         let headers: Vec<(&str, Option<&[u8]>)> = record
             .headers
             .iter()
@@ -162,7 +175,7 @@ impl Intake<'_> {
         &mut self,
         record: &Record<'_>,
         copy: impl FnOnce() -> millrace_kafka::Record,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stop> {
         if let Err(error) = self.builder.add(record)?
             && self.with_dead_letters
         {
@@ -184,6 +197,31 @@ impl Intake<'_> {
         dead_letters.write(bad, self.patience)?;
         self.dead_letters = Some(dead_letters);
         Ok(())
+    }
+}
+
+/// Schemas for which the training waits as long as it takes.
+struct Waiting<'a> {
+    schemas: RefCell<Schemas>,
+    patience: &'a Patience<'a>,
+}
+
+impl Registry for Waiting<'_> {
+    fn get(&self, key: SchemaKey) -> Result<Result<Arc<SchemaDocument>, String>, Stop> {
+        loop {
+            self.patience.check()?;
+            match self.schemas.borrow_mut().get(key) {
+                Ok(document) => {
+                    self.patience.is_alive();
+                    return Ok(Ok(document));
+                }
+                Err(Missing::Unknown(reason)) => return Ok(Err(reason)),
+                Err(Missing::Unavailable(reason)) => {
+                    self.patience.is_silent(|| reason);
+                    self.patience.pause(WAIT_FOR_SCHEMAS)?;
+                }
+            }
+        }
     }
 }
 

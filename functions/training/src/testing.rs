@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_wire::record::{
-    ByteOrder, Dtype, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+    ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
 use millrace_wire::registry::Version;
 use millrace_wire::segment::{Manifest, Range};
@@ -54,7 +54,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
             source: LabelSource::Header {
                 name: "label".to_owned(),
             },
-            encoding: LabelEncoding::Text,
+            encoding: Encoding::Text,
         },
         hyperparameters: Hyperparameters {
             epochs: 3,

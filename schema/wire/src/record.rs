@@ -5,19 +5,44 @@
 //! and must not overflow. A number that does not fit is an error of its record, never silently
 //! another number.
 
+mod avro;
 mod cast;
+mod composite;
+mod encoding;
 mod error;
+mod framing;
+pub mod half;
+mod image;
 mod json;
 mod label;
+mod place;
+mod protobuf;
 mod raw;
+mod schemas;
+mod structure;
 
 use serde::{Deserialize, Serialize};
 
+use self::avro::AvroReader;
+pub use self::avro::{AvroRecord, AvroWriter, avro_record};
+use self::composite::BesideReader;
+pub use self::composite::{Beside, Composite, TimeUnit};
+pub use self::encoding::Encoding;
 pub use self::error::{DecodeError, FieldFault};
+use self::framing::Part;
+pub use self::framing::{SchemaKey, framed};
+pub use self::image::{Channels, Image, ImageLayout, Resize};
 use self::json::JsonReader;
 pub use self::json::{JsonField, JsonRecord, Missing, Written, document};
-pub use self::label::{Label, LabelEncoding, LabelSource, class_index, one_hot_index};
+use self::label::LabelReader;
+pub use self::label::{Label, LabelSource, class_index, one_hot_index};
+pub use self::place::Field;
+use self::protobuf::ProtobufReader;
+pub use self::protobuf::{ProtobufRecord, ProtobufWriter, framed_message};
 pub use self::raw::{ByteOrder, Dtype, RawArray};
+pub use self::schemas::{Reference, SchemaDocument, SchemaKind};
+use self::structure::StructureReader;
+pub use self::structure::{Structure, StructureField};
 
 /// Most elements of one record: a record of float64 then has 64 MB, more than Kafka takes.
 const LARGEST_RECORD: usize = 8 << 20;
@@ -28,8 +53,18 @@ const LARGEST_RECORD: usize = 8 << 20;
 pub enum RecordFormat {
     /// The value is the bytes of one array.
     Raw(RawArray),
+    /// The value is the bytes of several arrays, one behind another.
+    Struct(Structure),
     /// The value is a JSON document with the numbers in fields.
     Json(JsonRecord),
+    /// The value is an Avro record with the numbers in fields.
+    Avro(AvroRecord),
+    /// The value is a message of Protocol Buffers with the numbers in fields.
+    Protobuf(ProtobufRecord),
+    /// The value is a PNG or JPEG file.
+    Image(Image),
+    /// Features stand in the key, in headers or in the timestamp, too.
+    Record(Composite),
 }
 
 /// A format that no record could have, with what to do.
@@ -43,28 +78,43 @@ impl RecordFormat {
     /// # Errors
     /// [`FormatError`] for shapes without elements or with too many, and for fields that cannot be.
     pub fn check(&self, label: Option<&Label>) -> Result<(), FormatError> {
-        let field = label.and_then(|label| match &label.source {
-            LabelSource::Field { pointer, shape } => Some((pointer, shape)),
-            LabelSource::Header { .. } | LabelSource::Key => None,
-        });
-        match self {
-            Self::Raw(_) if field.is_some() => {
-                return Err(FormatError(
-                    "records in the format RAW have no fields: their label stands in a header or in the key"
-                        .to_owned(),
-                ));
-            }
-            Self::Raw(array) => check_shape("format", &array.shape)?,
-            Self::Json(record) => record.check(field.map(|(pointer, _)| pointer.as_str()))?,
+        let field = label.and_then(Label::field);
+        if let Self::Record(record) = self {
+            record.check(label)?;
         }
+        self.check_value(field)?;
+        let elements = u32::try_from(self.elements()).unwrap_or(u32::MAX);
+        check_shape("format", &[elements])?;
         match label.map(|label| (&label.source, &label.encoding)) {
             Some((LabelSource::Header { name }, _)) if name.trim().is_empty() => Err(FormatError(
                 "label.source.header is empty: name the header in which the label stands"
                     .to_owned(),
             )),
             Some((LabelSource::Field { shape, .. }, _)) => check_shape("label", shape),
-            Some((_, LabelEncoding::Raw(array))) => check_shape("label", &array.shape),
-            Some((_, LabelEncoding::Text)) | None => Ok(()),
+            Some((_, encoding)) => encoding.check("label"),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks how the value is encoded, in which the label may be a field.
+    fn check_value(&self, label: Option<(&str, &[u32])>) -> Result<(), FormatError> {
+        match self {
+            Self::Raw(_) if label.is_some() => Err(no_fields("RAW")),
+            Self::Image(_) if label.is_some() => Err(no_fields("IMAGE")),
+            Self::Image(image) => image.check(),
+            Self::Raw(array) => check_shape("format", &array.shape),
+            Self::Struct(structure) => structure.check(label),
+            Self::Json(record) => record.check(label.map(|(pointer, _)| pointer)),
+            Self::Avro(record) => record.check(label),
+            Self::Protobuf(record) => record.check(label),
+            Self::Record(record) => match (&record.value, label) {
+                (Some(value), _) => value.check_value(label),
+                (None, None) => Ok(()),
+                (None, Some(_)) => Err(FormatError(
+                    "the label stands in a field of the value, for which there is no format: set `value`"
+                        .to_owned(),
+                )),
+            },
         }
     }
 
@@ -74,7 +124,36 @@ impl RecordFormat {
         match self {
             Self::Raw(array) => array.shape.clone(),
             Self::Json(record) => record.shape(),
+            Self::Avro(record) => record.shape(),
+            Self::Protobuf(record) => record.shape(),
+            Self::Image(image) => image.shape(),
+            Self::Struct(structure) => flat(structure.elements()),
+            Self::Record(record) => match (&record.value, record.beside.as_slice()) {
+                (Some(value), []) => value.shape(),
+                _ => flat(record.elements()),
+            },
         }
+    }
+
+    /// Whether records carry ids of a schema registry, with or without the label.
+    #[must_use]
+    pub fn needs_registry(&self, label: Option<&Label>) -> bool {
+        let of_value = |format: &Self| match format {
+            Self::Avro(record) => record.needs_registry(),
+            Self::Protobuf(record) => record.needs_registry(),
+            Self::Raw(_) | Self::Struct(_) | Self::Json(_) | Self::Image(_) | Self::Record(_) => {
+                false
+            }
+        };
+        let of_format = match self {
+            Self::Record(record) => {
+                let mut beside = record.beside.iter();
+                record.value.as_deref().is_some_and(of_value)
+                    || beside.any(|beside| beside.encoding().is_some_and(Encoding::needs_registry))
+            }
+            format => of_value(format),
+        };
+        of_format || label.is_some_and(|label| label.encoding.needs_registry())
     }
 
     /// The number of elements of one decoded record.
@@ -91,47 +170,84 @@ pub struct Parts<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value.
     pub value: Option<&'a [u8]>,
-    /// Its headers in order.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Its time in milliseconds since 1970, where the topic keeps times.
+    pub timestamp_ms: Option<i64>,
+    /// Its headers.
+    pub headers: &'a dyn Headers,
 }
 
-impl<'a> Parts<'a> {
-    /// The last header of a name.
-    fn header(&self, name: &str) -> Option<&'a [u8]> {
-        let mut found = self.headers.iter().rev();
+/// The headers of a record, which are looked at only where a format asks for one.
+pub trait Headers {
+    /// The last header of this name, unless it is null.
+    fn last(&self, name: &str) -> Option<&[u8]>;
+}
+
+impl Headers for &[(&str, Option<&[u8]>)] {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        let mut found = self.iter().rev();
         found.find(|(header, _)| *header == name)?.1
+    }
+}
+
+/// No headers.
+impl Headers for () {
+    fn last(&self, _: &str) -> Option<&[u8]> {
+        None
     }
 }
 
 /// Reads records of one format.
 pub struct Decoder {
-    format: Reader,
-    label: Option<Label>,
+    value: Option<Reader>,
+    /// Elements of the value.
+    elements: usize,
+    beside: Vec<BesideReader>,
+    /// What is made of a part that is missing.
+    missing: Missing,
+    label: Option<LabelReader>,
 }
 
 enum Reader {
     Raw(RawArray),
+    Struct(StructureReader),
     Json(JsonReader),
+    Avro(AvroReader),
+    Protobuf(ProtobufReader),
+    Image(Image),
 }
 
 impl Decoder {
     /// For records of a format that was [checked](RecordFormat::check), and for their labels where they are wanted.
     #[must_use]
     pub fn new(format: &RecordFormat, label: Option<&Label>) -> Self {
-        Self {
-            format: match format {
-                RecordFormat::Raw(array) => Reader::Raw(array.clone()),
-                RecordFormat::Json(record) => Reader::Json(JsonReader::new(record, label)),
-            },
-            label: label.cloned(),
+        let mut decoder = Self {
+            value: None,
+            elements: 0,
+            beside: Vec::new(),
+            missing: Missing::Refuse,
+            label: label.map(LabelReader::new),
+        };
+        let value = match format {
+            RecordFormat::Record(record) => {
+                decoder.beside = record.beside.iter().map(BesideReader::new).collect();
+                decoder.missing = record.missing;
+                record.value.as_deref()
+            }
+            format => Some(format),
+        };
+        if let Some(value) = value {
+            decoder.elements = value.elements();
+            decoder.value = Reader::new(value, label);
         }
+        decoder
     }
 
     /// Appends one record's numbers to `row`, and those of its label to `labels`, where one is wanted. Both are left as they
     /// were on an error.
     ///
     /// # Errors
-    /// [`DecodeError`], the record's fault.
+    /// [`DecodeError`], the record's fault; except where it [awaits](DecodeError::awaits) a schema, which is nobody's:
+    /// with that schema [learned](Self::learn) the record can be decoded.
     pub fn decode(
         &mut self,
         parts: &Parts<'_>,
@@ -147,22 +263,89 @@ impl Decoder {
         result
     }
 
+    /// Takes in a schema of the registry that a record awaits.
+    pub fn learn(&mut self, key: SchemaKey, document: &SchemaDocument) {
+        match &mut self.value {
+            Some(Reader::Avro(reader)) => reader.learn(key, document),
+            Some(Reader::Protobuf(reader)) => reader.learn(key, document),
+            Some(Reader::Raw(_) | Reader::Struct(_) | Reader::Json(_) | Reader::Image(_))
+            | None => {}
+        }
+        let beside = self.beside.iter_mut().filter_map(BesideReader::encoding);
+        let label = self.label.iter_mut().map(LabelReader::encoding);
+        for encoding in beside.chain(label) {
+            encoding.learn(key, document);
+        }
+    }
+
     fn append(
         &mut self,
         parts: &Parts<'_>,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
     ) -> Result<(), DecodeError> {
-        let value = parts.value.ok_or(DecodeError::NoValue)?;
-        match &mut self.format {
-            Reader::Raw(array) => array.decode("value", value, row)?,
-            Reader::Json(reader) => reader.read(value, row, labels)?,
+        let is_label_in_value = self.label.as_ref().is_some_and(LabelReader::is_in_value);
+        if let Some(reader) = &mut self.value {
+            match parts.value {
+                Some(value) => reader.read(value, parts.headers, row, labels)?,
+                // Its numbers are missing; a label is never made up.
+                None if self.missing == Missing::Nan && !is_label_in_value => {
+                    row.resize(row.len() + self.elements, f32::NAN);
+                }
+                None => return Err(DecodeError::NoValue),
+            }
         }
-        match &self.label {
+        for beside in &mut self.beside {
+            beside.decode(parts, self.missing, row)?;
+        }
+        match &mut self.label {
             Some(label) => label.decode(parts, labels),
             None => Ok(()),
         }
     }
+}
+
+impl Reader {
+    /// Nothing for a format of more than a value.
+    fn new(format: &RecordFormat, label: Option<&Label>) -> Option<Self> {
+        Some(match format {
+            RecordFormat::Raw(array) => Self::Raw(array.clone()),
+            RecordFormat::Struct(structure) => Self::Struct(StructureReader::new(structure, label)),
+            RecordFormat::Json(record) => Self::Json(JsonReader::new(record, label)),
+            RecordFormat::Avro(record) => Self::Avro(AvroReader::new(record, label)),
+            RecordFormat::Protobuf(record) => Self::Protobuf(ProtobufReader::new(record, label)),
+            RecordFormat::Image(image) => Self::Image(image.clone()),
+            RecordFormat::Record(_) => return None,
+        })
+    }
+
+    fn read(
+        &mut self,
+        value: &[u8],
+        headers: &dyn Headers,
+        row: &mut Vec<f32>,
+        labels: &mut Vec<f32>,
+    ) -> Result<(), DecodeError> {
+        match self {
+            Self::Raw(array) => array.decode("value", value, row),
+            Self::Struct(reader) => reader.read(value, row, labels),
+            Self::Json(reader) => reader.read(value, headers, row, labels),
+            Self::Protobuf(reader) => reader.read(value, headers, row, labels),
+            Self::Image(image) => image.decode(value, row),
+            Self::Avro(reader) => reader.read(Part::Value, value, headers, row, labels),
+        }
+    }
+}
+
+fn no_fields(format: &str) -> FormatError {
+    FormatError(format!(
+        "records in the format {format} have no fields: their label stands in a header or in the key"
+    ))
+}
+
+/// The shape of so many numbers.
+fn flat(elements: usize) -> Vec<u32> {
+    vec![u32::try_from(elements).unwrap_or(u32::MAX)]
 }
 
 fn check_shape(what: &str, shape: &[u32]) -> Result<(), FormatError> {

@@ -18,7 +18,7 @@ use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
 use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool, VARIABLE};
 use millrace_wire::record::{
-    ByteOrder, Dtype, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+    ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
 use millrace_wire::registry::Version;
 use millrace_wire::segment::{self, Manifest, SegmentDigest};
@@ -199,7 +199,7 @@ impl<'a> Job<'a> {
             format: RecordFormat::Raw(array(vec![WIDTH])),
             label: Label {
                 source: LabelSource::Key,
-                encoding: LabelEncoding::Raw(array(vec![1])),
+                encoding: Encoding::Raw(array(vec![1])),
             },
             hyperparameters: Hyperparameters {
                 epochs,

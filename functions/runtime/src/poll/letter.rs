@@ -65,6 +65,23 @@ pub(super) struct Letters<'a> {
     pub(super) headers: &'a [(&'static str, String)],
 }
 
+/// The record's time: a redriven one carries that of its first try.
+pub(super) fn timestamp_ms(record: &RecordView<'_>, redrive_topic: Option<&str>) -> Option<i64> {
+    told(record, redrive_topic, header::TIMESTAMP).or(record.timestamp_ms())
+}
+
+fn is_redriven(record: &RecordView<'_>, redrive_topic: Option<&str>) -> bool {
+    Some(record.topic()) == redrive_topic
+}
+
+/// What a header tells of a redriven record. In others it may be anybody's.
+fn told<T: FromStr>(record: &RecordView<'_>, redrive_topic: Option<&str>, name: &str) -> Option<T> {
+    if !is_redriven(record, redrive_topic) {
+        return None;
+    }
+    std::str::from_utf8(record.header(name)?).ok()?.parse().ok()
+}
+
 impl<'a> Letters<'a> {
     /// The input's partition that a record came from first.
     pub(super) fn partition(&self, record: &RecordView<'_>, source: &str) -> i32 {
@@ -77,26 +94,12 @@ impl<'a> Letters<'a> {
     }
 
     fn is_redriven(&self, record: &RecordView<'_>) -> bool {
-        Some(record.topic()) == self.redrive_topic
+        is_redriven(record, self.redrive_topic)
     }
 
     /// How often a record was tried, this time included: once, unless it was redriven.
     fn attempt(&self, record: &RecordView<'_>) -> u32 {
-        self.told(record, header::ATTEMPT).unwrap_or(1)
-    }
-
-    /// The record's time: a redriven one carries that of its first try.
-    fn timestamp_ms(&self, record: &RecordView<'_>) -> Option<i64> {
-        let first = self.told(record, header::TIMESTAMP);
-        first.or(record.timestamp_ms())
-    }
-
-    /// What a header tells of a redriven record. In others it may be anybody's.
-    fn told<T: FromStr>(&self, record: &RecordView<'_>, name: &str) -> Option<T> {
-        if !self.is_redriven(record) {
-            return None;
-        }
-        std::str::from_utf8(record.header(name)?).ok()?.parse().ok()
+        told(record, self.redrive_topic, header::ATTEMPT).unwrap_or(1)
     }
 
     /// The output of a record.
@@ -137,7 +140,7 @@ impl<'a> Letters<'a> {
         stays: impl Fn(&str) -> bool,
     ) {
         out.key = record.key();
-        out.timestamp_ms = self.timestamp_ms(record);
+        out.timestamp_ms = timestamp_ms(record, self.redrive_topic);
         out.headers.extend(
             record
                 .headers()

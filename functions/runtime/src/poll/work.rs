@@ -13,16 +13,17 @@ use millrace_kafka::{
     Admin, BatchLimits, Connection, Error, GroupConsumer, RecordView, TopicPartition,
 };
 use millrace_wire::function::InferenceSpec;
+use millrace_wire::record::{Headers, Parts};
 
 use super::deadline::Deadline;
-use super::letter::{Letters, Sources};
+use super::letter::{Letters, Sources, timestamp_ms};
 use super::output::{self, Output};
 use super::partitions::Partitions;
 use super::topics::Topics;
 use super::watch::Watch;
 use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
-use crate::handler::{Answers, Current, Handler, Input, Refusal};
+use crate::handler::{Answers, Current, Handler, Input, Refusal, Stall};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -30,6 +31,9 @@ use crate::status::Status;
 const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is asked whether what was forbidden is allowed now.
 const FORBIDDEN_LOOK: Duration = Duration::from_millis(100);
+
+/// The pause before a batch for which something was missing is tried again.
+const STALL_PAUSE: Duration = Duration::from_secs(1);
 
 const NOT_COMMITTED: &str = "not-committed";
 const OFFSETS_LOST: &str = "offsets-lost";
@@ -60,6 +64,37 @@ pub(super) struct Work<'s> {
     next_placing: Instant,
     /// How many commits have failed one after another.
     failures: u32,
+    /// What the handler waits for.
+    stalled: Option<&'static str>,
+}
+
+/// The headers of a record, found only where a format asks for one.
+struct RecordHeaders<'b>(&'b RecordView<'b>);
+
+impl Headers for RecordHeaders<'_> {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        self.0.header(name)
+    }
+}
+
+/// Why a batch was not answered.
+pub(super) enum Interruption {
+    /// An answer could not be sent.
+    Send(Error),
+    /// The handler waits for something.
+    Stall(Stall),
+}
+
+impl From<Error> for Interruption {
+    fn from(error: Error) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<Stall> for Interruption {
+    fn from(stall: Stall) -> Self {
+        Self::Stall(stall)
+    }
 }
 
 #[derive(Default)]
@@ -97,6 +132,7 @@ impl<'s> Work<'s> {
             next_look: Instant::now(),
             next_placing: Instant::now(),
             failures: 0,
+            stalled: None,
         })
     }
 
@@ -202,16 +238,23 @@ impl<'s> Work<'s> {
         &mut self,
         batch: &[RecordView<'_>],
         handler: &mut dyn Handler,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Interruption> {
         metrics::histogram!("millrace_batch_records").record(precise(batch.len()));
-        self.sources
-            .write(batch, self.spec.redrive_topic.as_deref());
+        let redrive_topic = self.spec.redrive_topic.as_deref();
+        self.sources.write(batch, redrive_topic);
+        let headers: Vec<RecordHeaders<'_>> = batch.iter().map(RecordHeaders).collect();
         let inputs: Vec<Input<'_>> = batch
             .iter()
             .zip(self.sources.iter())
-            .map(|(record, source)| Input {
+            .zip(&headers)
+            .map(|((record, source), headers)| Input {
                 source,
-                value: record.value(),
+                parts: Parts {
+                    key: record.key(),
+                    value: record.value(),
+                    timestamp_ms: timestamp_ms(record, redrive_topic),
+                    headers,
+                },
             })
             .collect();
         self.answers.clear();
@@ -219,7 +262,7 @@ impl<'s> Work<'s> {
         let is_culprit = matches!(batch, [record] if self.partitions.is_culprit(record));
         if is_culprit {
             // Nothing is run, but it is said who would have answered.
-            handler.handle(&[], &mut self.answers);
+            handler.handle(&[], &mut self.answers)?;
             let limit = self.spec.batching.run_deadline_ms;
             self.answers.refuse(
                 "deadline",
@@ -227,8 +270,11 @@ impl<'s> Work<'s> {
             );
         } else {
             self.deadline.over(suspects, batch.len(), || {
-                handler.handle(&inputs, &mut self.answers);
-            });
+                handler.handle(&inputs, &mut self.answers)
+            })?;
+        }
+        if let Some(code) = self.stalled.take() {
+            self.status.recovered(code);
         }
         assert_eq!(
             self.answers.len(),
@@ -239,7 +285,7 @@ impl<'s> Work<'s> {
         let letters = Letters {
             output_topic: &self.spec.output_topic,
             dead_letter_topic: &self.spec.dead_letter_topic,
-            redrive_topic: self.spec.redrive_topic.as_deref(),
+            redrive_topic,
             headers: &self.answers.headers,
         };
         for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
@@ -274,6 +320,17 @@ impl<'s> Work<'s> {
             self.since_commit.dead_lettered += 1;
         }
         metrics::histogram!("millrace_stage_seconds", "stage" => "send").record(sending.elapsed());
+        Ok(())
+    }
+
+    /// Says what the handler waits for, takes back what was sent since the last commit, and pauses. The pause is
+    /// short against the time for which the group waits for this member.
+    pub(super) fn stall(&mut self, consumer: &GroupConsumer, stall: &Stall) -> Result<(), Failure> {
+        let message = format!("{}; the records wait, none is dropped", stall.message);
+        self.status.degraded(stall.code, message);
+        self.stalled = Some(stall.code);
+        self.roll_back(consumer, None)?;
+        let _ = self.shutdown.wait(STALL_PAUSE);
         Ok(())
     }
 

@@ -9,8 +9,8 @@ pub enum DecodeError {
     /// Too short or too long.
     #[error("the {part} has {found} bytes where {expected} are expected")]
     Size {
-        /// `value` or `label`.
-        part: &'static str,
+        /// `value`, `label`, or another part of the record.
+        part: String,
         /// Bytes expected.
         expected: usize,
         /// Bytes found.
@@ -32,6 +32,53 @@ pub enum DecodeError {
         /// What is wrong, and where.
         reason: String,
     },
+    /// A value that does not say which schema it has.
+    #[error("the {part} does not say which schema it has: {reason}")]
+    Framing {
+        /// `value`, `key` or a header.
+        part: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A schema that the decoder has not been told. Whoever decodes gets it, [tells](super::Decoder::learn) it, and tries again.
+    #[error("the schema {0} is not known here")]
+    Awaits(super::SchemaKey),
+    /// A schema that the registry does not have, or that is none.
+    #[error("the schema {schema} cannot be used: {reason}")]
+    BadSchema {
+        /// Which schema.
+        schema: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The writer's schema does not fit what is asked for.
+    #[error("the writer's schema {writer} does not fit{}: {reason}", reader.as_ref().map(|reader| format!(" the reader's schema {reader}")).unwrap_or_default())]
+    Schema {
+        /// What it is called.
+        writer: String,
+        /// What the reader's is called, where there is one.
+        reader: Option<String>,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A value that is not Avro of its schema.
+    #[error("the bytes are not Avro of their schema: {reason}")]
+    Avro {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value that is no message of its type.
+    #[error("the bytes are not Protobuf of their schema: {reason}")]
+    Protobuf {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A value that is no image as it is wanted.
+    #[error("the value is no image that can be taken: {reason}")]
+    Image {
+        /// What is wrong.
+        reason: String,
+    },
     /// A field without what it should hold.
     #[error("the field {field:?} {fault}")]
     Field {
@@ -46,11 +93,19 @@ pub enum DecodeError {
         /// Where it was looked for.
         place: String,
     },
-    /// A label that is not a number.
-    #[error("the label {text:?} is not a decimal number")]
-    LabelText {
+    /// A text that is not a number.
+    #[error("the {part} {text:?} is not a decimal number")]
+    Text {
+        /// `label`, or another part of the record.
+        part: String,
         /// What was found, cut to 40 characters.
         text: String,
+    },
+    /// A part of the record that is not there, though a feature stands in it.
+    #[error("the record has no {part}, in which a feature stands")]
+    NoPart {
+        /// `key`, `timestamp` or a header.
+        part: String,
     },
     /// Numbers that are no one-hot label.
     #[error("the label's {count} numbers are not one-hot: one of them is 1 and the others are 0")]
@@ -89,6 +144,22 @@ pub enum FieldFault {
     /// Arrays of one level that differ in length or in depth.
     #[error("holds arrays of different lengths or depths")]
     Ragged,
+    /// Arrays nested otherwise than the shape says.
+    #[error("holds arrays nested {found} deep where the shape {expected:?} is expected")]
+    Depth {
+        /// The shape expected.
+        expected: Vec<u32>,
+        /// How deep they are nested.
+        found: usize,
+    },
+    /// An array of another length.
+    #[error("holds an array of {found} where {expected} are expected")]
+    Length {
+        /// How many are expected.
+        expected: usize,
+        /// How many were there when reading ended.
+        found: usize,
+    },
     /// Another shape.
     #[error("has the shape {found:?} where {expected:?} is expected")]
     Shape {
@@ -99,12 +170,24 @@ pub enum FieldFault {
     },
 }
 
+/// What a label is called in errors.
+pub(super) const LABEL: &str = "label";
+
 impl DecodeError {
     pub(super) fn number(part: &str, index: usize, number: &dyn ToString) -> Self {
         Self::Number {
             part: part.to_owned(),
             index,
             number: number.to_string(),
+        }
+    }
+
+    /// The schema that is needed to decode the record, where only that is missing.
+    #[must_use]
+    pub fn awaits(&self) -> Option<super::SchemaKey> {
+        match self {
+            Self::Awaits(schema) => Some(*schema),
+            _ => None,
         }
     }
 
@@ -116,14 +199,25 @@ impl DecodeError {
             Self::Size { .. } => "size",
             Self::Number { .. } => "number",
             Self::Json { .. } => "json",
+            Self::Framing { .. } => "schema-framing",
+            Self::Awaits(_) | Self::BadSchema { .. } => "schema-unknown",
+            Self::Schema { .. } => "schema-mismatch",
+            Self::Avro { .. } => "avro",
+            Self::Protobuf { .. } => "protobuf",
+            Self::Image { .. } => "image",
             Self::Field { fault, .. } => match fault {
                 FieldFault::Missing | FieldFault::Null => "field-missing",
                 FieldFault::Twice => "field-twice",
                 FieldFault::Type(_) | FieldFault::NoText => "field-type",
-                FieldFault::Ragged | FieldFault::Shape { .. } => "field-shape",
+                FieldFault::Ragged
+                | FieldFault::Depth { .. }
+                | FieldFault::Length { .. }
+                | FieldFault::Shape { .. } => "field-shape",
             },
             Self::NoLabel { .. } => "no-label",
-            Self::LabelText { .. } => "label-text",
+            Self::Text { part, .. } if part == LABEL => "label-text",
+            Self::Text { .. } => "text",
+            Self::NoPart { .. } => "no-part",
             Self::OneHot { .. } => "label-one-hot",
             Self::Class { .. } => "label-class",
         }

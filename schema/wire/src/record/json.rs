@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(super) use self::document::JsonReader;
-use super::{FormatError, check_shape, product};
-
-/// Most dimensions of one field, the one of a batch included.
-const DEPTH: usize = 9;
+use super::place::{self, DEPTH, tokens};
+use super::{FormatError, product};
 
 /// Where the numbers stand in a JSON document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +23,9 @@ pub struct JsonRecord {
     /// What is made of fields and numbers that are missing or `null`.
     #[serde(default)]
     pub missing: Missing,
+    /// Records carry the id of their JSON Schema, as a registry's serialisers write it: it is passed over.
+    #[serde(default)]
+    pub registry: bool,
 }
 
 /// One field.
@@ -55,45 +56,15 @@ pub enum Missing {
 impl JsonRecord {
     /// The shape of one record: that of the only field, else so many numbers.
     pub(super) fn shape(&self) -> Vec<u32> {
-        match self.fields.as_slice() {
-            [field] if !field.shape.is_empty() => field.shape.clone(),
-            fields => {
-                let elements: usize = fields.iter().map(|field| product(&field.shape)).sum();
-                vec![u32::try_from(elements).unwrap_or(u32::MAX)]
-            }
-        }
+        place::shape_of(self.fields.iter().map(|field| field.shape.as_slice()))
     }
 
     pub(super) fn check(&self, label: Option<&str>) -> Result<(), FormatError> {
-        for field in &self.fields {
-            check_shape(&format!("field {:?}", field.pointer), &field.shape)?;
-            if field.shape.len() >= DEPTH {
-                return Err(FormatError(format!(
-                    "the field {:?} has {} dimensions, and {} are allowed",
-                    field.pointer,
-                    field.shape.len(),
-                    DEPTH - 1
-                )));
-            }
-        }
-        check_shape("format", &self.shape())?;
-        let mut pointers: Vec<&str> = self.fields.iter().map(|field| &*field.pointer).collect();
-        pointers.extend(label);
-        for pointer in &pointers {
-            check_pointer(pointer)?;
-        }
-        // One behind another, so that a field stands right before what lies in it.
-        let mut paths: Vec<Vec<String>> = pointers.iter().map(|pointer| tokens(pointer)).collect();
-        paths.sort();
-        for pair in paths.windows(2) {
-            if pair[1].starts_with(&pair[0]) {
-                return Err(FormatError(format!(
-                    "the field \"/{}\" is named twice, or lies in another one",
-                    pair[1].join("/")
-                )));
-            }
-        }
-        Ok(())
+        let fields = self.fields.iter();
+        place::check(
+            fields.map(|field| (field.pointer.as_str(), field.shape.as_slice())),
+            label,
+        )
     }
 }
 
@@ -137,30 +108,6 @@ fn nested(shape: &[u32], numbers: &[Value]) -> Value {
     };
     let items = numbers.chunks(product(rest).max(1));
     Value::Array(items.map(|item| nested(rest, item)).collect())
-}
-
-/// The parts of a pointer, in plain text.
-fn tokens(pointer: &str) -> Vec<String> {
-    let parts = pointer.split('/').skip(1);
-    parts
-        .map(|token| token.replace("~1", "/").replace("~0", "~"))
-        .collect()
-}
-
-fn check_pointer(pointer: &str) -> Result<(), FormatError> {
-    let wrong = |why: &str| {
-        Err(FormatError(format!(
-            "{pointer:?} is no JSON Pointer: {why}; the field `a` is \"/a\", the document itself is \"\""
-        )))
-    };
-    if !pointer.is_empty() && !pointer.starts_with('/') {
-        return wrong("it does not begin with `/`");
-    }
-    let escapes = pointer.split('~').skip(1);
-    if escapes.clone().any(|rest| !rest.starts_with(['0', '1'])) {
-        return wrong("a `~` is written `~0`, and a `/` in a name `~1`");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, Parts, RawArray, product};
+use super::encoding::EncodingReader;
+use super::error::LABEL;
+use super::framing::Part;
+use super::{DecodeError, Encoding, Parts, product};
 
 /// Where the label of a record stands and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +15,7 @@ pub struct Label {
     pub source: LabelSource,
     /// How it is written in a header or in the key. In a field it is written as the format writes fields.
     #[serde(default)]
-    pub encoding: LabelEncoding,
+    pub encoding: Encoding,
 }
 
 /// Where a label stands.
@@ -36,36 +39,12 @@ pub enum LabelSource {
     },
 }
 
-/// How a label is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", deny_unknown_fields)]
-pub enum LabelEncoding {
-    /// One decimal number in UTF-8.
-    #[default]
-    Text,
-    /// The bytes of one array.
-    Raw(RawArray),
-}
-
 impl Label {
-    /// Appends the label of a header or of the key to `labels`. One in a field is read with the value.
-    pub(super) fn decode(
-        &self,
-        parts: &Parts<'_>,
-        labels: &mut Vec<f32>,
-    ) -> Result<(), DecodeError> {
-        let (bytes, place) = match &self.source {
-            LabelSource::Header { name } => (parts.header(name), format!("the header {name:?}")),
-            LabelSource::Key => (parts.key, "the record's key".to_owned()),
-            LabelSource::Field { .. } => return Ok(()),
-        };
-        let bytes = bytes.ok_or(DecodeError::NoLabel { place })?;
-        match &self.encoding {
-            LabelEncoding::Raw(array) => array.decode("label", bytes, labels),
-            LabelEncoding::Text => {
-                labels.push(number(bytes)?);
-                Ok(())
-            }
+    /// Where it stands in the value, as a JSON Pointer with its shape, if it does.
+    pub(super) fn field(&self) -> Option<(&str, &[u32])> {
+        match &self.source {
+            LabelSource::Field { pointer, shape } => Some((pointer, shape)),
+            LabelSource::Header { .. } | LabelSource::Key => None,
         }
     }
 
@@ -74,9 +53,54 @@ impl Label {
     pub fn elements(&self) -> usize {
         match (&self.source, &self.encoding) {
             (LabelSource::Field { shape, .. }, _) => product(shape),
-            (_, LabelEncoding::Text) => 1,
-            (_, LabelEncoding::Raw(array)) => array.elements(),
+            (_, encoding) => encoding.elements(),
         }
+    }
+}
+
+/// Reads labels of headers and keys. One in a field is read with the value.
+pub(super) struct LabelReader {
+    source: LabelSource,
+    encoding: EncodingReader,
+}
+
+impl LabelReader {
+    pub(super) fn new(label: &Label) -> Self {
+        Self {
+            source: label.source.clone(),
+            encoding: EncodingReader::new(&label.encoding),
+        }
+    }
+
+    pub(super) fn is_in_value(&self) -> bool {
+        matches!(self.source, LabelSource::Field { .. })
+    }
+
+    pub(super) fn encoding(&mut self) -> &mut EncodingReader {
+        &mut self.encoding
+    }
+
+    /// Appends the label.
+    pub(super) fn decode(
+        &mut self,
+        parts: &Parts<'_>,
+        labels: &mut Vec<f32>,
+    ) -> Result<(), DecodeError> {
+        let (part, bytes) = match &self.source {
+            LabelSource::Header { name } => (Part::Header, parts.headers.last(name)),
+            LabelSource::Key => (Part::Key, parts.key),
+            LabelSource::Field { .. } => return Ok(()),
+        };
+        let Some(bytes) = bytes else {
+            return Err(DecodeError::NoLabel {
+                place: match &self.source {
+                    LabelSource::Header { name } => format!("the header {name:?}"),
+                    _ => "the record's key".to_owned(),
+                },
+            });
+        };
+        let encoding = &mut self.encoding;
+        encoding.decode(LABEL, part, bytes, parts.headers, labels)
     }
 }
 
@@ -115,14 +139,4 @@ pub fn one_hot_index(label: &[f32]) -> Result<i64, DecodeError> {
     }
     let count = label.len();
     found.ok_or(DecodeError::OneHot { count })
-}
-
-fn number(bytes: &[u8]) -> Result<f32, DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
-    match text.trim().parse::<f32>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err(DecodeError::LabelText {
-            text: text.chars().take(40).collect(),
-        }),
-    }
 }

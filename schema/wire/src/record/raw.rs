@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, cast, product};
+use super::{DecodeError, cast, half, product};
 
 /// The bytes of one array in C order, as numpy's `tobytes()` writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ pub enum Dtype {
     Uint16,
     Uint32,
     Uint64,
+    Float16,
     Float32,
     Float64,
 }
@@ -61,13 +62,13 @@ impl RawArray {
 
     pub(super) fn decode(
         &self,
-        part: &'static str,
+        part: &str,
         bytes: &[u8],
         row: &mut Vec<f32>,
     ) -> Result<(), DecodeError> {
         if bytes.len() != self.bytes() {
             return Err(DecodeError::Size {
-                part,
+                part: part.to_owned(),
                 expected: self.bytes(),
                 found: bytes.len(),
             });
@@ -80,12 +81,7 @@ impl RawArray {
         result
     }
 
-    fn append(
-        &self,
-        part: &'static str,
-        bytes: &[u8],
-        row: &mut Vec<f32>,
-    ) -> Result<(), DecodeError> {
+    fn append(&self, part: &str, bytes: &[u8], row: &mut Vec<f32>) -> Result<(), DecodeError> {
         let order = self.byte_order;
         macro_rules! exact {
             ($type:ty) => {
@@ -111,6 +107,11 @@ impl RawArray {
             Dtype::Int8 => exact!(i8),
             Dtype::Int16 => exact!(i16),
             Dtype::Uint16 => exact!(u16),
+            Dtype::Float16 => {
+                row.extend(
+                    elements::<2>(bytes, order).map(|b| half::from_bits(u16::from_le_bytes(b))),
+                );
+            }
             Dtype::Float32 => exact!(f32),
             Dtype::Int32 => checked!(i32, |n| cast::from_i64(i64::from(n))),
             Dtype::Uint32 => checked!(u32, |n| cast::from_i64(i64::from(n))),
@@ -139,7 +140,7 @@ impl Dtype {
     pub fn bytes(self) -> usize {
         match self {
             Self::Bool | Self::Int8 | Self::Uint8 => 1,
-            Self::Int16 | Self::Uint16 => 2,
+            Self::Int16 | Self::Uint16 | Self::Float16 => 2,
             Self::Int32 | Self::Uint32 | Self::Float32 => 4,
             Self::Int64 | Self::Uint64 | Self::Float64 => 8,
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 use super::*;
 use proptest::prelude::*;
+use serde_json::json;
 
 fn decode(
     format: &RecordFormat,
@@ -11,7 +12,8 @@ fn decode(
     let parts = Parts {
         key: None,
         value,
-        headers: &[],
+        timestamp_ms: None,
+        headers: &(),
     };
     Decoder::new(format, None).decode(&parts, row, &mut Vec::new())
 }
@@ -100,7 +102,7 @@ fn numbers_that_do_not_fit_are_refused() {
 fn labels_come_from_headers_and_keys() {
     let label = |source| Label {
         source,
-        encoding: LabelEncoding::Text,
+        encoding: Encoding::Text,
     };
     let header = label(LabelSource::Header {
         name: "label".into(),
@@ -110,7 +112,8 @@ fn labels_come_from_headers_and_keys() {
         let parts = Parts {
             key: Some(b" 8 "),
             value: Some(b"x"),
-            headers,
+            timestamp_ms: None,
+            headers: &headers,
         };
         let (mut row, mut labels) = (Vec::new(), Vec::new());
         let decoded = Decoder::new(&format, Some(label)).decode(&parts, &mut row, &mut labels);
@@ -150,6 +153,180 @@ fn classes_are_an_index_or_one_hot() {
         let error = one_hot_index(&wrong).unwrap_err();
         assert_eq!(error.code(), "label-one-hot", "{wrong:?}");
     }
+}
+
+#[test]
+fn half_floats_fit_as_they_are() {
+    let mut row = Vec::new();
+    let bytes = [0x00, 0x3c, 0x01, 0x00];
+    decode(
+        &raw(Dtype::Float16, &[2], ByteOrder::Little),
+        Some(&bytes),
+        &mut row,
+    )
+    .unwrap();
+    assert_eq!(row, [1.0, 2.0_f32.powi(-24)]);
+}
+
+#[test]
+fn several_arrays_stand_one_behind_another() {
+    let format: RecordFormat = serde_json::from_value(json!({"type": "STRUCT", "fields": [
+        {"name": "id", "dtype": "int64", "skip": true},
+        {"name": "pixels", "dtype": "uint8", "shape": [2, 2]},
+        {"name": "class", "dtype": "int16", "byte_order": "BIG", "skip": true},
+        {"name": "weight", "dtype": "float32", "byte_order": "BIG"},
+    ]}))
+    .unwrap();
+    let label = |pointer: &str, shape: &[u32]| Label {
+        source: LabelSource::Field {
+            pointer: pointer.to_owned(),
+            shape: shape.to_vec(),
+        },
+        encoding: Encoding::Text,
+    };
+    let class = label("/class", &[]);
+    format.check(Some(&class)).unwrap();
+    assert_eq!(format.shape(), [5]);
+    let value = [
+        &[0xff; 8][..],
+        &[1, 2, 3, 4],
+        &[0, 7],
+        &1.5_f32.to_be_bytes(),
+    ]
+    .concat();
+    let (mut row, mut labels) = (Vec::new(), Vec::new());
+    let parts = Parts {
+        key: None,
+        value: Some(&value),
+        timestamp_ms: None,
+        headers: &(),
+    };
+    let mut decoder = Decoder::new(&format, Some(&class));
+    decoder.decode(&parts, &mut row, &mut labels).unwrap();
+    assert_eq!((row, labels), (vec![1.0, 2.0, 3.0, 4.0, 1.5], vec![7.0]));
+    let error = decode(&format, Some(&value[1..]), &mut Vec::new()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the value has 17 bytes where 18 are expected"
+    );
+
+    for (wrong, reason) in [
+        (label("/none", &[]), "none of the format's"),
+        (label("/weight", &[]), "set `skip`"),
+        (label("/class", &[2]), "has the shape"),
+    ] {
+        let error = format.check(Some(&wrong)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+fn with_all_parts(missing: &str) -> RecordFormat {
+    let format: RecordFormat = serde_json::from_value(json!({"type": "RECORD",
+        "value": {"type": "RAW", "dtype": "uint8", "shape": [2]},
+        "beside": [
+            {"type": "KEY", "encoding": {"type": "RAW", "dtype": "int32", "shape": [1], "byte_order": "BIG"}},
+            {"type": "HEADER", "name": "price"},
+            {"type": "TIMESTAMP", "unit": "HOUR_OF_DAY"},
+            {"type": "TIMESTAMP", "unit": "DAY_OF_WEEK"},
+            {"type": "TIMESTAMP", "unit": "DAYS"},
+        ],
+        "missing": missing,
+    }))
+    .unwrap();
+    format.check(None).unwrap();
+    format
+}
+
+#[test]
+fn features_stand_in_every_part_of_a_record() {
+    let format = with_all_parts("REFUSE");
+    assert_eq!(format.shape(), [7]);
+    let headers: &[(&str, Option<&[u8]>)] = &[("price", Some(b"1")), ("price", Some(b"2.5"))];
+    let parts = Parts {
+        key: Some(&[0, 0, 1, 0]),
+        value: Some(&[3, 4]),
+        // Tuesday, 2024-01-02 at 18:30.
+        timestamp_ms: Some(1_704_220_200_000),
+        headers: &headers,
+    };
+    let read = |format: &RecordFormat, parts: &Parts<'_>| {
+        let mut row = vec![9.0];
+        let decoded = Decoder::new(format, None).decode(parts, &mut row, &mut Vec::new());
+        if decoded.is_err() {
+            assert_eq!(row, [9.0], "a refused record leaves nothing");
+        }
+        decoded.map(|()| row.split_off(1))
+    };
+    let row = read(&format, &parts).unwrap();
+    assert_eq!(row[..6], [3.0, 4.0, 256.0, 2.5, 18.5, 1.0]);
+    assert!((row[6] - 19_724.77).abs() < 0.01, "{}", row[6]);
+
+    let tombstone = Parts {
+        value: None,
+        ..parts
+    };
+    let no_key = Parts { key: None, ..parts };
+    let no_time = Parts {
+        timestamp_ms: None,
+        ..parts
+    };
+    let no_header = Parts {
+        headers: &(),
+        ..parts
+    };
+    for (parts, code, text) in [
+        (tombstone, "no-value", "no value"),
+        (no_key, "no-part", "no key"),
+        (no_time, "no-part", "no timestamp"),
+        (no_header, "no-part", "no header \"price\""),
+    ] {
+        let error = read(&format, &parts).unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    let with_gaps = with_all_parts("NAN");
+    let nan = |parts: &Parts<'_>| -> Vec<bool> {
+        let row = read(&with_gaps, parts).unwrap();
+        row.iter().map(|number| number.is_nan()).collect()
+    };
+    assert_eq!(
+        nan(&tombstone),
+        [true, true, false, false, false, false, false]
+    );
+    assert_eq!(
+        nan(&no_header),
+        [false, false, false, true, false, false, false]
+    );
+    assert_eq!(
+        nan(&no_time),
+        [false, false, false, false, true, true, true]
+    );
+    let headers: &[(&str, Option<&[u8]>)] = &[("price", Some(b"dear"))];
+    let error = read(
+        &with_gaps,
+        &Parts {
+            headers: &headers,
+            ..parts
+        },
+    )
+    .unwrap_err();
+    assert_eq!(error.code(), "text", "what is there is not missing");
+
+    let label = Label {
+        source: LabelSource::Header {
+            name: "price".to_owned(),
+        },
+        encoding: Encoding::Text,
+    };
+    let error = format.check(Some(&label)).unwrap_err().to_string();
+    assert!(error.contains("a feature as well"), "{error}");
+
+    // Without a format the value is not looked at, and a label in it is never made up.
+    let key_alone: RecordFormat = serde_json::from_value(
+        json!({"type": "RECORD", "beside": [{"type": "TIMESTAMP", "unit": "DAY_OF_WEEK"}]}),
+    )
+    .unwrap();
+    assert_eq!(read(&key_alone, &tombstone).unwrap(), [1.0]);
 }
 
 proptest! {

@@ -20,4 +20,5 @@ mod proxy;
 mod records;
 mod redrive;
 mod replicas;
+mod schemas;
 mod swap;

@@ -15,7 +15,7 @@ use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
 use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
 use millrace_wire::record::{
-    ByteOrder, Dtype, Label, LabelEncoding, LabelSource, RawArray, RecordFormat,
+    ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
 use millrace_wire::registry::Version;
 use millrace_wire::segment::{Manifest, SegmentDigest};
@@ -254,7 +254,7 @@ impl<'a> World<'a> {
                 source: LabelSource::Header {
                     name: "label".to_owned(),
                 },
-                encoding: LabelEncoding::Text,
+                encoding: Encoding::Text,
             },
             hyperparameters: Hyperparameters {
                 epochs,

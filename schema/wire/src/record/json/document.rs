@@ -5,72 +5,30 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::numbers::Numbers;
-use super::{JsonRecord, Missing, tokens};
-use crate::record::{DecodeError, FieldFault, Label, LabelSource, product};
+use super::{JsonRecord, Missing};
+use crate::record::framing::{self, Part};
+use crate::record::place::{Layout, Node};
+use crate::record::{DecodeError, FieldFault, Headers, Label};
 
 /// Reads the records of one format.
 pub(in crate::record) struct JsonReader {
     root: Node,
-    fields: Vec<Field>,
-    missing: Missing,
-    /// Elements of a record, and of the label that stands in it.
-    elements: (usize, usize),
+    layout: Layout,
+    is_framed: bool,
     /// Which fields the record at hand had.
     seen: Vec<bool>,
 }
 
-/// A field, and where its numbers go.
-pub(super) struct Field {
-    pub(super) pointer: String,
-    pub(super) shape: Vec<u32>,
-    pub(super) in_text: bool,
-    /// The first of its numbers: in the record, or in the label.
-    start: usize,
-    is_label: bool,
-}
-
-/// A place in a document: a field, or what fields lie in.
-#[derive(Default)]
-struct Node {
-    field: Option<usize>,
-    /// By name in an object, by the same as a number in an array; in the order of the names.
-    children: Vec<(String, Node)>,
-}
-
 impl JsonReader {
     pub(in crate::record) fn new(record: &JsonRecord, label: Option<&Label>) -> Self {
-        let mut elements = (0, 0);
-        let mut fields = Vec::new();
-        for field in &record.fields {
-            fields.push(Field {
-                pointer: field.pointer.clone(),
-                shape: field.shape.clone(),
-                in_text: field.in_text,
-                start: elements.0,
-                is_label: false,
-            });
-            elements.0 += product(&field.shape);
-        }
-        if let Some(LabelSource::Field { pointer, shape }) = label.map(|label| &label.source) {
-            elements.1 = product(shape);
-            fields.push(Field {
-                pointer: pointer.clone(),
-                shape: shape.clone(),
-                in_text: false,
-                start: 0,
-                is_label: true,
-            });
-        }
-        let mut root = Node::default();
-        for (number, field) in fields.iter().enumerate() {
-            root.insert(&tokens(&field.pointer), number);
-        }
+        let fields = record.fields.iter();
+        let fields = fields.map(|field| (&*field.pointer, &*field.shape, field.in_text));
+        let layout = Layout::new(fields, label.and_then(Label::field), record.missing);
         Self {
-            root,
-            seen: vec![false; fields.len()],
-            fields,
-            missing: record.missing,
-            elements,
+            root: layout.root(),
+            seen: vec![false; layout.places.len()],
+            layout,
+            is_framed: record.registry,
         }
     }
 
@@ -78,95 +36,55 @@ impl JsonReader {
     pub(in crate::record) fn read(
         &mut self,
         value: &[u8],
+        headers: &dyn Headers,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
     ) -> Result<(), DecodeError> {
-        let (row_start, label_start) = (row.len(), labels.len());
-        row.resize(row_start + self.elements.0, f32::NAN);
-        labels.resize(label_start + self.elements.1, f32::NAN);
-        self.seen.fill(false);
-        let mut reading = Reading {
-            fields: &self.fields,
-            missing: self.missing,
-            seen: &mut self.seen,
-            row: &mut row[row_start..],
-            label: &mut labels[label_start..],
-            fault: None,
+        // The names of the fields say what they are: the schema is not needed.
+        let value = if self.is_framed {
+            framing::unframe(Part::Value, value, headers)?.plain().1
+        } else {
+            value
         };
-        let mut document = serde_json::Deserializer::from_slice(value);
-        let place = Place {
-            node: &self.root,
-            reading: &mut reading,
-        };
-        let read = place
-            .deserialize(&mut document)
-            .and_then(|()| document.end());
-        if let Err(error) = read {
-            return Err(reading.fault.unwrap_or_else(|| DecodeError::Json {
-                reason: error.to_string(),
-            }));
-        }
-        for (field, seen) in self.fields.iter().zip(&self.seen) {
-            if !seen && (field.is_label || self.missing == Missing::Refuse) {
-                return Err(field.fault(FieldFault::Missing));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Field {
-    pub(super) fn fault(&self, fault: FieldFault) -> DecodeError {
-        if self.is_label && matches!(fault, FieldFault::Missing | FieldFault::Null) {
-            return DecodeError::NoLabel {
-                place: format!("the field {:?}", self.pointer),
+        let Self {
+            root, layout, seen, ..
+        } = self;
+        seen.fill(false);
+        layout.append(row, labels, |to| {
+            let mut reading = Reading {
+                layout,
+                seen,
+                to,
+                fault: None,
             };
-        }
-        DecodeError::Field {
-            field: self.pointer.clone(),
-            fault,
-        }
-    }
-}
-
-impl Node {
-    fn insert(&mut self, path: &[String], field: usize) {
-        let Some((token, rest)) = path.split_first() else {
-            self.field = Some(field);
-            return;
-        };
-        let child = match self.children.binary_search_by(|(name, _)| name.cmp(token)) {
-            Ok(found) => found,
-            Err(place) => {
-                self.children
-                    .insert(place, (token.clone(), Self::default()));
-                place
+            let mut document = serde_json::Deserializer::from_slice(value);
+            let start = Start {
+                node: root,
+                reading: &mut reading,
+            };
+            let read = start
+                .deserialize(&mut document)
+                .and_then(|()| document.end());
+            if let Err(error) = read {
+                return Err(reading.fault.unwrap_or_else(|| DecodeError::Json {
+                    reason: error.to_string(),
+                }));
             }
-        };
-        self.children[child].1.insert(rest, field);
-    }
-
-    fn named(&self, name: &str) -> Option<&Self> {
-        let found = self
-            .children
-            .binary_search_by(|(child, _)| child.as_str().cmp(name));
-        Some(&self.children[found.ok()?].1)
-    }
-
-    fn at(&self, index: usize) -> Option<&Self> {
-        let mut children = self.children.iter();
-        let found = children.find(|(name, _)| name.parse() == Ok(index));
-        found.map(|(_, node)| node)
+            for (field, seen) in seen.iter().enumerate() {
+                if !seen {
+                    layout.absent(field, FieldFault::Missing)?;
+                }
+            }
+            Ok(())
+        })
     }
 }
 
 /// What is being read.
 struct Reading<'r> {
-    fields: &'r [Field],
-    missing: Missing,
+    layout: &'r Layout,
     seen: &'r mut [bool],
-    row: &'r mut [f32],
-    label: &'r mut [f32],
+    to: &'r mut [f32],
     /// Why reading ended: the errors of serde carry no more than a text.
     fault: Option<DecodeError>,
 }
@@ -180,12 +98,12 @@ impl Reading<'_> {
 }
 
 /// A place of the document that is about to be read.
-struct Place<'p, 'r> {
+struct Start<'p, 'r> {
     node: &'p Node,
     reading: &'p mut Reading<'r>,
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Start<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<(), D::Error> {
@@ -193,21 +111,16 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
             return document.deserialize_any(self);
         };
         let reading = self.reading;
-        let field = &reading.fields[number];
+        let field = &reading.layout.places[number];
         if std::mem::replace(&mut reading.seen[number], true) {
             return Err(reading.stop(field.fault(FieldFault::Twice)));
         }
-        let to = if field.is_label {
-            &mut *reading.label
-        } else {
-            &mut *reading.row
-        };
         let missing = if field.is_label {
             Missing::Refuse
         } else {
-            reading.missing
+            reading.layout.missing
         };
-        let to = &mut to[field.start..][..product(&field.shape)];
+        let to = &mut reading.to[field.start..][..field.elements()];
         let mut numbers = Numbers::new(field, missing, to);
         let read = numbers.read(document);
         if let Some(fault) = numbers.fault.take() {
@@ -218,7 +131,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
 }
 
 /// What fields lie in. Anything but an object or an array holds none of them.
-impl<'de> Visitor<'de> for Place<'_, '_> {
+impl<'de> Visitor<'de> for Start<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,7 +141,7 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(child) = map.next_key_seed(Name(self.node))? {
             match child {
-                Some(node) => map.next_value_seed(Place {
+                Some(node) => map.next_value_seed(Start {
                     node,
                     reading: &mut *self.reading,
                 })?,
@@ -244,7 +157,7 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
         for index in 0.. {
             let more = match self.node.at(index) {
                 Some(node) => sequence
-                    .next_element_seed(Place {
+                    .next_element_seed(Start {
                         node,
                         reading: &mut *self.reading,
                     })?

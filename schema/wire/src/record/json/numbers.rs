@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::document::Field;
 use super::{DEPTH, Missing};
+use crate::record::place::Place;
 use crate::record::{DecodeError, FieldFault, cast};
 
 /// The numbers of one field, on their way to their place.
 pub(super) struct Numbers<'n> {
-    field: &'n Field,
+    field: &'n Place,
     missing: Missing,
     to: &'n mut [f32],
     /// How many numbers came.
@@ -26,7 +26,7 @@ pub(super) struct Numbers<'n> {
 }
 
 impl<'n> Numbers<'n> {
-    pub(super) fn new(field: &'n Field, missing: Missing, to: &'n mut [f32]) -> Self {
+    pub(super) fn new(field: &'n Place, missing: Missing, to: &'n mut [f32]) -> Self {
         Self {
             field,
             missing,
@@ -65,8 +65,7 @@ impl<'n> Numbers<'n> {
             return self.stop(FieldFault::NoText);
         }
         let Some(cast) = cast else {
-            let part = format!("field {:?}", self.field.pointer);
-            self.fault = Some(DecodeError::number(&part, self.count, &number));
+            self.fault = Some(self.field.number(self.count, &number));
             return Err(E::custom(""));
         };
         if *self.depth.get_or_insert(depth) != depth {

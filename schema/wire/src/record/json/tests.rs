@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Written, document};
-use crate::record::{DecodeError, Decoder, Label, LabelEncoding, LabelSource, Parts, RecordFormat};
+use crate::record::{DecodeError, Decoder, Encoding, Label, LabelSource, Parts, RecordFormat};
 
 fn format(format: Value) -> RecordFormat {
     let format: RecordFormat = serde_json::from_value(format).unwrap();
@@ -31,7 +31,8 @@ fn decode(format: &RecordFormat, value: &str) -> Result<Vec<f32>, DecodeError> {
     let parts = Parts {
         key: None,
         value: Some(value.as_bytes()),
-        headers: &[],
+        timestamp_ms: None,
+        headers: &(),
     };
     let mut row = vec![7.0];
     let decoded = Decoder::new(format, None).decode(&parts, &mut row, &mut Vec::new());
@@ -107,6 +108,16 @@ fn arrays_have_their_shape_with_or_without_a_batch() {
 }
 
 #[test]
+fn a_registrys_serialisers_put_an_id_in_front() {
+    let format = format(json!({
+        "type": "JSON", "fields": [{"pointer": "/x"}], "registry": true
+    }));
+    let framed = String::from_utf8(crate::record::framed(7, br#"{"x": 5}"#)).unwrap();
+    assert_eq!(decode(&format, &framed).unwrap(), [5.0]);
+    assert_eq!(refusal(&format, r#"{"x": 5}"#).0, "schema-framing");
+}
+
+#[test]
 fn a_text_may_hold_the_numbers() {
     let telegraf = format(json!({
         "type": "JSON",
@@ -167,7 +178,7 @@ fn a_label_may_stand_in_the_value() {
             pointer: "/label".into(),
             shape: vec![2],
         },
-        encoding: LabelEncoding::default(),
+        encoding: Encoding::default(),
     };
     format.check(Some(&label)).unwrap();
     assert_eq!(label.elements(), 2);
@@ -176,7 +187,8 @@ fn a_label_may_stand_in_the_value() {
         let parts = Parts {
             key: None,
             value: Some(value.as_bytes()),
-            headers: &[],
+            timestamp_ms: None,
+            headers: &(),
         };
         let (mut row, mut labels) = (Vec::new(), Vec::new());
         let result = decoder.decode(&parts, &mut row, &mut labels);
@@ -208,7 +220,7 @@ fn what_no_record_could_be_is_refused() {
                 pointer: pointer.into(),
                 shape: Vec::new(),
             },
-            encoding: LabelEncoding::default(),
+            encoding: Encoding::default(),
         });
         format
             .check(label.as_ref())
@@ -282,7 +294,7 @@ proptest! {
     #[test]
     fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let format = scalars(&["/a", "/b/0"], "NAN");
-        let parts = Parts { key: None, value: Some(&bytes), headers: &[] };
+        let parts = Parts { key: None, value: Some(&bytes), timestamp_ms: None, headers: &() };
         let mut row = Vec::new();
         let decoded = Decoder::new(&format, None).decode(&parts, &mut row, &mut Vec::new());
         prop_assert_eq!(row.len(), if decoded.is_ok() { 2 } else { 0 });

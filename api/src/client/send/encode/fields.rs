@@ -1,0 +1,92 @@
+//! Documents and Avro records of the cells of a row.
+
+use std::str::FromStr;
+
+use anyhow::{Result, anyhow, bail};
+use millrace_wire::record::{
+    self, AvroRecord, AvroWriter, JsonRecord, Label, LabelSource, Missing, Written,
+};
+use serde_json::{Number, Value};
+
+use super::cells::Cells;
+
+/// Why records of a registry are not written.
+pub(super) const NO_SCHEMA: &str = "rows cannot be sent as records of a registry's schema: nobody says which; send them with your own producer";
+
+/// A document of the numbers in their fields, and of a label that stands in one.
+pub(super) fn document(
+    cells: &mut Cells<'_>,
+    format: &JsonRecord,
+    label: Option<&Label>,
+) -> Result<Vec<u8>> {
+    if format.registry {
+        bail!("{NO_SCHEMA}");
+    }
+    let fields = format.fields.iter();
+    let fields = fields.map(|field| (&*field.pointer, &*field.shape, field.in_text));
+    written(cells, fields, format.missing, label, |fields| {
+        Ok(record::document(fields).to_string().into_bytes())
+    })
+}
+
+/// An Avro record of the numbers in their fields, and of a label that stands in one.
+pub(super) fn avro(
+    cells: &mut Cells<'_>,
+    format: &AvroRecord,
+    label: Option<&Label>,
+) -> Result<Vec<u8>> {
+    let AvroWriter::Schema { schema } = &format.writer else {
+        bail!("{NO_SCHEMA}");
+    };
+    let row = cells.row();
+    let fields = format.fields.iter();
+    let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
+    written(cells, fields, format.missing, label, |fields| {
+        record::avro_record(schema, fields).map_err(|error| anyhow!("row {row}: {error}"))
+    })
+}
+
+/// What `write` makes of the fields.
+fn written<'f>(
+    cells: &mut Cells<'_>,
+    fields: impl Iterator<Item = (&'f str, &'f [u32], bool)>,
+    missing: Missing,
+    label: Option<&'f Label>,
+    write: impl FnOnce(&[Written<'_>]) -> Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let mut read = Vec::new();
+    for (pointer, shape, in_text) in fields {
+        read.push((pointer, shape, in_text, numbers(cells, shape, missing)?));
+    }
+    if let Some(LabelSource::Field { pointer, shape }) = label.map(|label| &label.source) {
+        let numbers = numbers(&mut cells.label(), shape, missing)?;
+        read.push((pointer, shape, false, numbers));
+    }
+    let fields = read
+        .iter()
+        .map(|(pointer, shape, in_text, numbers)| Written {
+            pointer,
+            shape,
+            numbers,
+            in_text: *in_text,
+        });
+    write(&fields.collect::<Vec<_>>())
+}
+
+fn numbers(cells: &mut Cells<'_>, shape: &[u32], missing: Missing) -> Result<Vec<Value>> {
+    let elements = shape.iter().map(|size| *size as usize).product();
+    (0..elements).map(|_| number(cells, missing)).collect()
+}
+
+/// What stands in a cell, as it stands there; an empty one is `null` where that is allowed.
+fn number(cells: &mut Cells<'_>, missing: Missing) -> Result<Value> {
+    let (at, text) = cells.take()?;
+    if text.is_empty() && missing == Missing::Nan {
+        return Ok(Value::Null);
+    }
+    let number = Number::from_str(text).ok();
+    let number = number.or_else(|| Number::from_f64(text.parse().ok()?));
+    number
+        .map(Value::Number)
+        .ok_or_else(|| anyhow!("{at}: {text:?} is not a number"))
+}

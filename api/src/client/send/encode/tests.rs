@@ -1,0 +1,174 @@
+//! Rows and the records that they become.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+use csv::ByteRecord;
+use millrace_wire::record::{ByteOrder, Dtype, JsonField, JsonRecord, Missing, RawArray};
+
+use super::*;
+
+fn encode_text(cells: &[&str], dtype: Dtype, label: bool) -> Result<Encoded> {
+    let cells = ByteRecord::from(cells.to_vec());
+    let array = RawArray {
+        dtype,
+        shape: vec![2],
+        byte_order: ByteOrder::Little,
+    };
+    let label = label.then_some(Label {
+        source: LabelSource::Key,
+        encoding: Encoding::Text,
+    });
+    let row_of_cells = Row {
+        number: 4,
+        cells: &cells,
+    };
+    row(&row_of_cells, &RecordFormat::Raw(array), label.as_ref())
+}
+
+#[test]
+fn cells_become_bytes_and_the_last_one_the_label() {
+    let encoded = encode_text(&["1", " 2 ", "7"], Dtype::Int16, true).unwrap();
+    assert_eq!(encoded.value.unwrap(), [1, 0, 2, 0]);
+    assert_eq!(encoded.key.unwrap(), b"7");
+    assert_eq!(
+        encode_text(&["1", "2"], Dtype::Uint8, true).unwrap().key,
+        None
+    );
+}
+
+#[test]
+fn a_label_may_have_several_columns() {
+    let array = |size| RawArray {
+        dtype: Dtype::Uint8,
+        shape: vec![size],
+        byte_order: ByteOrder::Little,
+    };
+    let label = Label {
+        source: LabelSource::Key,
+        encoding: Encoding::Raw(array(3)),
+    };
+    let encoded = |cells: &[&str]| {
+        let cells = ByteRecord::from(cells.to_vec());
+        let row_of_cells = Row {
+            number: 4,
+            cells: &cells,
+        };
+        row(&row_of_cells, &RecordFormat::Raw(array(2)), Some(&label))
+    };
+    let found = encoded(&["1", "2", "0", "0", "1"]).unwrap();
+    assert_eq!(
+        (found.value, found.key),
+        (Some(vec![1, 2]), Some(vec![0, 0, 1]))
+    );
+    assert_eq!(
+        encoded(&["1", "2", "0"]).err().unwrap().to_string(),
+        "row 4 has 3 columns; the datasource's records have 2 elements, which the 3 of a label may follow"
+    );
+}
+
+#[test]
+fn rows_become_documents_with_the_label_in_a_field() {
+    let record = JsonRecord {
+        fields: vec![
+            JsonField {
+                pointer: "/a".to_owned(),
+                shape: vec![2],
+                in_text: false,
+            },
+            JsonField {
+                pointer: "/b/c".to_owned(),
+                shape: Vec::new(),
+                in_text: false,
+            },
+        ],
+        missing: Missing::Nan,
+        registry: false,
+    };
+    let label = Label {
+        source: LabelSource::Field {
+            pointer: "/b/label".to_owned(),
+            shape: Vec::new(),
+        },
+        encoding: Encoding::default(),
+    };
+    let format = RecordFormat::Json(record);
+    let encoded = |cells: &[&str]| {
+        let cells = ByteRecord::from(cells.to_vec());
+        let row_of_cells = Row {
+            number: 4,
+            cells: &cells,
+        };
+        let encoded = row(&row_of_cells, &format, Some(&label));
+        encoded.map(|encoded| String::from_utf8(encoded.value.unwrap()).unwrap())
+    };
+    assert_eq!(
+        encoded(&["1", "", ".5", "7"]).unwrap(),
+        r#"{"a":[1,null],"b":{"c":0.5,"label":7}}"#
+    );
+    // Without a label, as an inference reads them.
+    assert_eq!(
+        encoded(&["1", "2", "1e3"]).unwrap(),
+        r#"{"a":[1,2],"b":{"c":1000.0}}"#
+    );
+    let error = encoded(&["1", "x", "3"]).unwrap_err().to_string();
+    assert_eq!(error, "row 4, column 2: \"x\" is not a number");
+}
+
+#[test]
+fn what_does_not_fit_is_named_by_row_and_column() {
+    let error = |cells: &[&str]| {
+        encode_text(cells, Dtype::Uint8, false)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(
+        error(&["1", "256"]),
+        "row 4, column 2: \"256\" is not a number of type u8"
+    );
+    assert_eq!(
+        error(&["1", "2", "3"]),
+        "row 4 has 3 columns; the datasource's records have 2 elements"
+    );
+    assert_eq!(
+        error(&["1"]),
+        "row 4 has 1 columns; the datasource's records have 2 elements"
+    );
+}
+
+#[test]
+fn rows_fill_every_part_of_a_record() {
+    let format: RecordFormat = serde_json::from_value(serde_json::json!({"type": "RECORD",
+        "value": {"type": "STRUCT", "fields": [
+            {"name": "id", "dtype": "int16", "skip": true},
+            {"name": "class", "dtype": "uint8", "skip": true},
+            {"name": "x", "dtype": "float16", "byte_order": "BIG"},
+        ]},
+        "beside": [
+            {"type": "TIMESTAMP", "unit": "DAYS"},
+            {"type": "HEADER", "name": "price"},
+            {"type": "KEY", "encoding": {"type": "RAW", "dtype": "uint8", "shape": [2]}},
+        ],
+        "missing": "NAN",
+    }))
+    .unwrap();
+    let label = Label {
+        source: LabelSource::Field {
+            pointer: "/class".to_owned(),
+            shape: Vec::new(),
+        },
+        encoding: Encoding::Text,
+    };
+    let encoded = |cells: &[&str]| {
+        let cells = ByteRecord::from(cells.to_vec());
+        let row_of_cells = Row {
+            number: 4,
+            cells: &cells,
+        };
+        row(&row_of_cells, &format, Some(&label)).unwrap()
+    };
+    let full = encoded(&["1", "2.5", "3", "4", "7"]);
+    assert_eq!(full.value.unwrap(), [0, 0, 7, 0x3c, 0x00]);
+    assert_eq!(full.headers, [("price".to_owned(), b"2.5".to_vec())]);
+    assert_eq!(full.key.unwrap(), [3, 4]);
+    let gaps = encoded(&["1", "", "", "", "7"]);
+    assert!(gaps.key.is_none() && gaps.headers.is_empty());
+}

@@ -1,0 +1,190 @@
+//! What reads the records of one writer's schema: the schema compiled against the fields that are wanted.
+
+use super::super::{DecodeError, FieldFault};
+
+/// Steps, one after another, that read a whole record.
+pub(super) struct Program {
+    /// What errors call the writer's schema, and the reader's.
+    pub(super) writer: String,
+    pub(super) reader: Option<String>,
+    pub(super) steps: Vec<Step>,
+    /// What passes over a named type, by its number.
+    pub(super) skips: Vec<Skip>,
+}
+
+impl Program {
+    /// The schemas do not fit each other.
+    #[cold]
+    pub(super) fn broken(&self, reason: &str) -> DecodeError {
+        DecodeError::Schema {
+            writer: self.writer.clone(),
+            reader: self.reader.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// A step.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Numbers of one kind, one behind another in the record and in the tensor, each a field of its own.
+    Numbers {
+        kind: Kind,
+        count: usize,
+        to: usize,
+        field: usize,
+    },
+    /// A number or null.
+    Nullable {
+        /// The branch that is null.
+        null: i64,
+        kind: Kind,
+        to: usize,
+        field: usize,
+    },
+    /// A number that needs more to be read.
+    Item { item: Item, to: usize, field: usize },
+    /// Bytes, which are numbers: so many, or as many as stand before them.
+    Bytes {
+        fixed: Option<usize>,
+        to: usize,
+        field: usize,
+    },
+    /// Nested arrays of these lengths. A single one stands for the elements of all dimensions.
+    Arrays {
+        lengths: Vec<usize>,
+        item: Item,
+        to: usize,
+        field: usize,
+    },
+    /// One of several, by what stands before it.
+    Union(Vec<Vec<Step>>),
+    /// An array some of whose items hold fields.
+    Items {
+        /// In ascending order, with the fields in each.
+        wanted: Vec<(u64, Inside)>,
+        other: Skip,
+    },
+    /// A map some of whose values hold fields.
+    Map {
+        wanted: Vec<(String, Inside)>,
+        other: Skip,
+    },
+    /// What is not wanted.
+    Skip(Skip),
+    /// What the reader's schema says where the writer's says nothing.
+    Constant { numbers: Vec<f32>, to: usize },
+    /// Fields that are not there.
+    Absent {
+        fields: Vec<usize>,
+        fault: FieldFault,
+    },
+    /// A field that holds something else than numbers.
+    Fault { field: usize, fault: FieldFault },
+    /// The schemas do not fit each other here.
+    Break(String),
+}
+
+/// What reads a part of a record, and the fields that lie in it.
+#[derive(Debug)]
+pub(super) struct Inside {
+    pub(super) steps: Vec<Step>,
+    pub(super) fields: Vec<usize>,
+}
+
+/// How a number is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Boolean,
+    /// `int` and `long`.
+    Integer,
+    Float,
+    Double,
+}
+
+/// One number of a field.
+#[derive(Debug)]
+pub(super) enum Item {
+    Number(Kind),
+    /// The reader's number of each of the writer's symbols, or the symbol that the reader does not know.
+    Enum(Vec<Result<f32, String>>),
+    Null,
+    Union(Vec<Item>),
+    Fault(FieldFault),
+    Break(String),
+}
+
+/// Passes over what is not wanted.
+#[derive(Debug, Clone)]
+pub(super) enum Skip {
+    /// So many bytes.
+    Bytes(usize),
+    /// So many numbers of variable length.
+    Varints(usize),
+    /// Bytes with their length before them.
+    Length,
+    Union(Vec<Skip>),
+    Sequence(Vec<Skip>),
+    /// Blocks of items.
+    Array(Box<Skip>),
+    /// Blocks of values with their keys.
+    Map(Box<Skip>),
+    /// A named type.
+    Named(usize),
+}
+
+/// Adds a step, merged with the one before where these are of one kind.
+pub(super) fn push(steps: &mut Vec<Step>, step: Step) {
+    match (steps.last_mut(), step) {
+        (Some(Step::Skip(before)), Step::Skip(skip)) => {
+            if let Some(skip) = merge(before, skip) {
+                steps.push(Step::Skip(skip));
+            }
+        }
+        (
+            Some(Step::Numbers {
+                kind,
+                count,
+                to,
+                field,
+            }),
+            Step::Numbers {
+                kind: next_kind,
+                count: more,
+                to: next_to,
+                field: next_field,
+            },
+        ) if *kind == next_kind && *to + *count == next_to && *field + *count == next_field => {
+            *count += more;
+        }
+        (_, step) => steps.push(step),
+    }
+}
+
+/// Several skips as one.
+pub(super) fn sequence(skips: impl Iterator<Item = Skip>) -> Skip {
+    let mut merged: Vec<Skip> = Vec::new();
+    for skip in skips {
+        let left = match merged.last_mut() {
+            Some(before) => merge(before, skip),
+            None => Some(skip),
+        };
+        merged.extend(left);
+    }
+    match merged.len() {
+        0 => Skip::Bytes(0),
+        1 => merged.remove(0),
+        _ => Skip::Sequence(merged),
+    }
+}
+
+/// Puts a skip into the one before it, or gives it back.
+fn merge(before: &mut Skip, next: Skip) -> Option<Skip> {
+    match (before, next) {
+        (Skip::Bytes(before), Skip::Bytes(more)) | (Skip::Varints(before), Skip::Varints(more)) => {
+            *before = before.saturating_add(more);
+            None
+        }
+        (_, next) => Some(next),
+    }
+}

@@ -1,0 +1,531 @@
+//! Runs a program over the bytes of a record, which may be anything: every length is checked against what is left,
+//! and every loop takes at least a byte a turn.
+
+use super::super::place::{Layout, Place};
+use super::super::{DecodeError, FieldFault, cast};
+use super::program::{Inside, Item, Kind, Program, Skip, Step};
+
+/// How deep types that hold themselves may be nested where they are passed over.
+const DEEPEST: usize = 256;
+
+/// Reads one record into `to`.
+pub(super) fn read(
+    program: &Program,
+    layout: &Layout,
+    record: &[u8],
+    to: &mut [f32],
+) -> Result<(), DecodeError> {
+    let mut reading = Reading {
+        program,
+        layout,
+        left: record,
+        to,
+    };
+    reading.run(&program.steps)?;
+    if reading.left.is_empty() {
+        return Ok(());
+    }
+    Err(malformed(format!(
+        "{} bytes are left over behind the record",
+        reading.left.len()
+    )))
+}
+
+struct Reading<'r> {
+    program: &'r Program,
+    layout: &'r Layout,
+    /// What was not read yet.
+    left: &'r [u8],
+    to: &'r mut [f32],
+}
+
+#[cold]
+fn malformed(reason: impl Into<String>) -> DecodeError {
+    DecodeError::Avro {
+        reason: reason.into(),
+    }
+}
+
+#[cold]
+fn short() -> DecodeError {
+    malformed("it ends in the middle of the record")
+}
+
+impl<'r> Reading<'r> {
+    fn run(&mut self, steps: &'r [Step]) -> Result<(), DecodeError> {
+        for step in steps {
+            match step {
+                Step::Numbers {
+                    kind,
+                    count,
+                    to,
+                    field,
+                } => self.numbers(*kind, *to, *count, |layout, index| {
+                    (&layout.places[*field + index], 0)
+                })?,
+                Step::Nullable {
+                    null,
+                    kind,
+                    to,
+                    field,
+                } => match self.long()? {
+                    branch if branch == *null => self.layout.absent(*field, FieldFault::Null)?,
+                    0 | 1 => {
+                        let at = |layout: &'r Layout, _| (&layout.places[*field], 0);
+                        self.numbers(*kind, *to, 1, at)?;
+                    }
+                    branch => return Err(no_branch(branch)),
+                },
+                Step::Item { item, to, field } => {
+                    if let Some(number) = self.item(item, *field, 0)? {
+                        self.to[*to] = number;
+                    }
+                }
+                Step::Bytes { fixed, to, field } => self.bytes_field(*fixed, *to, *field)?,
+                Step::Arrays {
+                    lengths,
+                    item,
+                    to,
+                    field,
+                } => {
+                    let mut index = 0;
+                    self.arrays(lengths, item, *to, *field, &mut index)?;
+                }
+                Step::Union(branches) => {
+                    let branch = self.long()?;
+                    let steps = usize::try_from(branch).ok();
+                    let steps = steps.and_then(|branch| branches.get(branch));
+                    self.run(steps.ok_or_else(|| no_branch(branch))?)?;
+                }
+                Step::Items { wanted, other } => self.items(wanted, other)?,
+                Step::Map { wanted, other } => self.map(wanted, other)?,
+                Step::Skip(skip) => self.skip(skip, 0)?,
+                Step::Constant { numbers, to } => {
+                    self.to[*to..][..numbers.len()].copy_from_slice(numbers);
+                }
+                Step::Absent { fields, fault } => self.absent(fields, fault)?,
+                Step::Fault { field, fault } => {
+                    return Err(self.layout.places[*field].fault(fault.clone()));
+                }
+                Step::Break(reason) => return Err(self.program.broken(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers of one kind, one behind another; `at` says which field one is of, and which of its numbers.
+    #[inline]
+    fn numbers(
+        &mut self,
+        kind: Kind,
+        start: usize,
+        count: usize,
+        at: impl Fn(&'r Layout, usize) -> (&'r Place, usize),
+    ) -> Result<(), DecodeError> {
+        let layout = self.layout;
+        let refuse = |index: usize, number: &dyn ToString| {
+            let (place, index) = at(layout, index);
+            place.number(index, number)
+        };
+        match kind {
+            Kind::Float => {
+                let bytes = self.take(count.saturating_mul(4))?;
+                let to = &mut self.to[start..][..count];
+                for (to, bytes) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *to = f32::from_le_bytes(*bytes);
+                }
+            }
+            Kind::Double => {
+                let bytes = self.take(count.saturating_mul(8))?;
+                let to = &mut self.to[start..][..count];
+                for (index, (to, bytes)) in to.iter_mut().zip(bytes.as_chunks::<8>().0).enumerate()
+                {
+                    let number = f64::from_le_bytes(*bytes);
+                    *to = cast::from_f64(number).ok_or_else(|| refuse(index, &number))?;
+                }
+            }
+            Kind::Integer => {
+                for index in 0..count {
+                    let number = self.long()?;
+                    self.to[start + index] =
+                        cast::from_i64(number).ok_or_else(|| refuse(index, &number))?;
+                }
+            }
+            Kind::Boolean => {
+                let bytes = self.take(count)?;
+                let to = &mut self.to[start..][..count];
+                for (to, byte) in to.iter_mut().zip(bytes) {
+                    *to = truth(*byte)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One number of a field; nothing where it is missing, as far as that is allowed.
+    fn item(
+        &mut self,
+        item: &Item,
+        field: usize,
+        index: usize,
+    ) -> Result<Option<f32>, DecodeError> {
+        let place = &self.layout.places[field];
+        match item {
+            Item::Number(Kind::Boolean) => truth(self.take(1)?[0]).map(Some),
+            Item::Number(Kind::Integer) => {
+                let number = self.long()?;
+                let cast = cast::from_i64(number);
+                cast.map(Some).ok_or_else(|| place.number(index, &number))
+            }
+            Item::Number(Kind::Float) => Ok(Some(f32::from_le_bytes(self.chunk()?))),
+            Item::Number(Kind::Double) => {
+                let number = f64::from_le_bytes(self.chunk()?);
+                let cast = cast::from_f64(number);
+                cast.map(Some).ok_or_else(|| place.number(index, &number))
+            }
+            Item::Enum(symbols) => {
+                let number = self.long()?;
+                let symbol = usize::try_from(number).ok();
+                let symbol = symbol.and_then(|number| symbols.get(number));
+                match symbol {
+                    Some(Ok(number)) => Ok(Some(*number)),
+                    Some(Err(symbol)) => Err(self.program.broken(&format!(
+                        "the reader's enum at the field {:?} does not have the writer's symbol {symbol}",
+                        place.pointer
+                    ))),
+                    None => Err(malformed(format!("an enum has no symbol {number}"))),
+                }
+            }
+            Item::Null => self.layout.absent(field, FieldFault::Null).map(|()| None),
+            Item::Union(branches) => {
+                let branch = self.long()?;
+                let found = usize::try_from(branch).ok();
+                let found = found.and_then(|branch| branches.get(branch));
+                self.item(found.ok_or_else(|| no_branch(branch))?, field, index)
+            }
+            Item::Fault(fault) => Err(place.fault(fault.clone())),
+            Item::Break(reason) => Err(self.program.broken(reason)),
+        }
+    }
+
+    fn bytes_field(
+        &mut self,
+        fixed: Option<usize>,
+        to: usize,
+        field: usize,
+    ) -> Result<(), DecodeError> {
+        let bytes = match fixed {
+            Some(size) => self.take(size)?,
+            None => self.length_prefixed()?,
+        };
+        let place = &self.layout.places[field];
+        if bytes.len() != place.elements() {
+            return Err(place.length(place.elements(), bytes.len()));
+        }
+        for (to, byte) in self.to[to..].iter_mut().zip(bytes) {
+            *to = f32::from(*byte);
+        }
+        Ok(())
+    }
+
+    /// Arrays in arrays; `index` counts the numbers that came.
+    fn arrays(
+        &mut self,
+        lengths: &[usize],
+        item: &Item,
+        to: usize,
+        field: usize,
+        index: &mut usize,
+    ) -> Result<(), DecodeError> {
+        let Some((length, inner)) = lengths.split_first() else {
+            return Ok(());
+        };
+        let place = &self.layout.places[field];
+        let mut found = 0;
+        while let Some((count, _)) = self.block()? {
+            // More than are expected are not read: so many need not be there.
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            found = usize::saturating_add(found, count);
+            if found > *length {
+                return Err(place.length(*length, found));
+            }
+            match (inner.is_empty(), item) {
+                (true, Item::Number(kind)) => {
+                    let before = *index;
+                    self.numbers(*kind, to + before, count, |layout, index| {
+                        (&layout.places[field], before + index)
+                    })?;
+                    *index += count;
+                }
+                (true, item) => {
+                    for _ in 0..count {
+                        if let Some(number) = self.item(item, field, *index)? {
+                            self.to[to + *index] = number;
+                        }
+                        *index += 1;
+                    }
+                }
+                (false, item) => {
+                    for _ in 0..count {
+                        self.arrays(inner, item, to, field, index)?;
+                    }
+                }
+            }
+        }
+        if found == *length {
+            return Ok(());
+        }
+        Err(place.length(*length, found))
+    }
+
+    fn items(&mut self, wanted: &'r [(u64, Inside)], other: &'r Skip) -> Result<(), DecodeError> {
+        let mut index = 0_u64;
+        let mut wanted = wanted.iter().peekable();
+        while let Some((count, size)) = self.block()? {
+            let end = index.saturating_add(count);
+            if size.is_some() && wanted.peek().is_none_or(|(next, _)| *next >= end) {
+                self.skip_block(other, count, size)?;
+                index = end;
+                continue;
+            }
+            while index < end {
+                match wanted.peek() {
+                    Some((next, inside)) if *next == index => {
+                        self.run(&inside.steps)?;
+                        wanted.next();
+                        index += 1;
+                    }
+                    next => {
+                        let until = next.map_or(end, |(next, _)| end.min(*next));
+                        self.skip_many(other, until - index, 0)?;
+                        index = until;
+                    }
+                }
+            }
+        }
+        for (_, inside) in wanted {
+            self.absent(&inside.fields, &FieldFault::Missing)?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, wanted: &'r [(String, Inside)], other: &'r Skip) -> Result<(), DecodeError> {
+        let mut seen = 0_u128;
+        while let Some((count, _)) = self.block()? {
+            for _ in 0..count {
+                let key = self.length_prefixed()?;
+                let found = wanted.iter().position(|(name, _)| name.as_bytes() == key);
+                let Some(found) = found else {
+                    self.skip(other, 0)?;
+                    continue;
+                };
+                let inside = &wanted[found].1;
+                if seen & (1 << found) != 0 {
+                    let field = &self.layout.places[inside.fields[0]];
+                    return Err(field.fault(FieldFault::Twice));
+                }
+                seen |= 1 << found;
+                self.run(&inside.steps)?;
+            }
+        }
+        for (number, (_, inside)) in wanted.iter().enumerate() {
+            if seen & (1 << number) == 0 {
+                self.absent(&inside.fields, &FieldFault::Missing)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn absent(&self, fields: &[usize], fault: &FieldFault) -> Result<(), DecodeError> {
+        let mut fields = fields.iter();
+        fields.try_for_each(|field| self.layout.absent(*field, fault.clone()))
+    }
+
+    fn skip(&mut self, mut skip: &'r Skip, depth: usize) -> Result<(), DecodeError> {
+        if depth > DEEPEST {
+            return Err(too_deep());
+        }
+        let program = self.program;
+        let mut hops = 0;
+        while let Skip::Named(number) = skip {
+            skip = &program.skips[*number];
+            hops += 1;
+            if hops > DEEPEST {
+                return Err(too_deep());
+            }
+        }
+        match skip {
+            Skip::Bytes(count) => {
+                self.take(*count)?;
+            }
+            Skip::Varints(count) => {
+                for _ in 0..*count {
+                    self.long()?;
+                }
+            }
+            Skip::Length => {
+                self.length_prefixed()?;
+            }
+            Skip::Union(branches) => {
+                let branch = self.long()?;
+                let found = usize::try_from(branch).ok();
+                let found = found.and_then(|branch| branches.get(branch));
+                self.skip(found.ok_or_else(|| no_branch(branch))?, depth + 1)?;
+            }
+            Skip::Sequence(skips) => {
+                for skip in skips {
+                    self.skip(skip, depth + 1)?;
+                }
+            }
+            Skip::Array(item) => {
+                while let Some((count, size)) = self.block()? {
+                    match size {
+                        Some(_) => self.skip_block(item, count, size)?,
+                        None => self.skip_many(item, count, depth + 1)?,
+                    }
+                }
+            }
+            Skip::Map(value) => {
+                while let Some((count, size)) = self.block()? {
+                    if size.is_some() {
+                        self.skip_block(value, count, size)?;
+                        continue;
+                    }
+                    for _ in 0..count {
+                        self.length_prefixed()?;
+                        self.skip(value, depth + 1)?;
+                    }
+                }
+            }
+            Skip::Named(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Passes over a block that says how many bytes it has.
+    fn skip_block(
+        &mut self,
+        item: &'r Skip,
+        count: u64,
+        size: Option<u64>,
+    ) -> Result<(), DecodeError> {
+        match size.map(usize::try_from) {
+            Some(Ok(size)) => self.take(size).map(|_| ()),
+            Some(Err(_)) => Err(short()),
+            None => self.skip_many(item, count, 0),
+        }
+    }
+
+    fn skip_many(&mut self, item: &'r Skip, count: u64, depth: usize) -> Result<(), DecodeError> {
+        let mut item = item;
+        let mut hops = 0;
+        while let Skip::Named(number) = item
+            && hops < DEEPEST
+        {
+            let program = self.program;
+            item = &program.skips[*number];
+            hops += 1;
+        }
+        if let Skip::Bytes(size) = item {
+            // Items without bytes take no turns.
+            let size = usize::try_from(count)
+                .ok()
+                .and_then(|count| count.checked_mul(*size));
+            self.take(size.ok_or_else(short)?)?;
+            return Ok(());
+        }
+        for _ in 0..count {
+            self.skip(item, depth)?;
+        }
+        Ok(())
+    }
+
+    /// How many items the next block has, and perhaps how many bytes; nothing at the end.
+    fn block(&mut self) -> Result<Option<(u64, Option<u64>)>, DecodeError> {
+        match self.long()? {
+            0 => Ok(None),
+            count if count > 0 => Ok(Some((count.unsigned_abs(), None))),
+            count => {
+                let size = self.long()?;
+                let size = u64::try_from(size);
+                let size = size.map_err(|_| malformed("a block has a negative size"))?;
+                Ok(Some((count.unsigned_abs(), Some(size))))
+            }
+        }
+    }
+
+    fn length_prefixed(&mut self) -> Result<&'r [u8], DecodeError> {
+        let length = self.long()?;
+        let length = usize::try_from(length);
+        self.take(length.map_err(|_| malformed("a length is negative"))?)
+    }
+
+    #[inline]
+    fn take(&mut self, count: usize) -> Result<&'r [u8], DecodeError> {
+        let Some((taken, left)) = self.left.split_at_checked(count) else {
+            return Err(short());
+        };
+        self.left = left;
+        Ok(taken)
+    }
+
+    #[inline]
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let Some((taken, left)) = self.left.split_first_chunk::<N>() else {
+            return Err(short());
+        };
+        self.left = left;
+        Ok(*taken)
+    }
+
+    /// A number of variable length, zigzag.
+    #[inline]
+    fn long(&mut self) -> Result<i64, DecodeError> {
+        if let [byte @ 0..0x80, left @ ..] = self.left {
+            self.left = left;
+            return Ok(zigzag(u64::from(*byte)));
+        }
+        self.long_of_many()
+    }
+
+    fn long_of_many(&mut self) -> Result<i64, DecodeError> {
+        let mut number = 0_u64;
+        for (place, byte) in self.left.iter().enumerate().take(10) {
+            if place == 9 && *byte > 1 {
+                break;
+            }
+            number |= u64::from(byte & 0x7f) << (7 * place);
+            if *byte < 0x80 {
+                self.left = &self.left[place + 1..];
+                return Ok(zigzag(number));
+            }
+        }
+        Err(if self.left.len() < 10 {
+            short()
+        } else {
+            malformed("a number has more than 64 bits")
+        })
+    }
+}
+
+fn zigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
+fn truth(byte: u8) -> Result<f32, DecodeError> {
+    match byte {
+        0 => Ok(0.0),
+        1 => Ok(1.0),
+        _ => Err(malformed(format!("{byte} is no boolean"))),
+    }
+}
+
+#[cold]
+fn too_deep() -> DecodeError {
+    malformed(format!("its types are nested more than {DEEPEST} deep"))
+}
+
+#[cold]
+fn no_branch(branch: i64) -> DecodeError {
+    malformed(format!("a union has no branch {branch}"))
+}

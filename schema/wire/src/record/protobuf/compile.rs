@@ -1,0 +1,229 @@
+//! Compiles a message type against the fields that are wanted.
+
+use std::path::Path;
+
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use protox::prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Value};
+use protox::{Compiler, Error};
+
+use super::super::cast;
+use super::super::place::{Layout, Node};
+use super::super::schemas::Reference;
+
+/// What the file itself is called where others are looked up.
+const MAIN: &str = "datasource.proto";
+
+/// What reads the messages of one type.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The type's name, and the types in it that lead to fields; the first is the record's own.
+    pub(super) messages: Vec<Message>,
+}
+
+/// A message that holds wanted fields.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    /// By the fields' numbers, in ascending order.
+    pub(super) fields: Vec<(u32, Action)>,
+    /// What is made of the fields that did not come.
+    pub(super) defaults: Vec<(usize, Option<f32>)>,
+    /// Which messages lie in it.
+    pub(super) inner: Vec<usize>,
+}
+
+/// What to do with a field of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    /// One number, the last one that comes.
+    Number { kind: Scalar, field: usize },
+    /// As many numbers as the shape has.
+    Numbers { kind: Scalar, field: usize },
+    /// Bytes, which are numbers.
+    Bytes { field: usize },
+    /// A message with fields in it.
+    Message(usize),
+}
+
+/// How a number is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+}
+
+/// The messages of a file.
+pub(super) fn parse(
+    text: &str,
+    references: &[Reference],
+) -> Result<Vec<MessageDescriptor>, String> {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Texts(
+        references
+            .iter()
+            .map(|reference| (reference.name.clone(), reference.text.clone()))
+            .chain([(MAIN.to_owned(), text.to_owned())])
+            .collect(),
+    ));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler
+        .open_file(MAIN)
+        .map_err(|error| format!("it is not Protobuf: {error}"))?;
+    let pool = compiler.descriptor_pool();
+    let file = pool.get_file_by_name(MAIN);
+    Ok(file.map_or_else(Vec::new, |file| file.messages().collect()))
+}
+
+/// Files that stand in memory.
+struct Texts(Vec<(String, String)>);
+
+impl FileResolver for Texts {
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        path.to_str().map(str::to_owned)
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, Error> {
+        let mut files = self.0.iter();
+        match files.find(|(file, _)| file == name) {
+            Some((_, text)) => File::from_source(name, text),
+            None => Err(Error::file_not_found(name)),
+        }
+    }
+}
+
+/// The program for messages of this type.
+pub(super) fn compile(message: &MessageDescriptor, layout: &Layout) -> Result<Program, String> {
+    let mut program = Program {
+        messages: Vec::new(),
+    };
+    let root = layout.root();
+    if let Some(field) = root.field {
+        let pointer = &layout.places[field].pointer;
+        return Err(format!("the field {pointer:?} is a message, and no number"));
+    }
+    program.message(message, &root, layout)?;
+    Ok(program)
+}
+
+impl Program {
+    fn message(
+        &mut self,
+        descriptor: &MessageDescriptor,
+        node: &Node,
+        layout: &Layout,
+    ) -> Result<usize, String> {
+        let place = self.messages.len();
+        self.messages.push(Message::default());
+        let mut message = Message::default();
+        for (name, child) in &node.children {
+            let field = descriptor.get_field_by_name(name).ok_or_else(|| {
+                format!(
+                    "the message {} has no field {name:?}",
+                    descriptor.full_name()
+                )
+            })?;
+            let action = match child.field {
+                Some(number) => {
+                    let action = action(&field, number, layout)?;
+                    message.defaults.push((number, default(&field, action)));
+                    action
+                }
+                None => match field.kind() {
+                    Kind::Message(inner) if !field.is_list() && !field.is_map() => {
+                        let inner = self.message(&inner, child, layout)?;
+                        message.inner.push(inner);
+                        Action::Message(inner)
+                    }
+                    Kind::Message(_) => {
+                        return Err(format!(
+                            "the field {name:?} of the message {} is repeated, and what lies in its items cannot be a feature",
+                            descriptor.full_name()
+                        ));
+                    }
+                    _ => {
+                        return Err(format!(
+                            "the field {name:?} of the message {} is no message, in which a field could stand",
+                            descriptor.full_name()
+                        ));
+                    }
+                },
+            };
+            message.fields.push((field.number(), action));
+        }
+        message.fields.sort_by_key(|(number, _)| *number);
+        self.messages[place] = message;
+        Ok(place)
+    }
+}
+
+fn action(descriptor: &FieldDescriptor, field: usize, layout: &Layout) -> Result<Action, String> {
+    let kind = match descriptor.kind() {
+        Kind::Double => Scalar::Double,
+        Kind::Float => Scalar::Float,
+        // An enum is the number of its value.
+        Kind::Int32 | Kind::Enum(_) => Scalar::Int32,
+        Kind::Int64 => Scalar::Int64,
+        Kind::Uint32 => Scalar::Uint32,
+        Kind::Uint64 => Scalar::Uint64,
+        Kind::Sint32 => Scalar::Sint32,
+        Kind::Sint64 => Scalar::Sint64,
+        Kind::Fixed32 => Scalar::Fixed32,
+        Kind::Fixed64 => Scalar::Fixed64,
+        Kind::Sfixed32 => Scalar::Sfixed32,
+        Kind::Sfixed64 => Scalar::Sfixed64,
+        Kind::Bool => Scalar::Bool,
+        Kind::Bytes if !descriptor.is_list() => return Ok(Action::Bytes { field }),
+        Kind::Bytes | Kind::String | Kind::Message(_) => {
+            return Err(format!(
+                "the field {:?} holds no numbers",
+                descriptor.full_name()
+            ));
+        }
+    };
+    if descriptor.is_list() {
+        return Ok(Action::Numbers { kind, field });
+    }
+    if !layout.places[field].shape.is_empty() {
+        return Err(format!(
+            "the field {:?} holds one number, and not those of the shape {:?}",
+            descriptor.full_name(),
+            layout.places[field].shape
+        ));
+    }
+    Ok(Action::Number { kind, field })
+}
+
+/// What a field is that did not come, if that says something: what the file says, or 0 where a field that is 0 is not
+/// written.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a default of type double is rounded, as every number of that type"
+)]
+fn default(descriptor: &FieldDescriptor, action: Action) -> Option<f32> {
+    let is_number = matches!(action, Action::Number { .. });
+    let says = descriptor.field_descriptor_proto().default_value.is_some();
+    if !is_number || descriptor.supports_presence() && !says {
+        return None;
+    }
+    match descriptor.default_value() {
+        Value::Bool(truth) => Some(f32::from(u8::from(truth))),
+        Value::I32(number) | Value::EnumNumber(number) => cast::from_i64(number.into()),
+        Value::I64(number) => cast::from_i64(number),
+        Value::U32(number) => cast::from_u64(number.into()),
+        Value::U64(number) => cast::from_u64(number),
+        Value::F32(number) => Some(number),
+        Value::F64(number) => cast::from_f64(number),
+        _ => None,
+    }
+}

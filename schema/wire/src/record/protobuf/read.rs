@@ -1,0 +1,281 @@
+//! Reads messages, which may be any bytes: every length is checked against what is left, and every loop takes at
+//! least a byte a turn.
+
+use super::super::place::{Layout, Place};
+use super::super::{DecodeError, FieldFault, cast};
+use super::compile::{Action, Program, Scalar};
+
+/// How deep groups, which are passed over, may lie in each other.
+const DEEPEST: usize = 64;
+
+/// What came of the record at hand.
+#[derive(Default)]
+pub(super) struct State {
+    /// How many numbers of each field.
+    counts: Vec<usize>,
+    /// Which messages.
+    present: Vec<bool>,
+}
+
+/// Reads one message into `to`.
+pub(super) fn read(
+    program: &Program,
+    layout: &Layout,
+    state: &mut State,
+    message: &[u8],
+    to: &mut [f32],
+) -> Result<(), DecodeError> {
+    state.counts.clear();
+    state.counts.resize(layout.places.len(), 0);
+    state.present.clear();
+    state.present.resize(program.messages.len(), false);
+    let mut reading = Reading {
+        program,
+        layout,
+        state,
+        to,
+    };
+    reading.message(0, message)?;
+    reading.finish(0, true)
+}
+
+struct Reading<'r> {
+    program: &'r Program,
+    layout: &'r Layout,
+    state: &'r mut State,
+    to: &'r mut [f32],
+}
+
+#[cold]
+fn malformed(reason: &str) -> DecodeError {
+    DecodeError::Protobuf {
+        reason: reason.to_owned(),
+    }
+}
+
+#[cold]
+fn short() -> DecodeError {
+    malformed("it ends in the middle of a field")
+}
+
+impl Reading<'_> {
+    fn message(&mut self, number: usize, message: &[u8]) -> Result<(), DecodeError> {
+        self.state.present[number] = true;
+        let fields = &self.program.messages[number].fields;
+        let mut left = message;
+        // Fields mostly come in the order of their numbers.
+        let mut next = 0;
+        while !left.is_empty() {
+            let tag = varint(&mut left).ok_or_else(short)?;
+            let (field, wire) = (tag >> 3, tag & 7);
+            if field == 0 || field > 0x1fff_ffff {
+                return Err(malformed("a field has no number that one can have"));
+            }
+            let found = match fields.get(next) {
+                Some((known, _)) if u64::from(*known) == field => Some(next),
+                _ => fields
+                    .iter()
+                    .position(|(known, _)| u64::from(*known) == field),
+            };
+            match found {
+                Some(found) => {
+                    next = found + 1;
+                    self.field(fields[found].1, wire, &mut left)?;
+                }
+                None => skip(wire, field, &mut left, 0)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, action: Action, wire: u64, left: &mut &[u8]) -> Result<(), DecodeError> {
+        let layout = self.layout;
+        match action {
+            Action::Number { kind, field } if wire == kind.wire() => {
+                let place = &layout.places[field];
+                self.to[place.start] = number(kind, place, 0, left)?;
+                self.state.counts[field] = 1;
+                Ok(())
+            }
+            Action::Numbers { kind, field } if wire == kind.wire() => self.push(kind, field, left),
+            Action::Numbers { kind, field } if wire == LENGTH => {
+                let mut packed = length_prefixed(left)?;
+                while !packed.is_empty() {
+                    self.push(kind, field, &mut packed)?;
+                }
+                Ok(())
+            }
+            Action::Bytes { field } if wire == LENGTH => {
+                let bytes = length_prefixed(left)?;
+                let place = &layout.places[field];
+                if bytes.len() != place.elements() {
+                    return Err(place.length(place.elements(), bytes.len()));
+                }
+                for (to, byte) in self.to[place.start..].iter_mut().zip(bytes) {
+                    *to = f32::from(*byte);
+                }
+                self.state.counts[field] = bytes.len();
+                Ok(())
+            }
+            Action::Message(inner) if wire == LENGTH => {
+                let message = length_prefixed(left)?;
+                self.message(inner, message)
+            }
+            Action::Number { field, .. }
+            | Action::Numbers { field, .. }
+            | Action::Bytes { field } => Err(DecodeError::Protobuf {
+                reason: format!(
+                    "the field {:?} is written as wire type {wire}, which its type in the schema is not",
+                    layout.places[field].pointer
+                ),
+            }),
+            Action::Message(_) => Err(malformed(
+                "a field is written otherwise than the message that it is in the schema",
+            )),
+        }
+    }
+
+    fn push(&mut self, kind: Scalar, field: usize, left: &mut &[u8]) -> Result<(), DecodeError> {
+        let place = &self.layout.places[field];
+        let count = &mut self.state.counts[field];
+        if *count >= place.elements() {
+            return Err(place.length(place.elements(), *count + 1));
+        }
+        self.to[place.start + *count] = number(kind, place, *count, left)?;
+        *count += 1;
+        Ok(())
+    }
+
+    /// What is made of fields that did not come.
+    fn finish(&mut self, number: usize, is_present: bool) -> Result<(), DecodeError> {
+        let program = self.program;
+        let message = &program.messages[number];
+        for (field, default) in &message.defaults {
+            let place = &self.layout.places[*field];
+            match (self.state.counts[*field], default) {
+                (0, Some(default)) if is_present => self.to[place.start] = *default,
+                (0, _) => self.layout.absent(*field, FieldFault::Missing)?,
+                (count, _) if count < place.elements() => {
+                    return Err(place.length(place.elements(), count));
+                }
+                _ => {}
+            }
+        }
+        for inner in &message.inner {
+            let is_present = self.state.present[*inner];
+            self.finish(*inner, is_present)?;
+        }
+        Ok(())
+    }
+}
+
+const VARINT: u64 = 0;
+const EIGHT_BYTES: u64 = 1;
+const LENGTH: u64 = 2;
+const GROUP: u64 = 3;
+const END_OF_GROUP: u64 = 4;
+const FOUR_BYTES: u64 = 5;
+
+impl Scalar {
+    fn wire(self) -> u64 {
+        match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => EIGHT_BYTES,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => FOUR_BYTES,
+            _ => VARINT,
+        }
+    }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers of 32 bits are the low half of what is written, as the format says"
+)]
+#[inline]
+fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result<f32, DecodeError> {
+    let refuse = |number: &dyn ToString| place.number(index, number);
+    let zigzag = |number: u64| (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
+    let signed = |number: i64| cast::from_i64(number).ok_or_else(|| refuse(&number));
+    let unsigned = |number: u64| cast::from_u64(number).ok_or_else(|| refuse(&number));
+    match kind {
+        Scalar::Float => Ok(f32::from_le_bytes(chunk(left)?)),
+        Scalar::Double => {
+            let number = f64::from_le_bytes(chunk(left)?);
+            cast::from_f64(number).ok_or_else(|| refuse(&number))
+        }
+        Scalar::Fixed32 => unsigned(u32::from_le_bytes(chunk(left)?).into()),
+        Scalar::Sfixed32 => signed(i32::from_le_bytes(chunk(left)?).into()),
+        Scalar::Fixed64 => unsigned(u64::from_le_bytes(chunk(left)?)),
+        Scalar::Sfixed64 => signed(i64::from_le_bytes(chunk(left)?)),
+        kind => {
+            let number = varint(left).ok_or_else(short)?;
+            match kind {
+                Scalar::Int32 => signed((number as i32).into()),
+                Scalar::Int64 => signed(number.cast_signed()),
+                Scalar::Uint32 => unsigned((number as u32).into()),
+                Scalar::Sint32 => signed(zigzag((number as u32).into())),
+                Scalar::Sint64 => signed(zigzag(number)),
+                Scalar::Bool => Ok(f32::from(u8::from(number != 0))),
+                _ => unsigned(number),
+            }
+        }
+    }
+}
+
+fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), DecodeError> {
+    match wire {
+        VARINT => varint(left).map(|_| ()).ok_or_else(short),
+        EIGHT_BYTES => chunk::<8>(left).map(|_| ()),
+        LENGTH => length_prefixed(left).map(|_| ()),
+        FOUR_BYTES => chunk::<4>(left).map(|_| ()),
+        GROUP if depth < DEEPEST => loop {
+            let tag = varint(left).ok_or_else(short)?;
+            if tag & 7 != END_OF_GROUP {
+                skip(tag & 7, tag >> 3, left, depth + 1)?;
+            } else if tag >> 3 == field {
+                return Ok(());
+            } else {
+                return Err(malformed("a group ends that did not begin"));
+            }
+        },
+        GROUP => Err(malformed("its groups lie too deep in each other")),
+        END_OF_GROUP => Err(malformed("a group ends that did not begin")),
+        _ => Err(malformed("a field has a wire type that there is not")),
+    }
+}
+
+fn length_prefixed<'b>(left: &mut &'b [u8]) -> Result<&'b [u8], DecodeError> {
+    let length = varint(left).and_then(|length| usize::try_from(length).ok());
+    let (bytes, rest) = length
+        .and_then(|length| left.split_at_checked(length))
+        .ok_or_else(short)?;
+    *left = rest;
+    Ok(bytes)
+}
+
+#[inline]
+fn chunk<const N: usize>(left: &mut &[u8]) -> Result<[u8; N], DecodeError> {
+    let (chunk, rest) = left.split_first_chunk::<N>().ok_or_else(short)?;
+    *left = rest;
+    Ok(*chunk)
+}
+
+/// A number of variable length; nothing where there is none.
+#[inline]
+pub(super) fn varint(left: &mut &[u8]) -> Option<u64> {
+    if let [byte @ 0..0x80, rest @ ..] = *left {
+        *left = rest;
+        return Some((*byte).into());
+    }
+    let mut number = 0_u64;
+    for (place, byte) in left.iter().enumerate().take(10) {
+        if place == 9 && *byte > 1 {
+            return None;
+        }
+        number |= u64::from(byte & 0x7f) << (7 * place);
+        if *byte < 0x80 {
+            *left = &left[place + 1..];
+            return Some(number);
+        }
+    }
+    None
+}

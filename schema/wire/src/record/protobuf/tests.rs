@@ -1,0 +1,378 @@
+//! Messages as other implementations write them, and as they should not be.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use proptest::prelude::*;
+use protox::prost::Message as _;
+use protox::prost_reflect::{DynamicMessage, MapKey, Value as Dynamic};
+use serde_json::{Value, json};
+
+use super::compile::parse;
+use crate::record::{
+    DecodeError, Decoder, Headers, Label, Parts, RecordFormat, Reference, SchemaDocument,
+    SchemaKey, SchemaKind, framed, framed_message,
+};
+
+const READING: &str = r#"
+syntax = "proto3";
+package acme;
+message Reading {
+  string id = 1;
+  double x = 2;
+  optional float y = 3;
+  At at = 4;
+  repeated double spectrum = 5;
+  bytes pixels = 6;
+  Color color = 7;
+  sint64 delta = 8;
+  bool good = 9;
+  uint64 count = 300;
+  map<string, double> more = 11;
+  repeated At path = 12;
+  fixed32 four = 13;
+  repeated int32 loose = 14 [packed = false];
+  message At {
+    message Deep { int64 z = 1; }
+    int32 north = 1;
+    Deep deep = 2;
+  }
+}
+enum Color { NONE = 0; GREEN = 5; }
+message Other { float x = 1; }
+"#;
+
+fn format(fields: &Value, missing: &str) -> RecordFormat {
+    serde_json::from_value(json!({
+        "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": READING}, "fields": fields, "missing": missing,
+    }))
+    .unwrap()
+}
+
+/// As the reference writes it.
+fn encode(fields: &[(&str, Dynamic)]) -> Vec<u8> {
+    message("acme.Reading", fields).encode_to_vec()
+}
+
+fn message(name: &str, fields: &[(&str, Dynamic)]) -> DynamicMessage {
+    let messages = parse(READING, &[]).unwrap();
+    let pool = messages[0].parent_pool().clone();
+    let mut message = DynamicMessage::new(pool.get_message_by_name(name).unwrap());
+    for (name, value) in fields {
+        message.set_field_by_name(name, value.clone());
+    }
+    message
+}
+
+fn full() -> Vec<u8> {
+    let deep = message("acme.Reading.At.Deep", &[("z", Dynamic::I64(-9))]);
+    let at = [
+        ("north", Dynamic::I32(-70)),
+        ("deep", Dynamic::Message(deep)),
+    ];
+    let at = Dynamic::Message(message("acme.Reading.At", &at));
+    encode(&[
+        ("id", Dynamic::String("a-1".into())),
+        ("x", Dynamic::F64(1.5)),
+        ("y", Dynamic::F32(-2.5)),
+        ("at", at.clone()),
+        (
+            "spectrum",
+            Dynamic::List(vec![Dynamic::F64(1.0), Dynamic::F64(2.0)]),
+        ),
+        ("pixels", Dynamic::Bytes(vec![0, 255].into())),
+        ("color", Dynamic::EnumNumber(5)),
+        ("delta", Dynamic::I64(-300)),
+        ("good", Dynamic::Bool(true)),
+        ("count", Dynamic::U64(1 << 24)),
+        (
+            "more",
+            Dynamic::Map([(MapKey::String("k".to_owned()), Dynamic::F64(1.0))].into()),
+        ),
+        ("path", Dynamic::List(vec![at])),
+        ("four", Dynamic::U32(4)),
+        (
+            "loose",
+            Dynamic::List(vec![Dynamic::I32(-1), Dynamic::I32(7)]),
+        ),
+    ])
+}
+
+fn decode(format: &RecordFormat, bytes: &[u8]) -> Result<Vec<f32>, DecodeError> {
+    decode_with(&mut Decoder::new(format, None), bytes, &())
+}
+
+fn decode_with(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    headers: &dyn Headers,
+) -> Result<Vec<f32>, DecodeError> {
+    let parts = Parts {
+        key: None,
+        value: Some(bytes),
+        timestamp_ms: None,
+        headers,
+    };
+    let mut row = vec![9.0];
+    let result = decoder.decode(&parts, &mut row, &mut Vec::new());
+    if result.is_err() {
+        assert_eq!(row, [9.0], "a refused record leaves nothing");
+    }
+    result.map(|()| row.split_off(1))
+}
+
+#[test]
+fn fields_are_found_wherever_they_stand_and_the_rest_is_skipped() {
+    for (fields, expected) in [
+        (
+            json!([{"pointer": "/x"}, {"pointer": "/y"}, {"pointer": "/at/north"}]),
+            vec![1.5, -2.5, -70.0],
+        ),
+        (
+            json!([{"pointer": "/at/deep/z"}, {"pointer": "/color"}, {"pointer": "/delta"}]),
+            vec![-9.0, 5.0, -300.0],
+        ),
+        (
+            json!([{"pointer": "/good"}, {"pointer": "/count"}, {"pointer": "/four"}]),
+            vec![1.0, 16_777_216.0, 4.0],
+        ),
+        (
+            json!([{"pointer": "/spectrum", "shape": [2, 1]}]),
+            vec![1.0, 2.0],
+        ),
+        (
+            json!([{"pointer": "/loose", "shape": [2]}, {"pointer": "/pixels", "shape": [2]}]),
+            vec![-1.0, 7.0, 0.0, 255.0],
+        ),
+    ] {
+        let format = format(&fields, "REFUSE");
+        format.check(None).unwrap();
+        assert_eq!(decode(&format, &full()).unwrap(), expected, "{fields}");
+    }
+    let label: Label =
+        serde_json::from_value(json!({"source": {"type": "FIELD", "pointer": "/color"}})).unwrap();
+    let format = format(&json!([{"pointer": "/x"}]), "REFUSE");
+    format.check(Some(&label)).unwrap();
+    let bytes = full();
+    let parts = Parts {
+        key: None,
+        value: Some(&bytes),
+        timestamp_ms: None,
+        headers: &(),
+    };
+    let (mut row, mut labels) = (Vec::new(), Vec::new());
+    let mut decoder = Decoder::new(&format, Some(&label));
+    decoder.decode(&parts, &mut row, &mut labels).unwrap();
+    assert_eq!((row, labels), (vec![1.5], vec![5.0]));
+}
+
+/// A number that is 0 is not written, unless its field is optional.
+#[test]
+fn what_is_not_written_is_zero_or_missing() {
+    let fields = json!([{"pointer": "/x"}, {"pointer": "/color"}]);
+    assert_eq!(decode(&format(&fields, "REFUSE"), &[]).unwrap(), [0.0, 0.0]);
+    for field in ["/y", "/at/north", "/at/deep/z"] {
+        let fields = json!([{"pointer": field}]);
+        let error = decode(&format(&fields, "REFUSE"), &[]).unwrap_err();
+        assert_eq!(error.code(), "field-missing", "{field}");
+        assert!(decode(&format(&fields, "NAN"), &[]).unwrap()[0].is_nan());
+    }
+    // What lies in a message that is there is 0 as well.
+    let at = Dynamic::Message(message("acme.Reading.At", &[]));
+    let fields = json!([{"pointer": "/at/north"}]);
+    assert_eq!(
+        decode(&format(&fields, "REFUSE"), &encode(&[("at", at)])).unwrap(),
+        [0.0]
+    );
+    let proto2 = r#"syntax = "proto2"; message A { optional int32 a = 1 [default = 7]; optional int32 b = 2; }"#;
+    let format: RecordFormat = serde_json::from_value(json!({
+        "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": proto2, "message": "A"},
+        "fields": [{"pointer": "/a"}, {"pointer": "/b"}], "missing": "NAN",
+    }))
+    .unwrap();
+    let row = decode(&format, &[]).unwrap();
+    assert!(row[0].to_bits() == 7.0_f32.to_bits() && row[1].is_nan());
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let count = |count: u64| encode(&[("count", Dynamic::U64(count))]);
+    let refused = |fields: Value, bytes: &[u8]| decode(&format(&fields, "NAN"), bytes).unwrap_err();
+    let error = refused(json!([{"pointer": "/count"}]), &count((1 << 24) + 1));
+    assert_eq!(
+        error.to_string(),
+        r#"element 0 of the field "/count" is 16777217, which float32 cannot hold"#
+    );
+    for (fields, code) in [
+        (
+            json!([{"pointer": "/spectrum", "shape": [3]}]),
+            "field-shape",
+        ),
+        (
+            json!([{"pointer": "/spectrum", "shape": [1]}]),
+            "field-shape",
+        ),
+        (json!([{"pointer": "/pixels", "shape": [3]}]), "field-shape"),
+    ] {
+        assert_eq!(refused(fields, &full()).code(), code);
+    }
+    let x = json!([{"pointer": "/x"}]);
+    for bytes in [
+        &full()[..40],
+        &[0x12, 0x01, 0x00],
+        &[0x03],
+        &[0x04],
+        &[0x07],
+        &[0x00],
+        &[0x11],
+        &[0xff; 12],
+    ] {
+        assert_eq!(refused(x.clone(), bytes).code(), "protobuf", "{bytes:?}");
+    }
+    // Groups, which nobody writes any more, are passed over.
+    let group = [0x0b, 0x13, 0x08, 0x01, 0x14, 0x0c];
+    assert_eq!(decode(&format(&x, "NAN"), &group).unwrap(), [0.0]);
+    assert_eq!(refused(x, &vec![0x0b; 100_000]).code(), "protobuf");
+}
+
+#[test]
+fn a_format_that_no_record_fits_is_refused() {
+    for (fields, reason) in [
+        (
+            json!([{"pointer": "/z"}]),
+            r#"the message acme.Reading has no field "z""#,
+        ),
+        (json!([{"pointer": "/id"}]), "holds no numbers"),
+        (json!([{"pointer": "/at"}]), "holds no numbers"),
+        (json!([{"pointer": "/x", "shape": [2]}]), "holds one number"),
+        (json!([{"pointer": "/x/y"}]), "is no message"),
+        (json!([{"pointer": "/path/north"}]), "is repeated"),
+        (json!([{"pointer": ""}]), "is a message"),
+    ] {
+        let error = format(&fields, "REFUSE")
+            .check(None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    for (schema, message, reason) in [
+        ("message {", None, "it is not Protobuf"),
+        ("syntax = \"proto3\";", None, "it has no message"),
+        (READING, Some("Reading"), "give the name with its package"),
+        (
+            "syntax = \"proto3\"; import \"none.proto\"; message A { int32 x = 1; }",
+            None,
+            "none.proto",
+        ),
+    ] {
+        let format: RecordFormat = serde_json::from_value(json!({
+            "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": schema, "message": message}, "fields": [{"pointer": "/x"}],
+        }))
+        .unwrap();
+        let error = format.check(None).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn the_registry_says_which_message_a_record_is() {
+    let format: RecordFormat = serde_json::from_value(json!({
+        "type": "PROTOBUF", "writer": {"type": "REGISTRY"}, "fields": [{"pointer": "/x"}],
+    }))
+    .unwrap();
+    let mut decoder = Decoder::new(&format, None);
+    let other = message("acme.Other", &[("x", Dynamic::F32(3.0))]).encode_to_vec();
+    let reading = encode(&[("x", Dynamic::F64(1.5))]);
+    let error = decode_with(&mut decoder, &framed_message(7, &[0], &reading), &()).unwrap_err();
+    assert_eq!(error.awaits(), Some(SchemaKey::Id(7)));
+    let document = SchemaDocument {
+        kind: SchemaKind::Protobuf,
+        text: READING.to_owned(),
+        references: Vec::new(),
+    };
+    decoder.learn(SchemaKey::Id(7), &document);
+    assert_eq!(framed_message(7, &[0], &[]), [0, 0, 0, 0, 7, 0]);
+    assert_eq!(
+        framed_message(7, &[1, 100], &[]),
+        [0, 0, 0, 0, 7, 4, 2, 0xc8, 1]
+    );
+    for (indexes, bytes, expected) in [(&[0][..], &reading, 1.5), (&[1], &other, 3.0)] {
+        let framed = framed_message(7, indexes, bytes);
+        assert_eq!(decode_with(&mut decoder, &framed, &()).unwrap(), [expected]);
+        // The indexes stand behind the id, wherever that is.
+        let header = framed_message(7, indexes, &[]);
+        let headers: &[(&str, Option<&[u8]>)] = &[("__value_schema_id", Some(&header))];
+        assert_eq!(
+            decode_with(&mut decoder, bytes, &headers).unwrap(),
+            [expected]
+        );
+    }
+    for (bytes, code) in [
+        (framed_message(7, &[0, 0], &reading), "schema-mismatch"),
+        (framed_message(7, &[9], &reading), "schema-mismatch"),
+        (framed(7, &[]), "schema-framing"),
+        (framed(7, &[0xfe, 0xff, 0xff, 0xff, 0x0f]), "schema-framing"),
+        (framed(7, &[1]), "schema-framing"),
+    ] {
+        assert_eq!(
+            decode_with(&mut decoder, &bytes, &()).unwrap_err().code(),
+            code,
+            "{bytes:?}"
+        );
+    }
+
+    // A file that uses another one, and one of Google's.
+    let document = SchemaDocument {
+        text:
+            r#"syntax = "proto3"; import "a/inner.proto"; import "google/protobuf/timestamp.proto";
+            message Outer { google.protobuf.Timestamp when = 1; Inner inner = 2; float x = 3; }"#
+                .to_owned(),
+        references: vec![Reference {
+            name: "a/inner.proto".to_owned(),
+            text: r#"syntax = "proto3"; message Inner { int32 a = 1; }"#.to_owned(),
+        }],
+        ..document
+    };
+    decoder.learn(SchemaKey::Id(8), &document);
+    let x = [&[0x1d][..], &2.5_f32.to_le_bytes()].concat();
+    assert_eq!(
+        decode_with(&mut decoder, &framed_message(8, &[0], &x), &()).unwrap(),
+        [2.5]
+    );
+}
+
+proptest! {
+    /// What the reference writes is read.
+    #[test]
+    fn what_the_reference_writes_is_read(
+        x: f32, y: Option<f32>, north in -16_777_216..16_777_216_i32, z in -16_777_216..16_777_216_i64,
+        spectrum in prop::collection::vec(any::<f32>(), 1..9), count in 0..16_777_216_u64, delta in -16_777_216..16_777_216_i64,
+    ) {
+        let deep = message("acme.Reading.At.Deep", &[("z", Dynamic::I64(z))]);
+        let at = message("acme.Reading.At", &[("north", Dynamic::I32(north)), ("deep", Dynamic::Message(deep))]);
+        let mut fields = vec![
+            ("x", Dynamic::F64(x.into())), ("at", Dynamic::Message(at)), ("count", Dynamic::U64(count)), ("delta", Dynamic::I64(delta)),
+            ("spectrum", Dynamic::List(spectrum.iter().map(|n| Dynamic::F64((*n).into())).collect())),
+        ];
+        fields.extend(y.map(|y| ("y", Dynamic::F32(y))));
+        let asked = json!([
+            {"pointer": "/spectrum", "shape": [spectrum.len()]}, {"pointer": "/x"}, {"pointer": "/y"}, {"pointer": "/at/north"},
+            {"pointer": "/at/deep/z"}, {"pointer": "/count"}, {"pointer": "/delta"},
+        ]);
+        let row = decode(&format(&asked, "NAN"), &encode(&fields)).unwrap();
+        #[allow(clippy::cast_precision_loss, reason = "all of them fit")]
+        let scalars = [x, y.unwrap_or(f32::NAN), north as f32, z as f32, count as f32, delta as f32];
+        let expected = spectrum.iter().chain(&scalars);
+        let same = row.iter().zip(expected).all(|(a, b)| (a + 0.0).to_bits() == (b + 0.0).to_bits() || a.is_nan() && b.is_nan());
+        prop_assert!(same && row.len() == spectrum.len() + 6, "{row:?}");
+    }
+
+    /// Whatever the bytes are, they are decoded or refused.
+    #[test]
+    fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..64), cut in 0..80_usize) {
+        let asked = json!([{"pointer": "/at/deep/z"}, {"pointer": "/spectrum", "shape": [2]}, {"pointer": "/pixels", "shape": [2]}]);
+        let format = format(&asked, "NAN");
+        let full = full();
+        for bytes in [&bytes[..], &full[..cut.min(full.len())]] {
+            let _ = decode(&format, bytes);
+        }
+    }
+}

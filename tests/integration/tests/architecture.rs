@@ -53,7 +53,8 @@ const UNSAFE: &[&str] = &[
     "functions/engine/src/flush.rs",
     "functions/engine/src/kernels/instructions.rs",
     "functions/engine/src/kernels/instructions/vector.rs",
-    "functions/engine/src/kernels/multiply.rs",
+    "functions/engine/src/kernels/matrix.rs",
+    "functions/engine/src/kernels/product_tiles.rs",
     "functions/kafka/src/ffi.rs",
 ];
 

@@ -287,6 +287,7 @@ impl From<millrace_kafka::Error> for Error {
             | Kafka::MissingSecret { .. }
             | Kafka::Property { .. }
             | Kafka::Client { .. }
+            | Kafka::TopicRefused { .. }
             | Kafka::InvalidRange { .. } => Code::InvalidInput,
             _ => return Self::internal(error),
         };

@@ -192,6 +192,14 @@ pub enum Error {
         /// librdkafka's reason.
         reason: String,
     },
+    /// The brokers take no topic of this name.
+    #[error(
+        "the brokers refuse the topic name {topic:?}: it has characters that no topic may have, or a topic is there whose name differs in nothing but `.` and `_`, which Kafka cannot tell apart; choose another name"
+    )]
+    TopicRefused {
+        /// The name.
+        topic: String,
+    },
     /// The consumer group still has members.
     #[error("cannot {step}: the consumer group {group} still has members")]
     GroupNotEmpty {
@@ -361,6 +369,9 @@ impl<'a> Step<'a> {
                 partition: self.partition.unwrap_or(-1),
             },
             Code::TopicAlreadyExists => Error::TopicExists {
+                topic: self.topic.unwrap_or_default().to_owned(),
+            },
+            Code::InvalidTopic => Error::TopicRefused {
                 topic: self.topic.unwrap_or_default().to_owned(),
             },
             Code::TopicAuthorizationFailed

@@ -41,6 +41,16 @@ fn a_topic_is_described_as_it_was_made() {
 }
 
 #[test]
+fn a_name_that_kafka_takes_for_another_is_refused() {
+    let admin = Admin::new(&connection()).unwrap();
+    let name = unique("kafka-test");
+    let create = |name: &str| admin.create_topic(name, 1, 1, &BTreeMap::new());
+    create(&format!("{name}.x")).unwrap();
+    let topic = format!("{name}_x");
+    assert_eq!(create(&topic), Err(Error::TopicRefused { topic }));
+}
+
+#[test]
 fn a_topic_made_again_has_another_id() {
     let admin = Admin::new(&connection()).unwrap();
     let name = topic(&admin, 1);
@@ -78,10 +88,7 @@ fn names_that_no_topic_can_have_are_errors() {
     }
     assert!(matches!(
         admin.create_topic("no spaces", 1, 1, &BTreeMap::new()),
-        Err(Error::Failed {
-            retriable: false,
-            ..
-        })
+        Err(Error::TopicRefused { .. })
     ));
 }
 

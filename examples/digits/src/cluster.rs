@@ -30,7 +30,7 @@ impl Cluster {
         })
     }
 
-    /// Removes the topics and groups of a run: those whose names begin with its prefix or end with its name. Blocks.
+    /// Removes the topics of a run, whose names begin with its prefix or end with its name, and the inference's group. Blocks.
     pub fn clean(&self, run: &str) -> Result<()> {
         let admin = Admin::new(&self.connection)?;
         let topics = admin.topics()?;
@@ -42,7 +42,7 @@ impl Cluster {
         let topics: Vec<&str> = topics.iter().map(String::as_str).filter(ours).collect();
         admin.delete_topics(&topics)?;
         let names = Names::new(&self.prefix, TopicTemplates::default());
-        admin.delete_group(&names.training_group())?;
+        // The training functions' group waits for its members for a while; without its topic Kafka forgets it by itself.
         admin.delete_group(&names.inference_group("default", "digits"))?;
         Ok(())
     }

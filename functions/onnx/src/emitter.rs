@@ -116,19 +116,27 @@ impl Emitter {
         self.free_name(&format!("{}/{what}", self.scope))
     }
 
-    /// A node of the fast lowering whose outputs have these names.
+    /// A node of the fast lowering whose outputs have these names: empty ones are not made, and the last of them left out.
     pub(crate) fn fast_named(
         &mut self,
-        outputs: &[&str],
+        outputs: &[impl AsRef<str>],
         operator: &str,
         inputs: &[&str],
         attribute: Vec<AttributeProto>,
     ) {
-        let name = outputs.iter().copied().find(|name| !name.is_empty());
-        self.push(name.unwrap_or_default(), operator, inputs, attribute);
+        let mut outputs: Vec<String> = outputs
+            .iter()
+            .map(|name| name.as_ref().to_owned())
+            .collect();
+        while outputs.last().is_some_and(String::is_empty) {
+            outputs.pop();
+        }
+        let name = outputs.iter().find(|name| !name.is_empty());
+        let name = name.map_or("", String::as_str);
+        self.push(name, operator, inputs, attribute);
         if let Some(node) = self.nodes.last_mut() {
             node.domain = Some(fast::DOMAIN.to_owned());
-            node.output = outputs.iter().copied().map(str::to_owned).collect();
+            node.output = outputs;
         }
     }
 

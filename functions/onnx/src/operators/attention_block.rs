@@ -31,19 +31,8 @@ impl Operator for Attention {
         let gradient = backward.gradient();
         let given = [&gradient, &node.output[1]].into_iter().chain(&node.input);
         let inputs: Vec<&str> = given.map(String::as_str).collect();
-        let mut outputs = Vec::with_capacity(node.input.len());
-        for (input, name) in ["queries", "keys", "values"].into_iter().enumerate() {
-            let mut found = String::new();
-            if backward.wants(input) {
-                found = backward.emit.fast_name(name);
-                backward.give(input, found.clone());
-            }
-            outputs.push(found);
-        }
-        while outputs.last().is_some_and(String::is_empty) {
-            outputs.pop();
-        }
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let outputs = [(0, "queries"), (1, "keys"), (2, "values")]
+            .map(|(input, name)| backward.give_named(input, name));
         let attributes = node.attribute.clone();
         let operator = fast::ATTENTION_GRADIENT;
         backward

@@ -64,6 +64,16 @@ impl<'a> Backward<'a> {
         self.found.push((input, gradient));
     }
 
+    /// The name under which a node of the fast lowering gives the gradient of an input; empty where none is wanted.
+    pub(super) fn give_named(&mut self, input: usize, what: &str) -> String {
+        if !self.wants(input) {
+            return String::new();
+        }
+        let name = self.emit.fast_name(what);
+        self.give(input, name.clone());
+        name
+    }
+
     /// What the node's facts tell, by the same function that the operator infers with.
     pub(super) fn with_site<T>(&self, tell: impl FnOnce(&Site<'_>) -> T) -> T {
         let node = self.node;

@@ -82,24 +82,16 @@ impl Operator for Convolution {
         let index = node.output.get(1).map_or("", String::as_str);
         let is_cut = node.int("relu", 0) != 0 && index.is_empty();
         let output = if is_cut { backward.output() } else { "" };
-        let mut names = vec![backward.emit.fast_name("weights")];
-        let mut name = |input: usize, what: &str| {
-            if !backward.wants(input) {
-                return String::new();
-            }
-            let name = backward.emit.fast_name(what);
-            backward.give(input, name.clone());
-            name
-        };
-        names.push(name(2, "bias"));
-        names.push(name(0, "data"));
+        // The engine makes the gradient of the weights in any case.
+        let weights = backward.emit.fast_name("weights");
+        let outputs = [
+            weights.clone(),
+            backward.give_named(2, "bias"),
+            backward.give_named(0, "data"),
+        ];
         if backward.wants(1) {
-            backward.give(1, names[0].clone());
+            backward.give(1, weights);
         }
-        while names.last().is_some_and(String::is_empty) {
-            names.pop();
-        }
-        let outputs: Vec<&str> = names.iter().map(String::as_str).collect();
         let inputs = [
             &gradient,
             backward.input(0),

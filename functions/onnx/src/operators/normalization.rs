@@ -143,22 +143,8 @@ impl Trailing {
             AttributeProto::from_float("epsilon", epsilon(backward.node) as f32),
             AttributeProto::from_int("centre", i64::from(self.centres)),
         ];
-        let mut outputs = Vec::new();
-        for (input, name) in ["data", "scale", "bias"].into_iter().enumerate() {
-            let name = if backward.wants(input) {
-                backward.emit.fast_name(name)
-            } else {
-                String::new()
-            };
-            if !name.is_empty() {
-                backward.give(input, name.clone());
-            }
-            outputs.push(name);
-        }
-        while outputs.last().is_some_and(String::is_empty) {
-            outputs.pop();
-        }
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let outputs = [(0, "data"), (SCALE, "scale"), (BIAS, "bias")]
+            .map(|(input, name)| backward.give_named(input, name));
         let operator = fast::NORMALIZATION_GRADIENT;
         backward
             .emit

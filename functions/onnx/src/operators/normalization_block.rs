@@ -82,22 +82,11 @@ impl Operator for Normalization {
             if !summands.is_empty() {
                 found = backward.emit.fast_name("data");
             }
-            let mut outputs = vec![found.clone()];
-            for (input, what) in [(SCALE, "scale"), (BIAS, "bias")] {
-                let name = if backward.wants(input) {
-                    backward.emit.fast_name(what)
-                } else {
-                    String::new()
-                };
-                if !name.is_empty() {
-                    backward.give(input, name.clone());
-                }
-                outputs.push(name);
-            }
-            while outputs.last().is_some_and(String::is_empty) {
-                outputs.pop();
-            }
-            let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+            let outputs = [
+                found.clone(),
+                backward.give_named(SCALE, "scale"),
+                backward.give_named(BIAS, "bias"),
+            ];
             let attributes = node.attribute.clone();
             let operator = fast::NORMALIZATION_GRADIENT;
             backward

@@ -115,20 +115,8 @@ impl Operator for Product {
         if node.int("relu", 0) != 0 {
             inputs.push(backward.output());
         }
-        let names = ["left", "right", "bias"];
-        let mut outputs = Vec::with_capacity(names.len());
-        for (input, name) in names.into_iter().enumerate() {
-            let mut found = String::new();
-            if backward.wants(input) {
-                found = backward.emit.fast_name(name);
-                backward.give(input, found.clone());
-            }
-            outputs.push(found);
-        }
-        while outputs.last().is_some_and(String::is_empty) {
-            outputs.pop();
-        }
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let outputs = [(0, "left"), (1, "right"), (2, "bias")]
+            .map(|(input, name)| backward.give_named(input, name));
         let attributes = node.attribute.clone();
         let operator = fast::PRODUCT_GRADIENT;
         backward

@@ -100,20 +100,13 @@ impl Operator for Block {
         let inputs = node.input.iter().chain(&kept).chain(&gradients);
         let inputs: Vec<&str> = inputs.map(String::as_str).collect();
         let names = ["x", "input", "recurrent", "bias", "h", "c"];
-        let mut outputs = Vec::with_capacity(names.len());
-        for (input, name) in names.into_iter().enumerate() {
-            if backward.wants(input) && !node.input[input].is_empty() {
-                let name = backward.emit.fast_name(name);
-                backward.give(input, name.clone());
-                outputs.push(name);
-            } else {
-                outputs.push(String::new());
+        let outputs = (0..).zip(names).map(|(input, name)| {
+            match node.input.get(input).filter(|there| !there.is_empty()) {
+                Some(_) => backward.give_named(input, name),
+                None => String::new(),
             }
-        }
-        while outputs.last().is_some_and(String::is_empty) {
-            outputs.pop();
-        }
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        });
+        let outputs: Vec<String> = outputs.collect();
         let attributes = node.attribute.clone();
         backward
             .emit

@@ -104,8 +104,7 @@ impl Rule for Adam {
         let inputs: Vec<&str> = shared
             .chain(self.inputs.iter().map(String::as_str))
             .collect();
-        let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-        emitter.fast_named(&outputs, fast::ADAM, &inputs, Vec::new());
+        emitter.fast_named(&self.outputs, fast::ADAM, &inputs, Vec::new());
     }
 }
 

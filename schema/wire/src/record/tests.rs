@@ -18,6 +18,26 @@ fn decode(
     Decoder::new(format, None).decode(&parts, row, &mut Vec::new())
 }
 
+/// What a decoder makes of a value.
+pub(super) fn decode_with(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    headers: &dyn Headers,
+) -> Result<Vec<f32>, DecodeError> {
+    let parts = Parts {
+        key: None,
+        value: Some(bytes),
+        timestamp_ms: None,
+        headers,
+    };
+    let mut row = vec![9.0];
+    let result = decoder.decode(&parts, &mut row, &mut Vec::new());
+    if result.is_err() {
+        assert_eq!(row, [9.0], "a refused record leaves nothing");
+    }
+    result.map(|()| row.split_off(1))
+}
+
 fn raw(dtype: Dtype, shape: &[u32], byte_order: ByteOrder) -> RecordFormat {
     RecordFormat::Raw(RawArray {
         dtype,

@@ -8,9 +8,10 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::record::tests::decode_with;
 use crate::record::{
-    DecodeError, Decoder, Headers, Label, Parts, RecordFormat, Reference as Referred,
-    SchemaDocument, SchemaKey, SchemaKind, Written, avro_record, framed,
+    DecodeError, Decoder, Label, Parts, RecordFormat, Reference as Referred, SchemaDocument,
+    SchemaKey, SchemaKind, Written, avro_record, framed,
 };
 
 /// Records of this schema, with fields and more settings of the format.
@@ -47,25 +48,6 @@ fn record(fields: Vec<(&str, AvroValue)>) -> AvroValue {
 
 fn decode(format: &RecordFormat, bytes: &[u8]) -> Result<Vec<f32>, DecodeError> {
     decode_with(&mut Decoder::new(format, None), bytes, &())
-}
-
-fn decode_with(
-    decoder: &mut Decoder,
-    bytes: &[u8],
-    headers: &dyn Headers,
-) -> Result<Vec<f32>, DecodeError> {
-    let parts = Parts {
-        key: None,
-        value: Some(bytes),
-        timestamp_ms: None,
-        headers,
-    };
-    let mut row = vec![9.0];
-    let result = decoder.decode(&parts, &mut row, &mut Vec::new());
-    if result.is_err() {
-        assert_eq!(row, [9.0], "a refused record leaves nothing");
-    }
-    result.map(|()| row.split_off(1))
 }
 
 fn refusal(format: &RecordFormat, bytes: &[u8]) -> (&'static str, String) {

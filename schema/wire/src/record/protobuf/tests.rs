@@ -7,9 +7,10 @@ use protox::prost_reflect::{DynamicMessage, MapKey, Value as Dynamic};
 use serde_json::{Value, json};
 
 use super::compile::parse;
+use crate::record::tests::decode_with;
 use crate::record::{
-    DecodeError, Decoder, Headers, Label, Parts, RecordFormat, Reference, SchemaDocument,
-    SchemaKey, SchemaKind, framed, framed_message,
+    DecodeError, Decoder, Label, Parts, RecordFormat, Reference, SchemaDocument, SchemaKey,
+    SchemaKind, framed, framed_message,
 };
 
 const READING: &str = r#"
@@ -98,25 +99,6 @@ fn full() -> Vec<u8> {
 
 fn decode(format: &RecordFormat, bytes: &[u8]) -> Result<Vec<f32>, DecodeError> {
     decode_with(&mut Decoder::new(format, None), bytes, &())
-}
-
-fn decode_with(
-    decoder: &mut Decoder,
-    bytes: &[u8],
-    headers: &dyn Headers,
-) -> Result<Vec<f32>, DecodeError> {
-    let parts = Parts {
-        key: None,
-        value: Some(bytes),
-        timestamp_ms: None,
-        headers,
-    };
-    let mut row = vec![9.0];
-    let result = decoder.decode(&parts, &mut row, &mut Vec::new());
-    if result.is_err() {
-        assert_eq!(row, [9.0], "a refused record leaves nothing");
-    }
-    result.map(|()| row.split_off(1))
 }
 
 #[test]

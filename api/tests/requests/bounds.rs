@@ -32,6 +32,18 @@ async fn what_kafka_would_refuse_later_is_refused_at_once() {
         refused.starts_with("INVALID_INPUT: commitIntervalMs is at most 10000"),
         "{refused}"
     );
+    let refused = app
+        .refused(
+            r#"mutation { startTraining(input: {
+                model: "m", segment: "s", hyperparameters: {epochs: -1}
+            }) { training { id } } }"#,
+        )
+        .await;
+    assert!(
+        refused.starts_with("INVALID_INPUT: a whole number is negative or too large for its field"),
+        "{refused}"
+    );
+    assert!(refused.contains("HyperparametersInput"), "{refused}");
     let mutation = "mutation C($input: CreateConnectionInput!) { createConnection(input: $input) { connection { id } } }";
     for input in [
         json!({"name": "c", "bootstrapServers": " "}),

@@ -6,6 +6,7 @@
 
 mod filter;
 mod source;
+mod values;
 
 use std::io::{Read, Seek};
 
@@ -65,8 +66,8 @@ impl Inspection {
 /// Reads the structure of a model's file, skipping the bytes of tensors.
 ///
 /// # Errors
-/// [`Error::NotOnnx`], [`Error::CutShort`], [`Error::ExternalData`], [`Error::TooLarge`] where the structure alone takes
-/// more than 64 MiB, [`Error::Io`] where reading fails.
+/// [`Error::NotOnnx`] (also where a node reads what nothing gives), [`Error::CutShort`], [`Error::ExternalData`],
+/// [`Error::TooLarge`] where the structure alone takes more than 64 MiB, [`Error::Io`] where reading fails.
 pub fn inspect<R: Read + Seek>(reader: R) -> Result<Inspection, Error> {
     let structure = Model::from_proto(filter::structure(reader)?)?;
     let proto = structure.proto();
@@ -78,6 +79,7 @@ pub fn inspect<R: Read + Seek>(reader: R) -> Result<Inspection, Error> {
     let mut operators = Vec::new();
     collect(structure.graph(), &mut operators);
     check_domains(&operators, &opsets)?;
+    values::check(&structure)?;
     Ok(Inspection {
         signature: structure.signature(),
         ir_version: proto.ir_version(),

@@ -8,7 +8,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_onnx::proto::tensor_proto::DataLocation;
 use millrace_onnx::proto::{
-    OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+    GraphProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
 };
 use millrace_onnx::{Dim, ElementType, Error, Model, inspect};
 use proptest::prelude::*;
@@ -153,6 +153,21 @@ fn a_domain_without_its_operator_set_is_refused() {
     assert!(!check.trainable());
     assert_eq!(check.obstacles[0].node, "dense_1");
     assert!(check.obstacles[0].reason.contains("com.example"));
+}
+
+#[test]
+fn a_value_that_nothing_gives_is_refused() {
+    let refused = |change: &dyn Fn(&mut GraphProto)| {
+        let mut proto = digits().proto().clone();
+        change(proto.graph.as_mut().unwrap());
+        let bytes = Model::from_proto(proto).unwrap().encode();
+        inspect(Cursor::new(bytes)).unwrap_err().to_string()
+    };
+    let message = refused(&|graph| graph.node[2].input[0] = "lost".to_owned());
+    assert!(message.contains("'lost'"), "{message}");
+    assert!(message.contains("node 'dense_1'"), "{message}");
+    let message = refused(&|graph| graph.output[0].name = Some("gone".to_owned()));
+    assert!(message.contains("puts out 'gone'"), "{message}");
 }
 
 #[test]

@@ -87,21 +87,8 @@ pub async fn run(command: ModelCommand) -> Result<()> {
 /// A copy of the model with all its weights inside; it goes when it is dropped.
 pub(crate) fn self_contained(file: &Path) -> Result<tempfile::NamedTempFile> {
     let mut whole = tempfile::NamedTempFile::new()?;
-    millrace_onnx::external::embed(file, &mut whole).map_err(|error| finer(file, error))?;
+    millrace_onnx::external::embed(file, &mut whole)?;
     Ok(whole)
-}
-
-/// Reading a model as a whole cannot tell one that is cut short from what is none; reading it as a
-/// stream can.
-fn finer(file: &Path, error: millrace_onnx::Error) -> millrace_onnx::Error {
-    use millrace_onnx::Error::{CutShort, NotOnnx};
-    let inspected = std::fs::File::open(file)
-        .map(std::io::BufReader::new)
-        .map(millrace_onnx::inspect);
-    match (error, inspected) {
-        (NotOnnx { .. }, Ok(Err(cut @ CutShort { .. }))) => cut,
-        (error, _) => error,
-    }
 }
 
 async fn digest(file: &Path) -> Result<String> {

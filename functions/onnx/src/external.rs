@@ -4,7 +4,7 @@
 //! files to the output; what is written has the fields in the format's own order, so decoding and encoding keep the bytes.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
@@ -13,7 +13,7 @@ use prost::encoding::encode_varint;
 use crate::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
 };
-use crate::{Error, Model};
+use crate::{Error, Model, inspect};
 
 /// What the format's encoding allows.
 const MOST_BYTES: u64 = i32::MAX as u64;
@@ -24,10 +24,15 @@ const MOST_BYTES: u64 = i32::MAX as u64;
 ///
 /// # Errors
 /// [`Error::ExternalFile`] where a data file is missing, too short, or outside the model's folder; [`Error::TooLarge`]
-/// where the result would exceed the format's 2 GiB; else as [`Model::decode`](crate::Model::decode).
+/// where the result would exceed the format's 2 GiB; else as [`inspect`](fn@inspect).
 pub fn embed(path: &Path, mut output: impl Write) -> Result<u64, Error> {
     let size = std::fs::metadata(path)?.len();
     check_size(size)?;
+    match inspect(BufReader::new(File::open(path)?)) {
+        Ok(_) => return Ok(std::io::copy(&mut File::open(path)?, &mut output)?),
+        Err(Error::ExternalData { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let mut model = Model::decode(std::fs::read(path)?)?.into_proto();
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.canonicalize()?,

@@ -15,6 +15,12 @@ use crate::app::{Code, Error};
 /// What is said of a fault of Millrace's own.
 const INTERNAL: &str = "an internal error occurred; the API's log has the details";
 
+/// What async-graphql says of an `Int` that does not fit the field's own type.
+const INVALID_NUMBER: &str = "Failed to parse \"Int\": Invalid number";
+
+/// The same, so that somebody finds the number: the input objects that it stands in follow.
+const OUT_OF_RANGE: &str = "a whole number is negative or too large for its field";
+
 /// The GraphQL error for a failed operation. Internal faults are logged here and answered with a
 /// sentence that gives nothing away.
 #[must_use]
@@ -84,6 +90,7 @@ fn coded(mut response: Response) -> Response {
             INTERNAL.clone_into(&mut error.message);
             Code::Internal
         } else {
+            error.message = error.message.replace(INVALID_NUMBER, OUT_OF_RANGE);
             Code::InvalidInput
         };
         extensions.set("code", code.as_str());

@@ -106,6 +106,16 @@ impl Millrace {
         (text(&error["extensions"]["code"]), text(&error["message"]))
     }
 
+    /// Runs an operation and returns the whole answer, errors and all.
+    pub async fn answer(&self, operation: &str, variables: Value) -> Value {
+        let request = self
+            .http
+            .post(format!("{}/graphql", self.url))
+            .json(&json!({"query": operation, "variables": variables}));
+        let answer = request.send().await.expect("the API answers");
+        answer.json().await.expect("the API answers JSON")
+    }
+
     /// Waits until an operation answers what `wanted` accepts, and returns that `data`.
     pub async fn wait_for(
         &self,
@@ -159,15 +169,6 @@ impl Millrace {
         let file = self.folder.path().join(name);
         std::fs::write(&file, content).expect("a temporary file can be written");
         file
-    }
-
-    async fn answer(&self, operation: &str, variables: Value) -> Value {
-        let request = self
-            .http
-            .post(format!("{}/graphql", self.url))
-            .json(&json!({"query": operation, "variables": variables}));
-        let answer = request.send().await.expect("the API answers");
-        answer.json().await.expect("the API answers JSON")
     }
 
     /// Waits until it says that it is ready.

@@ -214,6 +214,11 @@ async fn start_millrace(
     let address = format!("127.0.0.1:{port}");
     let log = File::create(folder.join("millrace.log"))?;
     let mut command = Command::new(&binary);
+    if cfg!(target_os = "linux") {
+        // Where the demo is killed, nothing of it stays behind.
+        command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "--"]).arg(&binary);
+    }
     if let Some(run) = run {
         let prefix = std::env::var(PREFIX).unwrap_or_else(|_| "millrace".to_owned());
         command.env(PREFIX, format!("{prefix}-{run}"));

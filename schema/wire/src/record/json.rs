@@ -5,7 +5,10 @@
 //! exponent are cast as integers, the others as floating-point numbers.
 
 mod document;
+mod members;
+mod number;
 mod numbers;
+mod scan;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -8,6 +8,8 @@ use super::{DecodeError, FieldFault, FormatError, Missing, check_shape, product}
 
 /// Most dimensions of one field, the one of a batch included.
 pub(super) const DEPTH: usize = 9;
+/// In so many others a field may lie: readers and compilers go down to it one by one.
+const DEEPEST: usize = 100;
 
 /// A field of a document that has a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,9 +141,11 @@ impl Layout {
         let start = row.len();
         row.resize(start + self.elements.0 + self.elements.1, f32::NAN);
         read(&mut row[start..])?;
-        let label = start + self.elements.0;
-        labels.extend_from_slice(&row[label..]);
-        row.truncate(label);
+        if self.elements.1 > 0 {
+            let label = start + self.elements.0;
+            labels.extend_from_slice(&row[label..]);
+            row.truncate(label);
+        }
         Ok(())
     }
 }
@@ -168,12 +172,6 @@ impl Node {
             .children
             .binary_search_by(|(child, _)| child.as_str().cmp(name));
         Some(&self.children[found.ok()?].1)
-    }
-
-    pub(super) fn at(&self, index: usize) -> Option<&Self> {
-        let mut children = self.children.iter();
-        let found = children.find(|(name, _)| name.parse() == Ok(index));
-        found.map(|(_, node)| node)
     }
 
     /// All fields in it.
@@ -252,6 +250,11 @@ fn check_pointer(pointer: &str) -> Result<(), FormatError> {
     let escapes = pointer.split('~').skip(1);
     if escapes.clone().any(|rest| !rest.starts_with(['0', '1'])) {
         return wrong("a `~` is written `~0`, and a `/` in a name `~1`");
+    }
+    if pointer.matches('/').count() > DEEPEST {
+        return Err(FormatError(format!(
+            "a field lies more than {DEEPEST} deep in the document"
+        )));
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! The numbers of one field: nested arrays, whose shape is learned while they are read and then held against the field's.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
+use super::number::Number;
+use super::scan::Scanner;
 use super::{DEPTH, Missing};
 use crate::record::place::Place;
-use crate::record::{DecodeError, FieldFault, cast};
+use crate::record::{DecodeError, FieldFault};
 
 /// The numbers of one field, on their way to their place.
 pub(super) struct Numbers<'n> {
@@ -21,8 +19,6 @@ pub(super) struct Numbers<'n> {
     lengths: [Option<usize>; DEPTH],
     /// False in front of a text that holds the numbers.
     is_inside: bool,
-    /// Why reading ended: the errors of serde carry no more than a text.
-    pub(super) fault: Option<DecodeError>,
 }
 
 impl<'n> Numbers<'n> {
@@ -35,51 +31,142 @@ impl<'n> Numbers<'n> {
             depth: None,
             lengths: [None; DEPTH],
             is_inside: !field.in_text,
-            fault: None,
         }
     }
 
-    /// Reads the field. `fault` says more than the error, if it says anything.
-    pub(super) fn read<'de, D: Deserializer<'de>>(&mut self, document: D) -> Result<(), D::Error> {
-        let item = Item {
-            numbers: &mut *self,
-            depth: 0,
-        };
-        item.deserialize(document)?;
+    /// Reads the field.
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
+        self.item(scanner, 0)?;
         self.check_shape()
     }
 
-    fn stop<T, E: Error>(&mut self, fault: FieldFault) -> Result<T, E> {
-        self.fault = Some(self.field.fault(fault));
-        Err(E::custom(""))
+    /// Something in the field, in so many arrays.
+    fn item(&mut self, scanner: &mut Scanner<'_>, depth: usize) -> Result<(), DecodeError> {
+        match scanner.peek() {
+            b'-' | b'0'..=b'9' => {
+                let number = scanner.number()?;
+                self.take(depth, number.to_f32().ok_or(number))
+            }
+            b'[' => self.array(scanner, depth),
+            b'"' => self.text(scanner),
+            b'{' if self.is_inside => Err(self.fault(FieldFault::Type("an object"))),
+            b'{' => Err(self.fault(FieldFault::NoText)),
+            b't' => {
+                scanner.word(b"true")?;
+                self.take(depth, Ok(1.0))
+            }
+            b'f' => {
+                scanner.word(b"false")?;
+                self.take(depth, Ok(0.0))
+            }
+            b'n' => {
+                scanner.word(b"null")?;
+                match self.missing {
+                    Missing::Refuse => Err(self.fault(FieldFault::Null)),
+                    Missing::Nan if depth == 0 => Ok(()),
+                    Missing::Nan => self.take(depth, Ok(f32::NAN)),
+                }
+            }
+            _ => Err(scanner.no_value()),
+        }
     }
 
-    /// Takes a number that lies in so many arrays. `None` is one that float32 cannot hold.
-    fn take<E: Error>(
-        &mut self,
-        number: impl ToString + Copy,
-        cast: Option<f32>,
-        depth: usize,
-    ) -> Result<(), E> {
+    fn array(&mut self, scanner: &mut Scanner<'_>, depth: usize) -> Result<(), DecodeError> {
         if !self.is_inside {
-            return self.stop(FieldFault::NoText);
+            return Err(self.fault(FieldFault::NoText));
         }
-        let Some(cast) = cast else {
-            self.fault = Some(self.field.number(self.count, &number));
-            return Err(E::custom(""));
-        };
+        // So deep no field is nested, and what is nested without an end would take the stack.
+        if depth == DEPTH {
+            return Err(self.fault(FieldFault::Ragged));
+        }
+        let mut length = 0;
+        let mut is_open = scanner.open(b']');
+        while is_open {
+            length += self.plain_items(scanner, depth + 1);
+            self.item(scanner, depth + 1)?;
+            length += 1;
+            is_open = scanner.more(b']')?;
+        }
+        if *self.lengths[depth].get_or_insert(length) == length {
+            return Ok(());
+        }
+        Err(self.fault(FieldFault::Ragged))
+    }
+
+    /// Takes numbers as most are, with the comma behind each, as long as they come: how many they are.
+    fn plain_items(&mut self, scanner: &mut Scanner<'_>, depth: usize) -> usize {
+        if self.depth.is_some_and(|known| known != depth) {
+            return 0;
+        }
+        // A loop that knows nothing else, with all that it needs in registers.
+        let (mut ahead, before) = (*scanner, self.count);
+        let mut count = before;
+        loop {
+            ahead.peek();
+            let Some(number) = ahead.plain_number() else {
+                break;
+            };
+            if ahead.peek() != b',' {
+                break;
+            }
+            ahead.at += 1;
+            if let Some(place) = self.to.get_mut(count) {
+                *place = number;
+            }
+            count += 1;
+            scanner.at = ahead.at;
+        }
+        if count > before {
+            (self.depth, self.count) = (Some(depth), count);
+        }
+        count - before
+    }
+
+    /// A text that holds the numbers.
+    fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
+        if self.is_inside {
+            return Err(self.fault(FieldFault::Type("text")));
+        }
+        self.is_inside = true;
+        let text = scanner.quoted()?.read();
+        let text = text.ok_or_else(|| scanner.fault("a text that is not Unicode ends"))?;
+        let mut inner = Scanner::new(text.as_bytes());
+        let read = self.item(&mut inner, 0).and_then(|()| inner.end());
+        read.map_err(|error| match error {
+            DecodeError::Json { reason } => DecodeError::Json {
+                reason: format!(
+                    "{reason}, in the text of the field {:?}",
+                    self.field.pointer
+                ),
+            },
+            error => error,
+        })
+    }
+
+    /// Takes a number that lies in so many arrays, or one that float32 cannot hold.
+    #[inline]
+    fn take(&mut self, depth: usize, number: Result<f32, Number<'_>>) -> Result<(), DecodeError> {
+        if !self.is_inside {
+            return Err(self.fault(FieldFault::NoText));
+        }
+        let number = number.map_err(|number| number.refused(self.field, self.count))?;
         if *self.depth.get_or_insert(depth) != depth {
-            return self.stop(FieldFault::Ragged);
+            return Err(self.fault(FieldFault::Ragged));
         }
         if let Some(place) = self.to.get_mut(self.count) {
-            *place = cast;
+            *place = number;
         }
         self.count += 1;
         Ok(())
     }
 
+    #[cold]
+    fn fault(&self, fault: FieldFault) -> DecodeError {
+        self.field.fault(fault)
+    }
+
     /// Checks what came against the field's shape, which may stand in an array of length 1.
-    fn check_shape<E: Error>(&mut self) -> Result<(), E> {
+    fn check_shape(&self) -> Result<(), DecodeError> {
         let found = self.lengths.iter().map_while(|length| *length);
         let expected = self.field.shape.iter().map(|size| *size as usize);
         // Nothing came of a `null` that stands for all of them.
@@ -92,107 +179,6 @@ impl<'n> Numbers<'n> {
         }
         let found = found.collect();
         let expected = self.field.shape.clone();
-        self.stop(FieldFault::Shape { expected, found })
-    }
-}
-
-/// Something in a field, in so many arrays.
-struct Item<'i, 'n> {
-    numbers: &'i mut Numbers<'n>,
-    depth: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Item<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<(), D::Error> {
-        document.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Item<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("numbers")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        if !self.numbers.is_inside {
-            return self.numbers.stop(FieldFault::NoText);
-        }
-        let mut length = 0;
-        while sequence
-            .next_element_seed(Item {
-                numbers: &mut *self.numbers,
-                depth: self.depth + 1,
-            })?
-            .is_some()
-        {
-            length += 1;
-        }
-        let known = self.numbers.lengths.get_mut(self.depth);
-        if known.is_some_and(|known| *known.get_or_insert(length) == length) {
-            return Ok(());
-        }
-        self.numbers.stop(FieldFault::Ragged)
-    }
-
-    fn visit_bool<E: Error>(self, truth: bool) -> Result<(), E> {
-        let number = f32::from(u8::from(truth));
-        self.numbers.take(truth, Some(number), self.depth)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.numbers
-            .take(number, cast::from_i64(number), self.depth)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.numbers
-            .take(number, cast::from_u64(number), self.depth)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.numbers
-            .take(number, cast::from_f64(number), self.depth)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        match self.numbers.missing {
-            Missing::Refuse => self.numbers.stop(FieldFault::Null),
-            Missing::Nan if self.depth == 0 => Ok(()),
-            Missing::Nan => self.numbers.take("null", Some(f32::NAN), self.depth),
-        }
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if self.numbers.is_inside {
-            return self.numbers.stop(FieldFault::Type("text"));
-        }
-        self.numbers.is_inside = true;
-        let mut document = serde_json::Deserializer::from_str(text);
-        let read = Item {
-            numbers: &mut *self.numbers,
-            depth: 0,
-        }
-        .deserialize(&mut document)
-        .and_then(|()| document.end());
-        read.map_err(|error| {
-            let pointer = &self.numbers.field.pointer;
-            let reason = format!("{error}, in the text of the field {pointer:?}");
-            self.numbers
-                .fault
-                .get_or_insert(DecodeError::Json { reason });
-            E::custom("")
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        self.numbers.stop(if self.numbers.is_inside {
-            FieldFault::Type("an object")
-        } else {
-            FieldFault::NoText
-        })
+        Err(self.fault(FieldFault::Shape { expected, found }))
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Written, document};
+use crate::record::tests::decode_with;
 use crate::record::{DecodeError, Decoder, Encoding, Label, LabelSource, Parts, RecordFormat};
 
 fn format(format: Value) -> RecordFormat {
@@ -53,6 +54,83 @@ fn fields_are_found_in_any_order_and_the_rest_is_skipped() {
     assert_eq!(format.shape(), [4]);
     let value = r#" {"list": [9, 2.5, {"b": 1}], "more": {"b": [1, "\u00e4"]}, "a": {"x\/y": -3}, "true": true, "b": 1e2} "#;
     assert_eq!(decode(&format, value).unwrap(), [100.0, -3.0, 2.5, 1.0]);
+}
+
+#[test]
+fn members_may_stand_in_another_order_in_each_record() {
+    let format = scalars(&["/a", "/\"b", "/c/d", "/c/e"], "NAN");
+    let mut decoder = Decoder::new(&format, None);
+    for value in [
+        r#"{"a": 1, "\"b": 2, "c": {"d": 3, "e": 4}}"#,
+        r#"{"c": {"e": 4, "d": 3}, "more": 0, "\u0022b": 2, "a": 1}"#,
+        r#"{"\u0061": 1, "\"b": 2, "ab": 5, "c": {"d": 3, "": 0, "e": 4}}"#,
+        r#"{"a": 1, "\"b": 2, "c": {"d": 3}, "c": {"e": 4}}"#,
+    ] {
+        let row = decode_with(&mut decoder, value.as_bytes(), &());
+        assert_eq!(row.unwrap(), [1.0, 2.0, 3.0, 4.0], "{value}");
+    }
+}
+
+#[test]
+fn what_no_field_lies_in_must_be_json_all_the_same() {
+    let format = scalars(&["/x"], "REFUSE");
+    let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    for skipped in [
+        r#"[{}, [], {"a": [1, {"b": null}]}, "\\\"", true, false, -0.5e-3]"#,
+        r#""a text of some length, with \u00e4 and \uD83D\uDE00 and ä in it""#,
+        &deep(128),
+    ] {
+        let value = format!("{{\"y\": {skipped} , \"x\" : 5\n}}\t");
+        assert_eq!(decode(&format, &value).unwrap(), [5.0], "{value}");
+    }
+    for (skipped, reason) in [
+        ("[1,]", "a value is expected at byte 8"),
+        ("[1 2]", "`,` or `]` is expected at byte 8"),
+        ("[1}", "`,` or `]` is expected at byte 7"),
+        (r#"{"a" 1}"#, "`:` is expected"),
+        (r#"{"a":1,}"#, "a name is expected"),
+        (r#"{"a":1]"#, "`,` or `}` is expected"),
+        ("{1:1}", "a name is expected"),
+        ("tru", "a value is expected"),
+        ("nul", "a value is expected"),
+        ("01", "a number that begins with 0"),
+        ("1.", "a digit is expected"),
+        (r#""\x""#, "a character that can be escaped is expected"),
+        (r#""\u12g4""#, "a character that can be escaped is expected"),
+        ("\"a\nb\"", "the end of a text is expected at byte 7"),
+        (r#""abcdefgh"#, "`,` or `}` is expected"),
+        ("[", "a value is expected"),
+        (&deep(129), "128 deep"),
+        (&"[".repeat(1_000_000), "128 deep"),
+    ] {
+        let (code, message) = refusal(&format, &format!("{{\"y\":{skipped},\"x\":5}}"));
+        assert_eq!(code, "json", "{skipped}");
+        assert!(message.contains(reason), "{skipped}: {message}");
+    }
+    for (value, reason) in [
+        ("", "it ends after 0 bytes, where a value is expected"),
+        (
+            r#"{"x":"#,
+            "it ends after 5 bytes, where a value is expected",
+        ),
+        (
+            r#"{"x":1"#,
+            "it ends after 6 bytes, where `,` or `}` is expected",
+        ),
+        (
+            r#"{"x":1, "abcdefgh"#,
+            "it ends after 17 bytes, where the end of a text is expected",
+        ),
+        (
+            r#"{"x":1}}"#,
+            "something follows behind the document, at byte 7",
+        ),
+        (r#"{"\ud800": 1, "x": 1}"#, "a name that is not Unicode"),
+    ] {
+        let (code, message) = refusal(&format, value);
+        assert_eq!(code, "json", "{value}");
+        assert!(message.contains(reason), "{value}: {message}");
+    }
 }
 
 #[test]
@@ -164,7 +242,13 @@ fn numbers_that_do_not_fit_are_refused() {
     // With a fraction it is a floating-point number, which is rounded.
     let rounded = decode(&format, r#"{"x": [16777217.0, 0.1]}"#).unwrap();
     assert_eq!(rounded, [16_777_216.0, 0.1]);
-    for number in ["1e39", "-9223372036854775807", "18446744073709551615"] {
+    for number in [
+        "1e39",
+        "1e400",
+        "-9223372036854775807",
+        "18446744073709551615",
+        "10000000000000000000000001",
+    ] {
         let value = format!(r#"{{"x": [{number}, 0]}}"#);
         assert_eq!(refusal(&format, &value).0, "number", "{number}");
     }
@@ -246,6 +330,11 @@ fn what_no_record_could_be_is_refused() {
             "8 are allowed",
         ),
         (json!([{"pointer": "x"}]), None, "does not begin with"),
+        (
+            json!([{"pointer": "/x".repeat(100_000)}]),
+            None,
+            "more than 100 deep",
+        ),
         (json!([{"pointer": "/x~2"}]), None, "is written `~0`"),
         (
             json!([{"pointer": "/x"}, {"pointer": "/x"}]),

@@ -20,6 +20,7 @@ mod protobuf;
 mod raw;
 mod schemas;
 mod structure;
+mod varint;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //! A writer's schema is compiled once against the fields that are wanted; reading makes no value of anything.
 
 mod compile;
+mod cursor;
 mod program;
 mod read;
 mod schema;

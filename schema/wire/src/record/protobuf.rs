@@ -13,7 +13,7 @@ use self::read::State;
 use super::framing::{self, Part, SchemaKey};
 use super::place::{self, Field, Layout};
 use super::schemas::{Known, SchemaDocument, SchemaKind};
-use super::{DecodeError, FormatError, Headers, Label, Missing};
+use super::{DecodeError, FormatError, Headers, Label, Missing, varint};
 
 /// Where the numbers stand in a message of Protocol Buffers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,7 +219,7 @@ fn message_indexes(bytes: &[u8]) -> Result<(Vec<u32>, &[u8]), DecodeError> {
     };
     let mut left = bytes;
     let mut next = || -> Option<u32> {
-        let number = read::varint(&mut left)?;
+        let number = varint::take(&mut left)?;
         // Zigzag: no index is negative.
         let is_positive = number & 1 == 0;
         is_positive.then(|| u32::try_from(number >> 1).ok())?

@@ -3,11 +3,12 @@
 //! With a reader's schema, fields stand at its names: a field takes its name or one of its aliases in the writer's
 //! schema, else its default. Only what leads to a wanted field has to fit; the rest is passed over.
 
-use serde_json::Value;
+mod defaults;
+mod numbers;
 
+use super::super::FieldFault;
 use super::super::place::{Layout, Node};
-use super::super::{FieldFault, cast, product};
-use super::program::{Inside, Item, Kind, Program, Skip, Step, push, sequence};
+use super::program::{Inside, Program, Skip, Step, push, sequence};
 use super::schema::{Id, Record, Schema, Type};
 
 /// So many keys of one map may be wanted.
@@ -217,124 +218,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// Reads a field: numbers.
-    fn field(&self, id: Id, reader: Option<Id>, field: usize) -> Step {
-        let place = &self.layout.places[field];
-        let to = place.start;
-        match self.writer.get(id) {
-            Type::Bytes => Step::Bytes {
-                fixed: None,
-                to,
-                field,
-            },
-            Type::Fixed(size) => Step::Bytes {
-                fixed: Some(*size),
-                to,
-                field,
-            },
-            Type::Array(_) => self.arrays(id, reader, field),
-            _ => match self.item(id, reader) {
-                Item::Fault(fault) => Step::Fault { field, fault },
-                Item::Break(reason) => Step::Break(reason),
-                _ if !place.shape.is_empty() => Step::Fault {
-                    field,
-                    fault: FieldFault::Shape {
-                        expected: place.shape.clone(),
-                        found: Vec::new(),
-                    },
-                },
-                Item::Number(kind) => Step::Numbers {
-                    kind,
-                    count: 1,
-                    to,
-                    field,
-                },
-                item => Step::Item { item, to, field },
-            },
-        }
-    }
-
-    fn arrays(&self, mut id: Id, mut reader: Option<Id>, field: usize) -> Step {
-        let place = &self.layout.places[field];
-        let mut depth = 0;
-        while let Type::Array(items) = self.writer.get(id) {
-            reader = reader.and_then(|reader| self.items_of(reader));
-            id = *items;
-            depth += 1;
-        }
-        let shape: Vec<usize> = place.shape.iter().map(|size| *size as usize).collect();
-        let lengths = if depth == shape.len() {
-            shape
-        } else if depth == shape.len() + 1 {
-            [vec![1], shape].concat()
-        } else if depth == 1 {
-            vec![product(&place.shape)]
-        } else {
-            return Step::Fault {
-                field,
-                fault: FieldFault::Depth {
-                    expected: place.shape.clone(),
-                    found: depth,
-                },
-            };
-        };
-        match self.item(id, reader) {
-            Item::Fault(fault) => Step::Fault { field, fault },
-            Item::Break(reason) => Step::Break(reason),
-            item => Step::Arrays {
-                lengths,
-                item,
-                to: place.start,
-                field,
-            },
-        }
-    }
-
-    /// Reads one number.
-    fn item(&self, id: Id, reader: Option<Id>) -> Item {
-        if let Type::Union(branches) = self.writer.get(id) {
-            let branches = branches.iter().map(|branch| self.item(*branch, reader));
-            return Item::Union(branches.collect());
-        }
-        let reader = match self.writer.get(id) {
-            Type::Null => return Item::Null,
-            _ => match self.resolve(id, reader) {
-                Ok(reader) => reader,
-                Err(reason) => return Item::Break(reason),
-            },
-        };
-        match self.writer.get(id) {
-            Type::Boolean => Item::Number(Kind::Boolean),
-            Type::Int | Type::Long => Item::Number(Kind::Integer),
-            Type::Float => Item::Number(Kind::Float),
-            Type::Double => Item::Number(Kind::Double),
-            Type::Enum { symbols, .. } => {
-                let symbols = symbols.iter();
-                let numbers = symbols.enumerate().map(|(number, symbol)| match reader {
-                    None => Ok(float(number)),
-                    Some(reader) => self.symbol(reader, symbol),
-                });
-                Item::Enum(numbers.collect())
-            }
-            Type::String => Item::Fault(FieldFault::Type("text")),
-            Type::Bytes | Type::Fixed(_) => Item::Fault(FieldFault::Type("bytes")),
-            Type::Record(_) | Type::Map(_) => Item::Fault(FieldFault::Type("an object")),
-            Type::Array(_) | Type::Union(_) | Type::Null => Item::Fault(FieldFault::Ragged),
-        }
-    }
-
-    /// The reader's number of a writer's symbol.
-    fn symbol(&self, reader: Id, symbol: &str) -> Result<f32, String> {
-        let Some(Type::Enum { symbols, default }) = self.reader.map(|schema| schema.get(reader))
-        else {
-            return Err(symbol.to_owned());
-        };
-        let position = |symbol: &str| symbols.iter().position(|other| other == symbol);
-        let default = || default.as_deref().and_then(position);
-        let found = position(symbol).or_else(default);
-        found.map(float).ok_or_else(|| symbol.to_owned())
-    }
-
     /// The type that the reader has for what is no union of the writer's.
     fn resolve(&self, id: Id, reader: Option<Id>) -> Result<Option<Id>, String> {
         let (Some(schema), Some(reader)) = (self.reader, reader) else {
@@ -379,84 +262,6 @@ impl Compiler<'_> {
             Type::Array(items) => Some(*items),
             Type::Union(branches) => branches.iter().find_map(|branch| self.items_of(*branch)),
             _ => None,
-        }
-    }
-
-    /// What the reader's schema has in place of a field.
-    fn default(&self, id: Id, value: &Value, node: &Node, steps: &mut Vec<Step>) {
-        let Some(field) = node.field else {
-            for (name, child) in &node.children {
-                let inner = self.reader.and_then(|schema| match schema.get(id) {
-                    Type::Record(record) => {
-                        let mut fields = record.fields.iter();
-                        let field = fields.find(|field| field.name == *name)?;
-                        let value = value.get(name).or(field.default.as_ref())?;
-                        Some((field.schema, value))
-                    }
-                    Type::Map(values) => Some((*values, value.get(name)?)),
-                    Type::Array(items) => Some((*items, value.get(name.parse::<usize>().ok()?)?)),
-                    Type::Union(branches) => Some((*branches.first()?, value)),
-                    _ => None,
-                });
-                match inner {
-                    // A union's default is of its first branch, with the same fields in it.
-                    Some((inner, same)) if std::ptr::eq(same, value) => {
-                        return self.default(inner, same, node, steps);
-                    }
-                    Some((inner, value)) => self.default(inner, value, child, steps),
-                    None => push(steps, absent(child, FieldFault::Missing)),
-                }
-            }
-            return;
-        };
-        let place = &self.layout.places[field];
-        let mut numbers = Vec::new();
-        let step = match (value, self.numbers_of(id, value, &mut numbers)) {
-            (Value::Null, _) => absent(node, FieldFault::Null),
-            (_, true) if numbers.len() == place.elements() => Step::Constant {
-                numbers,
-                to: place.start,
-            },
-            _ => Step::Break(format!(
-                "the default of the field {:?} in the reader's schema, {value}, is not of its shape {:?}, or does not fit float32",
-                place.pointer, place.shape
-            )),
-        };
-        push(steps, step);
-    }
-
-    /// Whether a default holds numbers.
-    fn numbers_of(&self, id: Id, value: &Value, numbers: &mut Vec<f32>) -> bool {
-        let of_type = self.reader.map(|schema| schema.get(id));
-        match (value, of_type) {
-            (_, Some(Type::Union(branches))) => self.numbers_of(branches[0], value, numbers),
-            (Value::Bool(truth), _) => {
-                numbers.push(f32::from(u8::from(*truth)));
-                true
-            }
-            (Value::Number(number), _) => {
-                let cast = match number.as_i64() {
-                    Some(number) => cast::from_i64(number),
-                    None => number.as_f64().and_then(cast::from_f64),
-                };
-                numbers.extend(cast);
-                cast.is_some()
-            }
-            (Value::Array(items), Some(Type::Array(inner))) => {
-                let mut items = items.iter();
-                items.all(|item| self.numbers_of(*inner, item, numbers))
-            }
-            (Value::String(symbol), Some(Type::Enum { .. })) => {
-                let number = self.symbol(id, symbol).ok();
-                numbers.extend(number);
-                number.is_some()
-            }
-            (Value::String(text), Some(Type::Bytes | Type::Fixed(_))) => text.chars().all(|byte| {
-                let byte = u8::try_from(byte).ok().map(f32::from);
-                numbers.extend(byte);
-                byte.is_some()
-            }),
-            _ => false,
         }
     }
 
@@ -515,11 +320,6 @@ fn absent(node: &Node, fault: FieldFault) -> Step {
         FieldFault::Missing
     };
     Step::Absent { fields, fault }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "schemas have few symbols")]
-fn float(number: usize) -> f32 {
-    number as f32
 }
 
 /// By Avro's rules of promotion, as far as numbers go.

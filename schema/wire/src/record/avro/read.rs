@@ -1,12 +1,11 @@
-//! Runs a program over the bytes of a record, which may be anything: every length is checked against what is left,
-//! and every loop takes at least a byte a turn.
+//! Runs a program over the bytes of a record, which may be anything: every loop takes at least a byte a turn.
+
+mod skip;
 
 use super::super::place::{Layout, Place};
 use super::super::{DecodeError, FieldFault, cast};
+use super::cursor::Cursor;
 use super::program::{Inside, Item, Kind, Program, Skip, Step};
-
-/// How deep types that hold themselves may be nested where they are passed over.
-const DEEPEST: usize = 256;
 
 /// Reads one record into `to`.
 pub(super) fn read(
@@ -18,16 +17,16 @@ pub(super) fn read(
     let mut reading = Reading {
         program,
         layout,
-        left: record,
+        cursor: Cursor { left: record },
         to,
     };
     reading.run(&program.steps)?;
-    if reading.left.is_empty() {
+    if reading.cursor.left.is_empty() {
         return Ok(());
     }
     Err(malformed(format!(
         "{} bytes are left over behind the record",
-        reading.left.len()
+        reading.cursor.left.len()
     )))
 }
 
@@ -35,7 +34,7 @@ struct Reading<'r> {
     program: &'r Program,
     layout: &'r Layout,
     /// What was not read yet.
-    left: &'r [u8],
+    cursor: Cursor<'r>,
     to: &'r mut [f32],
 }
 
@@ -44,11 +43,6 @@ fn malformed(reason: impl Into<String>) -> DecodeError {
     DecodeError::Avro {
         reason: reason.into(),
     }
-}
-
-#[cold]
-fn short() -> DecodeError {
-    malformed("it ends in the middle of the record")
 }
 
 impl<'r> Reading<'r> {
@@ -68,7 +62,7 @@ impl<'r> Reading<'r> {
                     kind,
                     to,
                     field,
-                } => match self.long()? {
+                } => match self.cursor.short()? {
                     branch if branch == *null => self.layout.absent(*field, FieldFault::Null)?,
                     0 | 1 => {
                         let at = |layout: &'r Layout, _| (&layout.places[*field], 0);
@@ -92,14 +86,14 @@ impl<'r> Reading<'r> {
                     self.arrays(lengths, item, *to, *field, &mut index)?;
                 }
                 Step::Union(branches) => {
-                    let branch = self.long()?;
+                    let branch = self.cursor.short()?;
                     let steps = usize::try_from(branch).ok();
                     let steps = steps.and_then(|branch| branches.get(branch));
                     self.run(steps.ok_or_else(|| no_branch(branch))?)?;
                 }
                 Step::Items { wanted, other } => self.items(wanted, other)?,
                 Step::Map { wanted, other } => self.map(wanted, other)?,
-                Step::Skip(skip) => self.skip(skip, 0)?,
+                Step::Skip(skip) => self.skip_one(skip)?,
                 Step::Constant { numbers, to } => {
                     self.to[*to..][..numbers.len()].copy_from_slice(numbers);
                 }
@@ -129,14 +123,14 @@ impl<'r> Reading<'r> {
         };
         match kind {
             Kind::Float => {
-                let bytes = self.take(count.saturating_mul(4))?;
+                let bytes = self.cursor.take(count.saturating_mul(4))?;
                 let to = &mut self.to[start..][..count];
                 for (to, bytes) in to.iter_mut().zip(bytes.as_chunks::<4>().0) {
                     *to = f32::from_le_bytes(*bytes);
                 }
             }
             Kind::Double => {
-                let bytes = self.take(count.saturating_mul(8))?;
+                let bytes = self.cursor.take(count.saturating_mul(8))?;
                 let to = &mut self.to[start..][..count];
                 for (index, (to, bytes)) in to.iter_mut().zip(bytes.as_chunks::<8>().0).enumerate()
                 {
@@ -145,14 +139,17 @@ impl<'r> Reading<'r> {
                 }
             }
             Kind::Integer => {
-                for index in 0..count {
-                    let number = self.long()?;
-                    self.to[start + index] =
-                        cast::from_i64(number).ok_or_else(|| refuse(index, &number))?;
+                // A copy: the compiler could not know that the numbers do not overwrite what is left.
+                let mut cursor = self.cursor;
+                let to = &mut self.to[start..][..count];
+                for (index, to) in to.iter_mut().enumerate() {
+                    let number = cursor.long()?;
+                    *to = cast::from_i64(number).ok_or_else(|| refuse(index, &number))?;
                 }
+                self.cursor = cursor;
             }
             Kind::Boolean => {
-                let bytes = self.take(count)?;
+                let bytes = self.cursor.take(count)?;
                 let to = &mut self.to[start..][..count];
                 for (to, byte) in to.iter_mut().zip(bytes) {
                     *to = truth(*byte)?;
@@ -171,20 +168,20 @@ impl<'r> Reading<'r> {
     ) -> Result<Option<f32>, DecodeError> {
         let place = &self.layout.places[field];
         match item {
-            Item::Number(Kind::Boolean) => truth(self.take(1)?[0]).map(Some),
+            Item::Number(Kind::Boolean) => truth(self.cursor.take(1)?[0]).map(Some),
             Item::Number(Kind::Integer) => {
-                let number = self.long()?;
+                let number = self.cursor.long()?;
                 let cast = cast::from_i64(number);
                 cast.map(Some).ok_or_else(|| place.number(index, &number))
             }
-            Item::Number(Kind::Float) => Ok(Some(f32::from_le_bytes(self.chunk()?))),
+            Item::Number(Kind::Float) => Ok(Some(f32::from_le_bytes(self.cursor.chunk()?))),
             Item::Number(Kind::Double) => {
-                let number = f64::from_le_bytes(self.chunk()?);
+                let number = f64::from_le_bytes(self.cursor.chunk()?);
                 let cast = cast::from_f64(number);
                 cast.map(Some).ok_or_else(|| place.number(index, &number))
             }
             Item::Enum(symbols) => {
-                let number = self.long()?;
+                let number = self.cursor.long()?;
                 let symbol = usize::try_from(number).ok();
                 let symbol = symbol.and_then(|number| symbols.get(number));
                 match symbol {
@@ -198,7 +195,7 @@ impl<'r> Reading<'r> {
             }
             Item::Null => self.layout.absent(field, FieldFault::Null).map(|()| None),
             Item::Union(branches) => {
-                let branch = self.long()?;
+                let branch = self.cursor.short()?;
                 let found = usize::try_from(branch).ok();
                 let found = found.and_then(|branch| branches.get(branch));
                 self.item(found.ok_or_else(|| no_branch(branch))?, field, index)
@@ -215,8 +212,8 @@ impl<'r> Reading<'r> {
         field: usize,
     ) -> Result<(), DecodeError> {
         let bytes = match fixed {
-            Some(size) => self.take(size)?,
-            None => self.length_prefixed()?,
+            Some(size) => self.cursor.take(size)?,
+            None => self.cursor.length_prefixed()?,
         };
         let place = &self.layout.places[field];
         if bytes.len() != place.elements() {
@@ -242,7 +239,7 @@ impl<'r> Reading<'r> {
         };
         let place = &self.layout.places[field];
         let mut found = 0;
-        while let Some((count, _)) = self.block()? {
+        while let Some((count, _)) = self.cursor.block()? {
             // More than are expected are not read: so many need not be there.
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             found = usize::saturating_add(found, count);
@@ -281,7 +278,7 @@ impl<'r> Reading<'r> {
     fn items(&mut self, wanted: &'r [(u64, Inside)], other: &'r Skip) -> Result<(), DecodeError> {
         let mut index = 0_u64;
         let mut wanted = wanted.iter().peekable();
-        while let Some((count, size)) = self.block()? {
+        while let Some((count, size)) = self.cursor.block()? {
             let end = index.saturating_add(count);
             if size.is_some() && wanted.peek().is_none_or(|(next, _)| *next >= end) {
                 self.skip_block(other, count, size)?;
@@ -311,9 +308,9 @@ impl<'r> Reading<'r> {
 
     fn map(&mut self, wanted: &'r [(String, Inside)], other: &'r Skip) -> Result<(), DecodeError> {
         let mut seen = 0_u128;
-        while let Some((count, _)) = self.block()? {
+        while let Some((count, _)) = self.cursor.block()? {
             for _ in 0..count {
-                let key = self.length_prefixed()?;
+                let key = self.cursor.length_prefixed()?;
                 let found = wanted.iter().position(|(name, _)| name.as_bytes() == key);
                 let Some(found) = found else {
                     self.skip(other, 0)?;
@@ -340,176 +337,6 @@ impl<'r> Reading<'r> {
         let mut fields = fields.iter();
         fields.try_for_each(|field| self.layout.absent(*field, fault.clone()))
     }
-
-    fn skip(&mut self, mut skip: &'r Skip, depth: usize) -> Result<(), DecodeError> {
-        if depth > DEEPEST {
-            return Err(too_deep());
-        }
-        let program = self.program;
-        let mut hops = 0;
-        while let Skip::Named(number) = skip {
-            skip = &program.skips[*number];
-            hops += 1;
-            if hops > DEEPEST {
-                return Err(too_deep());
-            }
-        }
-        match skip {
-            Skip::Bytes(count) => {
-                self.take(*count)?;
-            }
-            Skip::Varints(count) => {
-                for _ in 0..*count {
-                    self.long()?;
-                }
-            }
-            Skip::Length => {
-                self.length_prefixed()?;
-            }
-            Skip::Union(branches) => {
-                let branch = self.long()?;
-                let found = usize::try_from(branch).ok();
-                let found = found.and_then(|branch| branches.get(branch));
-                self.skip(found.ok_or_else(|| no_branch(branch))?, depth + 1)?;
-            }
-            Skip::Sequence(skips) => {
-                for skip in skips {
-                    self.skip(skip, depth + 1)?;
-                }
-            }
-            Skip::Array(item) => {
-                while let Some((count, size)) = self.block()? {
-                    match size {
-                        Some(_) => self.skip_block(item, count, size)?,
-                        None => self.skip_many(item, count, depth + 1)?,
-                    }
-                }
-            }
-            Skip::Map(value) => {
-                while let Some((count, size)) = self.block()? {
-                    if size.is_some() {
-                        self.skip_block(value, count, size)?;
-                        continue;
-                    }
-                    for _ in 0..count {
-                        self.length_prefixed()?;
-                        self.skip(value, depth + 1)?;
-                    }
-                }
-            }
-            Skip::Named(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Passes over a block that says how many bytes it has.
-    fn skip_block(
-        &mut self,
-        item: &'r Skip,
-        count: u64,
-        size: Option<u64>,
-    ) -> Result<(), DecodeError> {
-        match size.map(usize::try_from) {
-            Some(Ok(size)) => self.take(size).map(|_| ()),
-            Some(Err(_)) => Err(short()),
-            None => self.skip_many(item, count, 0),
-        }
-    }
-
-    fn skip_many(&mut self, item: &'r Skip, count: u64, depth: usize) -> Result<(), DecodeError> {
-        let mut item = item;
-        let mut hops = 0;
-        while let Skip::Named(number) = item
-            && hops < DEEPEST
-        {
-            let program = self.program;
-            item = &program.skips[*number];
-            hops += 1;
-        }
-        if let Skip::Bytes(size) = item {
-            // Items without bytes take no turns.
-            let size = usize::try_from(count)
-                .ok()
-                .and_then(|count| count.checked_mul(*size));
-            self.take(size.ok_or_else(short)?)?;
-            return Ok(());
-        }
-        for _ in 0..count {
-            self.skip(item, depth)?;
-        }
-        Ok(())
-    }
-
-    /// How many items the next block has, and perhaps how many bytes; nothing at the end.
-    fn block(&mut self) -> Result<Option<(u64, Option<u64>)>, DecodeError> {
-        match self.long()? {
-            0 => Ok(None),
-            count if count > 0 => Ok(Some((count.unsigned_abs(), None))),
-            count => {
-                let size = self.long()?;
-                let size = u64::try_from(size);
-                let size = size.map_err(|_| malformed("a block has a negative size"))?;
-                Ok(Some((count.unsigned_abs(), Some(size))))
-            }
-        }
-    }
-
-    fn length_prefixed(&mut self) -> Result<&'r [u8], DecodeError> {
-        let length = self.long()?;
-        let length = usize::try_from(length);
-        self.take(length.map_err(|_| malformed("a length is negative"))?)
-    }
-
-    #[inline]
-    fn take(&mut self, count: usize) -> Result<&'r [u8], DecodeError> {
-        let Some((taken, left)) = self.left.split_at_checked(count) else {
-            return Err(short());
-        };
-        self.left = left;
-        Ok(taken)
-    }
-
-    #[inline]
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let Some((taken, left)) = self.left.split_first_chunk::<N>() else {
-            return Err(short());
-        };
-        self.left = left;
-        Ok(*taken)
-    }
-
-    /// A number of variable length, zigzag.
-    #[inline]
-    fn long(&mut self) -> Result<i64, DecodeError> {
-        if let [byte @ 0..0x80, left @ ..] = self.left {
-            self.left = left;
-            return Ok(zigzag(u64::from(*byte)));
-        }
-        self.long_of_many()
-    }
-
-    fn long_of_many(&mut self) -> Result<i64, DecodeError> {
-        let mut number = 0_u64;
-        for (place, byte) in self.left.iter().enumerate().take(10) {
-            if place == 9 && *byte > 1 {
-                break;
-            }
-            number |= u64::from(byte & 0x7f) << (7 * place);
-            if *byte < 0x80 {
-                self.left = &self.left[place + 1..];
-                return Ok(zigzag(number));
-            }
-        }
-        Err(if self.left.len() < 10 {
-            short()
-        } else {
-            malformed("a number has more than 64 bits")
-        })
-    }
-}
-
-fn zigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
 }
 
 fn truth(byte: u8) -> Result<f32, DecodeError> {
@@ -518,11 +345,6 @@ fn truth(byte: u8) -> Result<f32, DecodeError> {
         1 => Ok(1.0),
         _ => Err(malformed(format!("{byte} is no boolean"))),
     }
-}
-
-#[cold]
-fn too_deep() -> DecodeError {
-    malformed(format!("its types are nested more than {DEEPEST} deep"))
 }
 
 #[cold]

@@ -1,7 +1,7 @@
 //! Avro schemas (specification 1.12), as far as decoding needs them: types in one list, which refer to each other
 //! by index, so that a type may hold itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -214,6 +214,7 @@ impl Parser {
         let listed = object.get("fields").and_then(Value::as_array);
         let listed = listed.ok_or_else(|| format!("the record {name} has no fields"))?;
         let mut fields: Vec<Field> = Vec::new();
+        let mut names = BTreeSet::new();
         for field in listed {
             let (Some(field_name), Some(schema)) =
                 (field.get("name").and_then(Value::as_str), field.get("type"))
@@ -222,7 +223,7 @@ impl Parser {
                     "a field of the record {name} has no name or no type"
                 ));
             };
-            if fields.iter().any(|other| other.name == field_name) {
+            if !names.insert(field_name) {
                 return Err(format!("the record {name} has two fields {field_name:?}"));
             }
             fields.push(Field {

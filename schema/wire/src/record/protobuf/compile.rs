@@ -24,11 +24,30 @@ pub(super) struct Program {
 #[derive(Debug, Default)]
 pub(super) struct Message {
     /// By the fields' numbers, in ascending order.
-    pub(super) fields: Vec<(u32, Action)>,
-    /// What is made of the fields that did not come.
-    pub(super) defaults: Vec<(usize, Option<f32>)>,
+    pub(super) fields: Vec<Wanted>,
+    /// The fields with numbers among them.
+    pub(super) expected: Vec<Expected>,
     /// Which messages lie in it.
     pub(super) inner: Vec<usize>,
+}
+
+/// A field of a message.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) number: u64,
+    /// The wire type of one number or message of its type.
+    pub(super) wire: u64,
+    pub(super) action: Action,
+}
+
+/// What a field with numbers must have come to at the end.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) field: usize,
+    /// How many numbers.
+    pub(super) count: usize,
+    /// What it is where it did not come, if that says something.
+    pub(super) default: Option<f32>,
 }
 
 /// What to do with a field of a message.
@@ -136,7 +155,11 @@ impl Program {
             let action = match child.field {
                 Some(number) => {
                     let action = action(&field, number, layout)?;
-                    message.defaults.push((number, default(&field, action)));
+                    message.expected.push(Expected {
+                        field: number,
+                        count: layout.places[number].elements(),
+                        default: default(&field, action),
+                    });
                     action
                 }
                 None => match field.kind() {
@@ -159,9 +182,13 @@ impl Program {
                     }
                 },
             };
-            message.fields.push((field.number(), action));
+            message.fields.push(Wanted {
+                number: field.number().into(),
+                wire: action.wire(),
+                action,
+            });
         }
-        message.fields.sort_by_key(|(number, _)| *number);
+        message.fields.sort_by_key(|field| field.number);
         self.messages[place] = message;
         Ok(place)
     }

@@ -2,8 +2,8 @@
 //! least a byte a turn.
 
 use super::super::place::{Layout, Place};
-use super::super::{DecodeError, FieldFault, cast};
-use super::compile::{Action, Program, Scalar};
+use super::super::{DecodeError, FieldFault, cast, varint};
+use super::compile::{Action, Program, Scalar, Wanted};
 
 /// How deep groups, which are passed over, may lie in each other.
 const DEEPEST: usize = 64;
@@ -66,46 +66,40 @@ impl Reading<'_> {
         // Fields mostly come in the order of their numbers.
         let mut next = 0;
         while !left.is_empty() {
-            let tag = varint(&mut left).ok_or_else(short)?;
+            let tag = varint::take_short(&mut left).ok_or_else(short)?;
             let (field, wire) = (tag >> 3, tag & 7);
             if field == 0 || field > 0x1fff_ffff {
                 return Err(malformed("a field has no number that one can have"));
             }
-            let found = match fields.get(next) {
-                Some((known, _)) if u64::from(*known) == field => Some(next),
-                _ => fields
-                    .iter()
-                    .position(|(known, _)| u64::from(*known) == field),
-            };
+            let found = find(fields, next, field);
             match found {
-                Some(found) => {
+                Ok(found) => {
                     next = found + 1;
-                    self.field(fields[found].1, wire, &mut left)?;
+                    self.field(&fields[found], wire, &mut left)?;
                 }
-                None => skip(wire, field, &mut left, 0)?,
+                Err(_) => skip(wire, field, &mut left, 0)?,
             }
         }
         Ok(())
     }
 
-    fn field(&mut self, action: Action, wire: u64, left: &mut &[u8]) -> Result<(), DecodeError> {
+    #[inline]
+    fn field(&mut self, wanted: &Wanted, wire: u64, left: &mut &[u8]) -> Result<(), DecodeError> {
         let layout = self.layout;
-        match action {
-            Action::Number { kind, field } if wire == kind.wire() => {
+        let is_one = wire == wanted.wire;
+        match wanted.action {
+            Action::Number { kind, field } if is_one => {
                 let place = &layout.places[field];
                 self.to[place.start] = number(kind, place, 0, left)?;
                 self.state.counts[field] = 1;
                 Ok(())
             }
-            Action::Numbers { kind, field } if wire == kind.wire() => self.push(kind, field, left),
+            Action::Numbers { kind, field } if is_one => self.push(kind, field, left),
             Action::Numbers { kind, field } if wire == LENGTH => {
-                let mut packed = length_prefixed(left)?;
-                while !packed.is_empty() {
-                    self.push(kind, field, &mut packed)?;
-                }
-                Ok(())
+                let packed = length_prefixed(left)?;
+                self.packed(kind, field, packed)
             }
-            Action::Bytes { field } if wire == LENGTH => {
+            Action::Bytes { field } if is_one => {
                 let bytes = length_prefixed(left)?;
                 let place = &layout.places[field];
                 if bytes.len() != place.elements() {
@@ -117,7 +111,7 @@ impl Reading<'_> {
                 self.state.counts[field] = bytes.len();
                 Ok(())
             }
-            Action::Message(inner) if wire == LENGTH => {
+            Action::Message(inner) if is_one => {
                 let message = length_prefixed(left)?;
                 self.message(inner, message)
             }
@@ -146,19 +140,67 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Numbers one behind another.
+    fn packed(&mut self, kind: Scalar, field: usize, mut left: &[u8]) -> Result<(), DecodeError> {
+        let place = &self.layout.places[field];
+        let count = &mut self.state.counts[field];
+        let to = &mut self.to[place.start..][..place.elements()];
+        if kind == Scalar::Float {
+            let (numbers, rest) = left.as_chunks::<4>();
+            let Some(to) = to[*count..].get_mut(..numbers.len()) else {
+                return Err(place.length(place.elements(), *count + numbers.len()));
+            };
+            for (to, number) in to.iter_mut().zip(numbers) {
+                *to = f32::from_le_bytes(*number);
+            }
+            *count += numbers.len();
+            return if rest.is_empty() {
+                Ok(())
+            } else {
+                Err(short())
+            };
+        }
+        // A loop for each kind, which asks for it no more.
+        macro_rules! each {
+            ($($kind:ident),*) => {
+                match kind {
+                    $(Scalar::$kind => {
+                        for to in &mut to[*count..] {
+                            if left.is_empty() {
+                                break;
+                            }
+                            *to = number(Scalar::$kind, place, *count, &mut left)?;
+                            *count += 1;
+                        }
+                    })*
+                }
+            };
+        }
+        each!(
+            Double, Float, Int32, Int64, Uint32, Uint64, Sint32, Sint64, Fixed32, Fixed64,
+            Sfixed32, Sfixed64, Bool
+        );
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(place.length(place.elements(), *count + 1))
+    }
+
     /// What is made of fields that did not come.
     fn finish(&mut self, number: usize, is_present: bool) -> Result<(), DecodeError> {
         let program = self.program;
         let message = &program.messages[number];
-        for (field, default) in &message.defaults {
-            let place = &self.layout.places[*field];
-            match (self.state.counts[*field], default) {
-                (0, Some(default)) if is_present => self.to[place.start] = *default,
-                (0, _) => self.layout.absent(*field, FieldFault::Missing)?,
-                (count, _) if count < place.elements() => {
-                    return Err(place.length(place.elements(), count));
-                }
-                _ => {}
+        for expected in &message.expected {
+            let field = expected.field;
+            let count = self.state.counts[field];
+            if count == expected.count {
+                continue;
+            }
+            let place = &self.layout.places[field];
+            match (count, expected.default) {
+                (0, Some(default)) if is_present => self.to[place.start] = default,
+                (0, _) => self.layout.absent(field, FieldFault::Missing)?,
+                _ => return Err(place.length(expected.count, count)),
             }
         }
         for inner in &message.inner {
@@ -169,6 +211,19 @@ impl Reading<'_> {
     }
 }
 
+/// Where a field is among those that are wanted, or would be. `next` is where it would be in the order of the numbers.
+#[inline]
+fn find(fields: &[Wanted], next: usize, number: u64) -> Result<usize, usize> {
+    let at = |place: usize| fields.get(place).map_or(u64::MAX, |wanted| wanted.number);
+    if at(next) == number {
+        return Ok(next);
+    }
+    if at(next) > number && (next == 0 || at(next - 1) < number) {
+        return Err(next);
+    }
+    fields.binary_search_by_key(&number, |wanted| wanted.number)
+}
+
 const VARINT: u64 = 0;
 const EIGHT_BYTES: u64 = 1;
 const LENGTH: u64 = 2;
@@ -176,12 +231,16 @@ const GROUP: u64 = 3;
 const END_OF_GROUP: u64 = 4;
 const FOUR_BYTES: u64 = 5;
 
-impl Scalar {
-    fn wire(self) -> u64 {
+impl Action {
+    /// The wire type of one number, of bytes or of a message.
+    pub(super) fn wire(self) -> u64 {
         match self {
-            Self::Double | Self::Fixed64 | Self::Sfixed64 => EIGHT_BYTES,
-            Self::Float | Self::Fixed32 | Self::Sfixed32 => FOUR_BYTES,
-            _ => VARINT,
+            Self::Number { kind, .. } | Self::Numbers { kind, .. } => match kind {
+                Scalar::Double | Scalar::Fixed64 | Scalar::Sfixed64 => EIGHT_BYTES,
+                Scalar::Float | Scalar::Fixed32 | Scalar::Sfixed32 => FOUR_BYTES,
+                _ => VARINT,
+            },
+            Self::Bytes { .. } | Self::Message(_) => LENGTH,
         }
     }
 }
@@ -190,7 +249,11 @@ impl Scalar {
     clippy::cast_possible_truncation,
     reason = "numbers of 32 bits are the low half of what is written, as the format says"
 )]
-#[inline]
+#[allow(
+    clippy::inline_always,
+    reason = "where the kind is known, little is left of it"
+)]
+#[inline(always)]
 fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result<f32, DecodeError> {
     let refuse = |number: &dyn ToString| place.number(index, number);
     let zigzag = |number: u64| (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
@@ -207,7 +270,7 @@ fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result
         Scalar::Fixed64 => unsigned(u64::from_le_bytes(chunk(left)?)),
         Scalar::Sfixed64 => signed(i64::from_le_bytes(chunk(left)?)),
         kind => {
-            let number = varint(left).ok_or_else(short)?;
+            let number = varint::take(left).ok_or_else(short)?;
             match kind {
                 Scalar::Int32 => signed((number as i32).into()),
                 Scalar::Int64 => signed(number.cast_signed()),
@@ -223,12 +286,12 @@ fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result
 
 fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), DecodeError> {
     match wire {
-        VARINT => varint(left).map(|_| ()).ok_or_else(short),
+        VARINT => varint::take(left).map(|_| ()).ok_or_else(short),
         EIGHT_BYTES => chunk::<8>(left).map(|_| ()),
         LENGTH => length_prefixed(left).map(|_| ()),
         FOUR_BYTES => chunk::<4>(left).map(|_| ()),
         GROUP if depth < DEEPEST => loop {
-            let tag = varint(left).ok_or_else(short)?;
+            let tag = varint::take_short(left).ok_or_else(short)?;
             if tag & 7 != END_OF_GROUP {
                 skip(tag & 7, tag >> 3, left, depth + 1)?;
             } else if tag >> 3 == field {
@@ -244,7 +307,7 @@ fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), Dec
 }
 
 fn length_prefixed<'b>(left: &mut &'b [u8]) -> Result<&'b [u8], DecodeError> {
-    let length = varint(left).and_then(|length| usize::try_from(length).ok());
+    let length = varint::take_short(left).and_then(|length| usize::try_from(length).ok());
     let (bytes, rest) = length
         .and_then(|length| left.split_at_checked(length))
         .ok_or_else(short)?;
@@ -257,25 +320,4 @@ fn chunk<const N: usize>(left: &mut &[u8]) -> Result<[u8; N], DecodeError> {
     let (chunk, rest) = left.split_first_chunk::<N>().ok_or_else(short)?;
     *left = rest;
     Ok(*chunk)
-}
-
-/// A number of variable length; nothing where there is none.
-#[inline]
-pub(super) fn varint(left: &mut &[u8]) -> Option<u64> {
-    if let [byte @ 0..0x80, rest @ ..] = *left {
-        *left = rest;
-        return Some((*byte).into());
-    }
-    let mut number = 0_u64;
-    for (place, byte) in left.iter().enumerate().take(10) {
-        if place == 9 && *byte > 1 {
-            return None;
-        }
-        number |= u64::from(byte & 0x7f) << (7 * place);
-        if *byte < 0x80 {
-            *left = &left[place + 1..];
-            return Some(number);
-        }
-    }
-    None
 }

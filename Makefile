@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test bench bench-peers bench-large soak sanitize setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,6 +30,9 @@ up: setup build ## The same without the job: everything runs on this machine unt
 test: ## Check everything: format, lints, documentation, tests on a real Kafka
 	@infra/setup/run test
 	@tests/run
+
+fuzz: setup ## Feed the record formats with rubbish, a minute each
+	@tests/fuzz $${MILLRACE_FUZZ_SECONDS:-60}
 
 soak: setup build ## Kill, restart and swap for ten minutes, and count the answers
 	@MILLRACE_SOAK_SECONDS=$${MILLRACE_SOAK_SECONDS:-600} cargo test --locked --workspace --test soak -- --nocapture

@@ -44,12 +44,13 @@ bench: setup ## Measure, beside the limits of the same run
 	@cargo build --locked --release -p millrace-bench -p millrace-inference
 	@$(CARGO_TARGET_DIR)/release/millrace-bench
 
-bench-peers: setup ## Measure training beside PyTorch and TensorFlow
+bench-peers: setup ## Measure decoders and training beside Python's
 	@tests/bench/peers/install
 	@cargo build --locked --release -p millrace-bench -p millrace-training
 	@$(CARGO_TARGET_DIR)/release/millrace-bench peers \
 	  --torch "$(MILLRACE_CACHE)/peers/torch/bin/python" \
-	  --tensorflow "$(MILLRACE_CACHE)/peers/tensorflow-cpu/bin/python"
+	  --tensorflow "$(MILLRACE_CACHE)/peers/tensorflow-cpu/bin/python" \
+	  --decoders "$(MILLRACE_CACHE)/peers/decoders/bin/python"
 
 bench-large: setup ## Measure the memory of a training on 2,000,000 records
 	@cargo build --locked --release -p millrace-bench -p millrace-training

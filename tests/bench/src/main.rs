@@ -1,4 +1,4 @@
-//! What `make bench` runs: training steps and inference, each measured beside its limits in the same run.
+//! What `make bench` runs: training steps, decoders and inference, each measured beside its limits in the same run.
 //!
 //! Invariant: a value and its floor are measured in turns, round by round, and told as medians over the
 //! rounds: whatever else the machine does meets both. The ratio is what counts; the figures themselves
@@ -15,6 +15,7 @@ mod cases;
 mod cluster;
 mod copy;
 mod cpu;
+mod decoders;
 mod effort;
 mod inference;
 mod job;
@@ -37,7 +38,7 @@ use clap::{Parser, Subcommand};
 use crate::effort::Effort;
 use crate::report::Report;
 
-/// Measures training steps and inference beside their limits, prints a table and writes it as JSON.
+/// Measures training steps, decoders and inference beside their limits, prints a table and writes it as JSON.
 #[derive(Parser)]
 struct Arguments {
     /// One round over few records: shows that the bench works, not how fast anything is.
@@ -55,7 +56,7 @@ enum Role {
     /// Copies a topic to another one, as the floor of an inference; started by the bench itself.
     #[command(hide = true)]
     Copy(copy::Arguments),
-    /// Measures training steps and a whole training beside PyTorch and TensorFlow instead.
+    /// Measures decoders beside Python's, and training steps and a whole training beside PyTorch and TensorFlow instead.
     Peers(peers::Arguments),
     /// Measures the memory of a training on more records than fit into it instead.
     Large(large::Arguments),
@@ -87,6 +88,7 @@ fn main() -> Result<()> {
         Some(Role::Large(large)) => report.rows.extend(large::rows(large)?),
         _ => {
             report.rows.extend(training::rows(&effort)?);
+            report.rows.extend(decoders::rows(&effort));
             report.rows.extend(inference::rows(&effort)?);
         }
     }

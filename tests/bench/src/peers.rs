@@ -1,4 +1,4 @@
-//! Training steps beside PyTorch and TensorFlow: the same models, batches and threads, in turns with each way that these offer.
+//! Decoders beside Python's, see [`crate::decoders`]. Training steps beside PyTorch and TensorFlow: the same models, batches and threads, in turns with each way that these offer.
 //! Then the whole job, see [`crate::peer_job`].
 //!
 //! What counts is the best of all rounds, of us and of them: other work on the machine only ever slows a step down.
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cases::{CASES, Case, Kind};
 use crate::effort::Effort;
-use crate::peer_job;
 use crate::report::{Better, Row};
 use crate::training::{Steps, name};
+use crate::{decoders, peer_job};
 
 const THREADS: usize = 2;
 /// Beside this way the steps of an MLP have a target of their own.
@@ -31,15 +31,21 @@ pub(crate) struct Arguments {
     /// One that imports tensorflow and `confluent_kafka`.
     #[arg(long, value_name = "FILE")]
     tensorflow: PathBuf,
+    /// One that imports what reads records in Python.
+    #[arg(long, value_name = "FILE")]
+    decoders: PathBuf,
     /// Only cases whose names contain this.
     #[arg(long, default_value = "")]
     only: String,
 }
 
-/// A row for each case, batch and way, and those of the whole job.
+/// The rows of the decoders, a row for each case, batch and way, and those of the whole job.
 pub(crate) fn rows(arguments: &Arguments, effort: &Effort) -> Result<Vec<Row>> {
     let is_wanted = |name: &str| name.contains(&arguments.only);
     let mut rows = Vec::new();
+    if is_wanted(decoders::NAME) {
+        rows.extend(decoders::peer_rows(&arguments.decoders, effort)?);
+    }
     let cases: Vec<&Case> = CASES.iter().filter(|case| is_wanted(case.name)).collect();
     if !cases.is_empty() {
         let mut peers = [

@@ -22,6 +22,7 @@ fn a_quick_run_writes_every_row() {
     assert_eq!(names.len(), rows.len(), "{said}");
     for (subject, count) in [
         ("training step, ", 32),
+        ("decoding, ", 9),
         ("inference, 8-16-2, ", 5),
         ("inference, MLP 784-128-10, ", 5),
     ] {
@@ -40,7 +41,7 @@ fn a_quick_run_writes_every_row() {
         assert!(said.contains(row["name"].as_str().unwrap()), "{said}");
     }
     let targets = rows.iter().filter(|row| row["target"].is_number());
-    assert_eq!(targets.count(), 3);
+    assert_eq!(targets.count(), 12);
 }
 
 /// Of 60,000 records of 784 bytes, 45 MiB, next to nothing is in a process's own memory where they are to be in a file. All else

@@ -10,6 +10,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait as _;
+use sqlx::Connection as _;
 
 /// How long a writer waits for another one, or for a free connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const WRITER: u64 = u64::from_be_bytes(*b"millrace");
 
 /// Opens the database at `url` and brings its schema up to date.
+///
+/// A connection that still counts a transaction when it is given back is closed. Where the disk is full, SQLite ends
+/// a transaction by itself; sqlx cannot roll it back then, counts it for ever, and would keep what comes later inside
+/// of a transaction that nobody commits: acknowledged, and gone with the connection.
 ///
 /// # Errors
 /// It cannot be reached, or it is newer than this Millrace.
@@ -35,6 +40,15 @@ pub async fn open(url: &str) -> Result<DatabaseConnection, DbErr> {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(PATIENCE)
                 .foreign_keys(true)
+        })
+        .map_sqlx_sqlite_pool_opts(|options| {
+            options.after_release(|connection, _| {
+                Box::pin(async move {
+                    // A rollback that is on its way comes first.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
         });
     let database = Database::connect(options).await?;
     let pending = Migrator::get_pending_migrations(&database).await?.len();

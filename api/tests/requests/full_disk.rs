@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millrace_artifacts::digest_of;
 use millrace_harness::{on_small_disk, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::{On, TestApp};
 
@@ -59,8 +59,24 @@ async fn inside(disk: &Path) {
     .await;
     assert!(message.contains("no space is left"), "{message}");
 
-    std::fs::remove_file(rest).unwrap();
+    std::fs::remove_file(&rest).unwrap();
     app.run(CREATE).await;
+    for round in 0..3 {
+        fill(&rest);
+        let kept = create_many(&app, &format!("full-{round}")).await;
+        std::fs::remove_file(&rest).unwrap();
+        let later = create_many(&app, &format!("free-{round}")).await;
+        assert_eq!(later.len(), MANY, "there is room again");
+        for name in kept.iter().chain(&later) {
+            let found = app
+                .run(&format!(r#"{{ project(name: "{name}") {{ name }} }}"#))
+                .await;
+            assert_eq!(
+                found["project"]["name"], *name,
+                "what was acknowledged is there"
+            );
+        }
+    }
     wait_until(
         "the database is ready again",
         LIMIT,
@@ -70,6 +86,25 @@ async fn inside(disk: &Path) {
         },
     )
     .await;
+}
+
+/// How many mutations come at once.
+const MANY: usize = 8;
+
+/// Creates projects at once, and gives the names of those that the API says it has made.
+async fn create_many(app: &TestApp, prefix: &str) -> Vec<String> {
+    let names = (0..MANY).map(|index| format!("{prefix}-{index}"));
+    let created = names.map(|name| async {
+        let mutation = format!(
+            r#"mutation {{ createProject(input: {{name: "{name}"}}) {{ project {{ name }} }} }}"#
+        );
+        let request = json!({"query": mutation});
+        let answer = app.request("POST", "/graphql").json(&request).send().await;
+        let answer: Value = answer.unwrap().json().await.unwrap();
+        answer["errors"].is_null().then_some(name)
+    });
+    let created = futures::future::join_all(created).await;
+    created.into_iter().flatten().collect()
 }
 
 const CREATE: &str = r#"mutation { createProject(input: {name: "blue"}) { project { name } } }"#;

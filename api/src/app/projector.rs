@@ -16,7 +16,8 @@ use sea_orm::{
 };
 use tokio::sync::mpsc;
 
-use super::{App, Change, Error, Result, inference, training};
+use super::reconciler::topics::ensure_own;
+use super::{App, Change, Cluster, Code, Error, Result, inference, training};
 
 /// How long the reader waits for a record before it looks whether it shall end.
 const WAIT: Duration = Duration::from_millis(100);
@@ -32,7 +33,7 @@ pub async fn run(app: App) {
         if said.as_ref() != Some(&outcome) {
             match &outcome {
                 Ok(Ended::NoTopic) => {
-                    tracing::info!("the topic of events is not there yet; waiting for it");
+                    tracing::info!("the topic of events was not there, and was made");
                 }
                 Ok(Ended::Reader) => {}
                 Err(error) => tracing::error!(error, "events cannot be followed; trying again"),
@@ -46,7 +47,7 @@ pub async fn run(app: App) {
 /// Why events are no longer followed, where nothing failed.
 #[derive(PartialEq)]
 enum Ended {
-    /// At the very first start the reconciler has yet to make the topic.
+    /// It was not there, and was made.
     NoTopic,
     /// The reader was told to end.
     Reader,
@@ -55,8 +56,18 @@ enum Ended {
 async fn follow(app: &App) -> Result<Ended> {
     let cluster = app.control_cluster().await?;
     let topic = cluster.names().events();
+    let name = topic.clone();
+    let found = cluster.run(move |admin| admin.describe_topic(&name)).await;
+    let id = match found {
+        Ok(description) => description.id,
+        Err(error) if error.code() == Code::TopicNotFound => {
+            make(app, &cluster).await?;
+            return Ok(Ended::NoTopic);
+        }
+        Err(error) => return Err(error),
+    };
     let positions: BTreeMap<i32, i64> = event_position::Entity::find()
-        .filter(event_position::Column::Topic.eq(&topic))
+        .filter(event_position::Column::Topic.eq(&id))
         .all(&app.database)
         .await?
         .into_iter()
@@ -70,13 +81,19 @@ async fn follow(app: &App) -> Result<Ended> {
         move || read(&connection, &topic, &positions, &sender)
     });
     while let Some(record) = receiver.recv().await {
-        project(app, &record).await?;
+        project(app, &id, &record).await?;
     }
     match reading.await.map_err(Error::internal)? {
         Ok(()) => Ok(Ended::Reader),
         Err(kafka::Error::TopicNotFound { .. }) => Ok(Ended::NoTopic),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes Millrace's own topics: the first time, or because somebody has deleted them.
+async fn make(app: &App, cluster: &Cluster) -> Result<()> {
+    let slots = app.config.platform.local.training_slots;
+    ensure_own(cluster, i32::try_from(slots).unwrap_or(i32::MAX)).await
 }
 
 /// Reads records into the channel until its receiver is gone. Blocks.
@@ -120,11 +137,12 @@ fn open(
     }
 }
 
-/// Applies one record of the events topic and moves the position behind it, all or nothing.
+/// Applies one record of the events topic and moves the position behind it, all or nothing. Positions belong to Kafka's id
+/// of the topic: one that was deleted and made anew is read from its beginning.
 ///
 /// # Errors
 /// Those of the database and of the artifact store: the record is to be applied again.
-pub async fn project(app: &App, record: &kafka::Record) -> Result<()> {
+pub async fn project(app: &App, topic_id: &str, record: &kafka::Record) -> Result<()> {
     let event = Event::from_json(record.value.as_deref().unwrap_or_default());
     // Before the transaction, as whoever removes files takes the two.
     let _guard = match &event {
@@ -164,7 +182,7 @@ pub async fn project(app: &App, record: &kafka::Record) -> Result<()> {
         }
     };
     let position = event_position::ActiveModel {
-        topic: Set(record.topic.clone()),
+        topic: Set(topic_id.to_owned()),
         partition: Set(record.partition),
         next_offset: Set(record.offset + 1),
     };

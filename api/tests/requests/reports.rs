@@ -30,7 +30,7 @@ async fn report(app: &App, offset: i64, subject: Uuid, body: Body) {
         value: Some(event.to_json()),
         headers: Vec::new(),
     };
-    project(app, &record).await.unwrap();
+    project(app, "id-of-events", &record).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "event_position")]
 pub struct Model {
+    /// Kafka's id of the topic: one that is made anew under the same name begins anew.
     #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
     pub topic: String,
     #[sea_orm(primary_key, auto_increment = false)]

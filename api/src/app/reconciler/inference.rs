@@ -238,6 +238,7 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
             owned::take(&mut topics, found);
         }
     }
+    let topics = owned::unshared(&app.database, row, topics).await?;
     let group = row.group_id.clone();
     let is_empty = cluster
         .run(move |admin| {

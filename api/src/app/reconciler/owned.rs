@@ -1,9 +1,14 @@
 //! The topics that Millrace made for an inference, by name and by Kafka's id of them.
 //!
-//! Invariant: what somebody else made under the name of one of them is never removed.
+//! Invariant: what somebody else made under the name of one of them is never removed, nor is what somebody else
+//! uses.
 
-use millrace_entity::inference::Model;
+use millrace_entity::datasource;
+use millrace_entity::inference::{self, Desired, Model};
 use millrace_kafka::{Admin, Error as KafkaError, TopicDescription};
+use sea_orm::{
+    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, QueryFilter as _,
+};
 use serde::{Deserialize, Serialize};
 
 use super::super::{Cluster, Code, Error, Result};
@@ -57,6 +62,49 @@ pub(super) async fn made_before(
         Err(error) if error.code() == Code::TopicNotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Those of an inference's topics that nobody else reads or writes, as far as Millrace knows. The others stay when it
+/// is deleted.
+pub(super) async fn unshared(
+    database: &DatabaseConnection,
+    row: &Model,
+    topics: Vec<OwnedTopic>,
+) -> Result<Vec<OwnedTopic>> {
+    let mut unshared = Vec::new();
+    for topic in topics {
+        let name = topic.name.as_str();
+        let other = inference::Entity::find()
+            .filter(inference::Column::Id.ne(row.id))
+            .filter(inference::Column::Desired.ne(Desired::Deleted))
+            .filter(inference::Column::ConnectionId.eq(row.connection_id))
+            .filter(
+                Condition::any()
+                    .add(inference::Column::InputTopic.eq(name))
+                    .add(inference::Column::OutputTopic.eq(name)),
+            )
+            .one(database)
+            .await?;
+        let reader = datasource::Entity::find()
+            .filter(datasource::Column::ConnectionId.eq(row.connection_id))
+            .filter(datasource::Column::Topic.eq(name))
+            .one(database)
+            .await?;
+        let user = other
+            .map(|other| format!("the inference {}", other.name))
+            .or(reader.map(|reader| format!("the datasource {}", reader.name)));
+        match user {
+            Some(user) => {
+                tracing::warn!(
+                    kafka.topic = name,
+                    "a topic of the inference {} stays: {user} uses it",
+                    row.name
+                );
+            }
+            None => unshared.push(topic),
+        }
+    }
+    Ok(unshared)
 }
 
 /// Removes those that are still the topics that Millrace made.

@@ -39,7 +39,7 @@ pub(in crate::app) fn needs(
 }
 
 /// Makes sure of the topics through which Millrace and its functions talk.
-pub(super) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
+pub(in crate::app) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
     let names = cluster.names();
     let need = |topic: String, partitions, config: &[(&str, &str)], purpose: &str| Need {
         topic,

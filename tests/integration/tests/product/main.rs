@@ -18,6 +18,7 @@ mod restart;
 mod retention;
 mod secured;
 mod segments;
+mod shared_topics;
 mod start;
 mod trainings;
 #[cfg(target_os = "linux")]

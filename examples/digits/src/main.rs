@@ -54,8 +54,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
             outcome = job::run(&place) => outcome,
             ended = stack.ended() => Err(ended),
             () = &mut interrupted => {
-                eprintln!("interrupted");
-                return stack.stop().await;
+                stack.stop().await?;
+                bail!("interrupted before the job was done");
             }
         };
         if let Err(error) = outcome {

@@ -365,6 +365,14 @@ mod tests {
             literal.check().unwrap_err(),
             Error::LiteralSecret { .. }
         ));
+        let in_address = connection
+            .clone()
+            .with("schema.registry.url", "http://me:hunter2@registry:8081");
+        assert!(!in_address.to_string().contains("hunter2"));
+        assert!(matches!(
+            in_address.check().unwrap_err(),
+            Error::LiteralSecret { .. }
+        ));
         let unknown = connection.with("schema.registry.uri", "x");
         assert!(matches!(
             unknown.check_properties().unwrap_err(),

@@ -138,11 +138,19 @@ pub(crate) fn is_misplaced(property: &str, value: &str) -> bool {
 /// kept, not what it is, so it stays readable.
 pub(crate) fn masked(property: &str, value: &str) -> String {
     let is_lone_reference = value.starts_with("${") && value.find('}') == Some(value.len() - 1);
-    if is_secret(property) && !is_lone_reference {
+    if (is_secret(property) && !is_lone_reference) || names_a_user(value) {
         MASK.to_owned()
     } else {
         value.to_owned()
     }
+}
+
+/// Whether a value is an address with a user in it, who has a password there as well.
+fn names_a_user(value: &str) -> bool {
+    value.split_once("://").is_some_and(|(_, rest)| {
+        let authority = rest.split('/').next().unwrap_or_default();
+        authority.contains('@')
+    })
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub(super) struct Found {
 /// Reads the records and keeps the manifest.
 ///
 /// # Errors
-/// `TOPIC_COMPACTED`, `SEGMENT_EXPIRED`, `SEGMENT_IN_FUTURE`, `SEGMENT_EMPTY`, `INVALID_INPUT` for
+/// `ALREADY_EXISTS`, `TOPIC_COMPACTED`, `SEGMENT_EXPIRED`, `SEGMENT_IN_FUTURE`, `SEGMENT_EMPTY`, `INVALID_INPUT` for
 /// a split that leaves a part empty, and those of Kafka.
 pub async fn create(app: &App, new: NewSegment) -> Result<segment::Model> {
     if let Some(name) = &new.name {
@@ -146,7 +146,21 @@ pub async fn create(app: &App, new: NewSegment) -> Result<segment::Model> {
         pinned_bytes: None,
         created_at: app.now(),
     };
-    Ok(row.into_active_model().insert(&app.database).await?)
+    let transaction = app.begin().await?;
+    if let Some(name) = &row.name {
+        let others = segment::Entity::find()
+            .filter(segment::Column::DatasourceId.eq(row.datasource_id))
+            .filter(segment::Column::Name.eq(name));
+        if others.count(&transaction).await? > 0 {
+            return Err(Error::new(
+                Code::AlreadyExists,
+                format!("the datasource {} has a segment {name}", new.datasource),
+            ));
+        }
+    }
+    let row = row.into_active_model().insert(&transaction).await?;
+    transaction.commit().await?;
+    Ok(row)
 }
 
 /// The manifest of a row, as functions get it.

@@ -361,12 +361,12 @@ impl Inference {
         self.0.replicas
     }
 
-    /// How far it is behind, asked of Kafka at this moment.
-    async fn lag(&self, context: &Context<'_>) -> Result<Vec<PartitionLag>> {
+    /// How far it is behind, asked of Kafka at this moment; null where Kafka cannot say.
+    async fn lag(&self, context: &Context<'_>) -> Result<Option<Vec<PartitionLag>>> {
         let lags = inference::lag(context.app(), &self.0)
             .await
             .map_err(report)?;
-        Ok(lags
+        let lags = lags
             .into_iter()
             .map(|lag| PartitionLag {
                 partition: lag.partition,
@@ -374,7 +374,8 @@ impl Inference {
                 end: Long(lag.end),
                 lag: lag.committed.map(|_| Long(lag.lag)),
             })
-            .collect())
+            .collect();
+        Ok(Some(lags))
     }
 
     /// Records predicted by the functions that were started since Millrace was, as they last reported.

@@ -149,12 +149,18 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
         .all(&app.database)
         .await?;
     if segments > 0 || !inferences.is_empty() {
-        let names: Vec<&str> = inferences.iter().map(|row| row.name.as_str()).collect();
+        let mut users: Vec<String> = inferences
+            .iter()
+            .map(|row| format!("the inference {}", row.name))
+            .collect();
+        if segments > 0 {
+            users.push(format!("{segments} segments"));
+        }
         return Err(Error::new(
             Code::InUse,
             format!(
-                "the datasource {name} is used by {segments} segments and the inferences [{}]; delete these first",
-                names.join(", ")
+                "the datasource {name} is used by {}; delete these first",
+                users.join(", ")
             ),
         ));
     }

@@ -114,7 +114,7 @@ async fn upload(client: &Client, file: &Path, digest: &str) -> Result<()> {
         .body(reqwest::Body::wrap_stream(ReaderStream::new(file)))
         .send()
         .await
-        .context("the API broke the upload off")?;
+        .context("the file did not reach the API")?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());

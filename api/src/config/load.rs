@@ -70,7 +70,7 @@ pub(super) fn load(
         .filter_map(|(variable, value)| {
             let path = variable
                 .strip_prefix("MILLRACE_")
-                .filter(|path| !is_of_others(path) && path.contains("__"))?
+                .filter(|path| !is_of_others(path) && (path.contains("__") || names_section(path)))?
                 .to_ascii_lowercase();
             Some((variable, path, value))
         })
@@ -84,6 +84,11 @@ pub(super) fn load(
             reason,
         };
         let keys = keys(&path);
+        if let [joined] = keys.as_slice() {
+            return Err(wrong(format!(
+                "two underscores stand between a section and its key, and `{joined}` has none"
+            )));
+        }
         let value = typed(&defaults, &keys, &value).map_err(wrong)?;
         set(&mut tree, &keys, value).map_err(wrong)?;
         parse(&tree).map_err(wrong)?;
@@ -119,6 +124,13 @@ fn parse(tree: &Table) -> Result<Config, String> {
 /// Whether a variable is not part of the tree whatever follows: secrets have names of their own.
 fn is_of_others(path: &str) -> bool {
     path.starts_with("SECRET_") || path.starts_with("TEST_")
+}
+
+/// Whether a variable begins with the name of a section, as one does that lacks an underscore behind it.
+fn names_section(path: &str) -> bool {
+    let sections = Table::try_from(Config::default()).unwrap_or_default();
+    path.split_once('_')
+        .is_some_and(|(section, _)| sections.contains_key(&section.to_ascii_lowercase()))
 }
 
 /// The keys of a variable. What follows `kafka__properties__` is one property: variables cannot
@@ -225,6 +237,8 @@ mod tests {
             ),
             "{unknown}"
         );
+        let joined = message(&[("MILLRACE_KAFKA_BOOTSTRAP_SERVERS", "x")]);
+        assert!(joined.contains("two underscores"), "{joined}");
         let number = message(&[("MILLRACE_KAFKA__PARTITIONS", "many")]);
         assert!(
             number.contains("\"many\" is not a whole number"),

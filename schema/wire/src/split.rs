@@ -45,7 +45,7 @@ pub enum SplitError {
     },
     /// A part that was asked for would have no record.
     #[error(
-        "the split leaves the {part} part of {records} records empty; use a larger share or a larger segment"
+        "the split leaves the {part} part of {records} records empty; choose other shares or a larger segment"
     )]
     EmptyPart {
         /// Which part.

@@ -1,6 +1,7 @@
 //! What trainings may use of the machine that they run on.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,16 @@ pub struct Training {
     /// The folder of scratch files; the system's temporary one where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scratch_folder: Option<PathBuf>,
+    /// After so many seconds a training makes way for one that waits, and goes on after it; with 0 each runs to its end.
+    pub slice_seconds: u32,
+}
+
+impl Training {
+    /// For how long a training goes on while others wait, where they take turns.
+    #[must_use]
+    pub fn slice(&self) -> Option<Duration> {
+        (self.slice_seconds > 0).then(|| Duration::from_secs(self.slice_seconds.into()))
+    }
 }
 
 impl Default for Training {
@@ -20,6 +31,7 @@ impl Default for Training {
         Self {
             memory_bytes: 256 << 20,
             scratch_folder: None,
+            slice_seconds: 0,
         }
     }
 }

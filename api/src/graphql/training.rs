@@ -31,7 +31,7 @@ pub struct Training(pub rows::Model);
 pub enum TrainingState {
     /// It waits for a free slot.
     Pending,
-    /// Its command is on its way to a function.
+    /// Its command is on its way to a function, or waits there for its first turn.
     Deploying,
     /// A function trains.
     Running,

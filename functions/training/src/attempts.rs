@@ -1,8 +1,11 @@
-//! How often a training was begun at one position without getting any further.
+//! How often a training was begun at one position without getting any further, and by whom last.
 //!
 //! The count stands in an object beside the checkpoint, `checkpoints/<training>.attempts`, and is
 //! written before an attempt begins: a process that dies leaves it behind. It counts anew from
 //! every new checkpoint, and an attempt that ends in order is taken back.
+//!
+//! Of two processes that run one training the younger one holds it: the older one, which its group
+//! has given up, finds that out before it writes anything more.
 
 use bytes::Bytes;
 use millrace_artifacts::{Error as ArtifactError, Store};
@@ -11,7 +14,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::failure::Failure;
+use crate::failure::{Failure, Stop};
 
 /// So many attempts may end with their process.
 const LIMIT: u32 = 5;
@@ -21,6 +24,10 @@ pub struct Attempts<'a> {
     store: &'a Store,
     runtime: &'a Handle,
     training: Uuid,
+    /// This process.
+    process: Uuid,
+    /// Whether the store knows that this process holds the training.
+    is_noted: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,34 +35,48 @@ struct Count {
     /// Optimizer steps done; nothing without a checkpoint.
     step: Option<u64>,
     attempts: u32,
+    /// The process that made the last one.
+    #[serde(default)]
+    holder: Uuid,
 }
 
 impl<'a> Attempts<'a> {
-    /// Counts for this training.
-    pub fn new(store: &'a Store, runtime: &'a Handle, training: Uuid) -> Self {
+    /// Counts for this training, on behalf of this process.
+    pub fn new(store: &'a Store, runtime: &'a Handle, training: Uuid, process: Uuid) -> Self {
         Self {
             store,
             runtime,
             training,
+            process,
+            is_noted: false,
         }
     }
 
     /// Notes that an attempt begins at a checkpoint, or says that there were enough.
-    pub fn begin(&self, checkpoint: Option<&Checkpoint>) -> Result<(), Failure> {
+    pub fn begin(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), Failure> {
         let step = checkpoint.map(|checkpoint| checkpoint.progress.step);
-        let count = self.load().next(step)?;
-        self.save(&count);
+        let count = self.load().unwrap_or_default().next(step, self.process)?;
+        self.is_noted = self.save(&count);
         tracing::info!(training.id = %self.training, training.attempt = count.attempts, "an attempt begins");
         Ok(())
     }
 
+    /// An error where another process holds the training by now.
+    pub fn check_held(&self) -> Result<(), Stop> {
+        match self.load() {
+            Some(count) if self.is_noted && count.holder != self.process => Err(Stop::TakenOver),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes back an attempt whose process ends in order.
     pub fn take_back(&self) {
-        let count = self.load();
-        self.save(&Count {
-            attempts: count.attempts.saturating_sub(1),
-            ..count
-        });
+        if let Some(count) = self.load().filter(|count| count.holder == self.process) {
+            self.save(&Count {
+                attempts: count.attempts.saturating_sub(1),
+                ..count
+            });
+        }
     }
 
     /// Forgets all, since the training is over.
@@ -68,36 +89,39 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn load(&self) -> Count {
+    /// The count, where it can be read; an object that is gone was counted by nobody.
+    fn load(&self) -> Option<Count> {
         let loaded = self
             .runtime
             .block_on(self.store.get_object(&name(self.training)));
         let found = match loaded {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-            Err(ArtifactError::NotFound(_)) => return Count::default(),
+            Err(ArtifactError::NotFound(_)) => return Some(Count::default()),
             Err(error) => Err(error.to_string()),
         };
-        found.unwrap_or_else(|reason| {
-            tracing::warn!(training.id = %self.training, reason, "the count of attempts can't be read, and begins anew");
-            Count::default()
-        })
+        found
+            .inspect_err(|reason| {
+                tracing::warn!(training.id = %self.training, reason, "the count of attempts can't be read");
+            })
+            .ok()
     }
 
-    fn save(&self, count: &Count) {
+    fn save(&self, count: &Count) -> bool {
         let bytes = serde_json::to_vec(count).expect("numbers always serialise");
         let saved = self.runtime.block_on(
             self.store
                 .put_object(&name(self.training), Bytes::from(bytes)),
         );
         // The training itself does not need it.
-        if let Err(error) = saved {
+        if let Err(error) = &saved {
             tracing::warn!(training.id = %self.training, %error, "the attempt could not be noted");
         }
+        saved.is_ok()
     }
 }
 
 impl Count {
-    fn next(self, step: Option<u64>) -> Result<Self, Failure> {
+    fn next(self, step: Option<u64>, holder: Uuid) -> Result<Self, Failure> {
         let before = if self.step == step { self.attempts } else { 0 };
         if before >= LIMIT {
             let position = step.map_or_else(
@@ -114,6 +138,7 @@ impl Count {
         Ok(Self {
             step,
             attempts: before + 1,
+            holder,
         })
     }
 }
@@ -131,12 +156,12 @@ mod tests {
     fn attempts_are_counted_by_position_and_end_at_a_limit() {
         let mut count = Count::default();
         for attempt in 1..=LIMIT {
-            count = count.next(None).unwrap();
+            count = count.next(None, Uuid::nil()).unwrap();
             assert_eq!(count.attempts, attempt);
         }
-        let anew = Count { ..count }.next(Some(0)).unwrap();
+        let anew = Count { ..count }.next(Some(0), Uuid::nil()).unwrap();
         assert_eq!(anew.attempts, 1, "a checkpoint is a new position");
-        let failure = count.next(None).unwrap_err();
+        let failure = count.next(None, Uuid::nil()).unwrap_err();
         assert_eq!(failure.code, "crashed");
         assert!(failure.message.contains("before its first step"));
     }

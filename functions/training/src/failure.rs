@@ -11,8 +11,12 @@ pub enum Stop {
     Failed(Failure),
     /// Its user no longer wants it.
     Cancelled,
-    /// This process ends, or another one takes over: the training goes on there.
+    /// This process ends, or gives the training's partition up: whoever reads the command again goes on.
     Interrupted,
+    /// Its turn is over: it has a checkpoint, at which another command goes on.
+    Paused,
+    /// Another process has begun to run it, and this one writes nothing more of it.
+    TakenOver,
 }
 
 /// Why a training failed, as it is reported.

@@ -3,11 +3,8 @@
 //! Whatever this process is interrupted in, doing the same again elsewhere ends
 //! the same way; what is said twice has the same id.
 
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use millrace_artifacts::{Error as ArtifactError, Store, Stored, digest_of};
+use millrace_artifacts::{Store, Stored};
 use millrace_kafka::Connection;
 use millrace_onnx::{Error as OnnxError, Model, StepGraph};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
@@ -17,10 +14,11 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::attempts::Attempts;
-use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::checkpoint::{self, Checkpoint};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
 use crate::fitting;
+use crate::keeper::Keeper;
 use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
@@ -28,12 +26,9 @@ use crate::retention::Retention;
 use crate::rows::Room;
 use crate::segment::{self, Places};
 use crate::shape::Shapes;
-use crate::trainer::{Made, Trainer, Watch};
+use crate::trainer::{Made, Trained, Trainer, Watch};
+use crate::turn::{Begin, Commands};
 
-/// The least time between two checkpoints: what a killed process loses.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
-/// Writing checkpoints takes at most one part in so many of the time.
-const CHECKPOINT_SHARE: u32 = 20;
 /// The condition of readiness that a training's cluster is.
 const CONDITION: &str = "segment";
 
@@ -52,6 +47,10 @@ pub struct Handler {
     pub runtime: Handle,
     /// Where records may lie.
     pub room: Room,
+    /// Where trainings ask for their next turns.
+    pub commands: Commands,
+    /// The process, by an id that no other has or had.
+    pub process: Uuid,
     /// The clock.
     pub now: fn() -> DateTime<Utc>,
 }
@@ -61,16 +60,25 @@ pub struct Handler {
 pub enum Outcome {
     /// The training is over, and that is known.
     Ended,
-    /// The training goes on elsewhere.
+    /// The training goes on by another command, or in a process that has taken it over.
+    HandedOver,
+    /// The training goes on when its command is read again.
     Interrupted,
 }
 
 impl Handler {
-    /// Runs a training to its end, or until it shall stop.
-    pub fn run(&self, spec: &TrainingSpec, control: &Control) -> Outcome {
+    /// Runs a training to its end, until its turn is over, or until it shall stop. The commands of its next turns go where
+    /// this one came from.
+    pub fn run(&self, spec: &TrainingSpec, begin: Begin, partition: i32, control: &Control) -> Outcome {
         let report = Report::new(self.reporter.clone(), spec.id, self.now);
-        let result = self.train(spec, control, &report);
+        let mut result = self.train(spec, begin, control, &report);
         self.readiness.met(CONDITION);
+        if result == Err(Stop::Paused) {
+            report.paused();
+            let patience = Patience::new(control, &report);
+            let sent = self.commands.send_continue(partition, spec, &patience);
+            result = sent.and(Err(Stop::Paused));
+        }
         let body = match result {
             Ok(succeeded) => succeeded,
             Err(Stop::Failed(failure)) => report::failed(failure),
@@ -79,6 +87,14 @@ impl Handler {
                 tracing::info!(training.id = %spec.id, "the training is interrupted");
                 self.take_back(spec.id);
                 return Outcome::Interrupted;
+            }
+            Err(Stop::Paused) => {
+                tracing::info!(training.id = %spec.id, "the training makes way for others");
+                return Outcome::HandedOver;
+            }
+            Err(Stop::TakenOver) => {
+                tracing::warn!(training.id = %spec.id, "another process has taken the training over");
+                return Outcome::HandedOver;
             }
         };
         if !report.ended(body, &self.shutdown) {
@@ -98,7 +114,7 @@ impl Handler {
     }
 
     fn attempts(&self, training: Uuid) -> Attempts<'_> {
-        Attempts::new(&self.store, &self.runtime, training)
+        Attempts::new(&self.store, &self.runtime, training, self.process)
     }
 
     /// A command that nobody can read is a training that fails, where it at
@@ -123,12 +139,19 @@ impl Handler {
         }
     }
 
-    fn train(&self, spec: &TrainingSpec, control: &Control, report: &Report) -> Result<Body, Stop> {
+    fn train(
+        &self,
+        spec: &TrainingSpec,
+        begin: Begin,
+        control: &Control,
+        report: &Report,
+    ) -> Result<Body, Stop> {
         control.check()?;
-        let keeper = Keeper::new(self, spec);
-        let checkpoint = keeper.load();
+        let keeper = Keeper::new(&self.store, &self.runtime, spec);
+        let checkpoint = keeper.load(begin)?;
         // All that may take the process down comes after it.
-        self.attempts(spec.id).begin(checkpoint.as_ref())?;
+        let mut attempts = self.attempts(spec.id);
+        attempts.begin(checkpoint.as_ref())?;
         let mut model = self.model(spec)?;
         let (mut graph, mut shapes) = fitted(&model, spec)?;
         let preprocessing = &spec.hyperparameters.tuning.preprocessing;
@@ -160,7 +183,10 @@ impl Handler {
         };
         let dataset = segment::read(spec, &places, target, with_dead_letters, &patience)?;
         self.readiness.met(CONDITION);
-        report.started(&dataset);
+        report.started(
+            &dataset,
+            checkpoint.as_ref().map(|found| found.progress.step),
+        );
         if !preprocessing.is_empty() {
             let columns = fitting::fit(preprocessing, &dataset, control)?;
             model = model
@@ -183,16 +209,28 @@ impl Handler {
         let mut watch = Watching {
             control,
             report,
+            attempts,
             keeper,
             retention: retention.begins(trainer.left()),
+            has_trained: false,
         };
+        control.begins();
         trainer.train(&mut watch)?;
         let made = trainer.finish()?;
-        let stored = self.store(&model, &made.result)?;
+        watch.attempts.check_held()?;
+        let succeeded = self.succeeded(&model, made)?;
+        // A wish that came in the meantime still counts: nothing has been said yet.
+        control.check()?;
+        Ok(succeeded)
+    }
+
+    /// Stores what was made and says so.
+    fn succeeded(&self, model: &Model, made: Trained) -> Result<Body, Failure> {
+        let stored = self.store(model, &made.result)?;
         let last = match made.last {
             None => None,
             Some(last) => {
-                let stored = self.store(&model, &last)?;
+                let stored = self.store(model, &last)?;
                 Some(LastVersion {
                     digest: stored.digest,
                     size: stored.size,
@@ -200,8 +238,6 @@ impl Handler {
                 })
             }
         };
-        // A wish that came in the meantime still counts: nothing has been said yet.
-        control.check()?;
         Ok(Body::TrainingSucceeded {
             digest: stored.digest,
             size: stored.size,
@@ -254,97 +290,29 @@ fn graph_failure(error: &OnnxError) -> Failure {
     Failure::new(code, error.to_string())
 }
 
-/// Keeps a training's checkpoint.
-struct Keeper<'a> {
-    handler: &'a Handler,
-    spec: &'a TrainingSpec,
-    /// The digest of the specification, by which a checkpoint is known.
-    digest: String,
-    next: Instant,
-}
-
-impl<'a> Keeper<'a> {
-    fn new(handler: &'a Handler, spec: &'a TrainingSpec) -> Self {
-        // Connections may change in between (another address, another secret): they don't count.
-        let mut identity = spec.clone();
-        identity.connection.clear();
-        let identity = serde_json::to_vec(&identity).expect("a wire type always serialises");
-        Self {
-            handler,
-            spec,
-            digest: digest_of(&identity),
-            next: Instant::now(),
-        }
-    }
-
-    /// The checkpoint, where there is one of use.
-    fn load(&self) -> Option<Checkpoint> {
-        let name = checkpoint::name(self.spec.id);
-        let id = self.spec.id;
-        let bytes = match self
-            .handler
-            .runtime
-            .block_on(self.handler.store.get_object(&name))
-        {
-            Ok(bytes) => bytes,
-            Err(ArtifactError::NotFound(_)) => return None,
-            Err(error) => {
-                tracing::warn!(training.id = %id, %error, "the checkpoint can't be read: the training starts anew");
-                return None;
-            }
-        };
-        match Checkpoint::decode(&bytes, &self.digest) {
-            Ok(checkpoint) => {
-                let Progress {
-                    epoch,
-                    step,
-                    computed_on,
-                    ..
-                } = &checkpoint.progress;
-                tracing::info!(training.id = %id, training.epoch = epoch, training.step = step, "the training goes on from its checkpoint");
-                let here = millrace_engine::arithmetic();
-                if !computed_on.contains(&here) {
-                    tracing::warn!(training.id = %id, here, before = ?computed_on, "the training goes on on other instructions: its result will not be the bytes of one that ran through");
-                }
-                Some(checkpoint)
-            }
-            Err(reason) => {
-                tracing::warn!(training.id = %id, reason, "the checkpoint is of no use: the training starts anew");
-                None
-            }
-        }
-    }
-
-    fn save(&mut self, bytes: Bytes) {
-        let name = checkpoint::name(self.spec.id);
-        let started = Instant::now();
-        let saved = self
-            .handler
-            .runtime
-            .block_on(self.handler.store.put_object(&name, bytes));
-        // The training itself needs no checkpoint: the next one may succeed.
-        if let Err(error) = saved {
-            tracing::warn!(training.id = %self.spec.id, %error, "no checkpoint could be written");
-        }
-        let pause = CHECKPOINT_INTERVAL.max(started.elapsed() * CHECKPOINT_SHARE);
-        self.next = Instant::now() + pause;
-    }
-}
-
 /// Looks on while a training runs.
 struct Watching<'a> {
     control: &'a Control,
     report: &'a Report,
+    attempts: Attempts<'a>,
     keeper: Keeper<'a>,
     retention: Retention<'a>,
+    has_trained: bool,
 }
 
 impl Watch for Watching<'_> {
     fn check(&self) -> Result<(), Stop> {
-        self.control.check()
+        self.control.check()?;
+        // Each turn brings the training further; one that can't be kept is not tried again at once.
+        let may_pause = self.has_trained && self.keeper.may_try();
+        if self.control.is_paused() && may_pause {
+            return Err(Stop::Paused);
+        }
+        Ok(())
     }
 
     fn trained(&mut self, records: usize) {
+        self.has_trained = true;
         metrics::counter!("millrace_training_records_total").increment(records as u64);
         metrics::counter!("millrace_training_steps_total").increment(1);
         self.retention.trained(records as u64);
@@ -355,10 +323,11 @@ impl Watch for Watching<'_> {
     }
 
     fn wants_checkpoint(&self) -> bool {
-        Instant::now() >= self.keeper.next
+        self.keeper.is_due()
     }
 
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
-        self.keeper.save(checkpoint.encode(&self.keeper.digest));
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<bool, Stop> {
+        self.attempts.check_held()?;
+        Ok(self.keeper.save(checkpoint))
     }
 }

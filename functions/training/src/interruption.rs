@@ -30,8 +30,8 @@ const TRAINING: &str = "training";
 /// Lets a training go on for some batches.
 struct Chunk {
     left: Cell<u32>,
-    /// Whether it ends by SIGKILL, without a last checkpoint.
-    is_killed: bool,
+    /// How it ends.
+    stop: Stop,
     /// Every so many batches a checkpoint is written.
     interval: u32,
     saved: Option<Bytes>,
@@ -41,12 +41,7 @@ struct Chunk {
 impl Watch for Chunk {
     fn check(&self) -> Result<(), Stop> {
         let Some(left) = self.left.get().checked_sub(1) else {
-            // Nothing is written on a cancellation, as on a kill.
-            return Err(if self.is_killed {
-                Stop::Cancelled
-            } else {
-                Stop::Interrupted
-            });
+            return Err(self.stop.clone());
         };
         self.left.set(left);
         Ok(())
@@ -62,8 +57,9 @@ impl Watch for Chunk {
         self.left.get().is_multiple_of(self.interval)
     }
 
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<bool, Stop> {
         self.saved = Some(checkpoint.encode(TRAINING));
+        Ok(true)
     }
 }
 
@@ -163,7 +159,7 @@ fn train(
         match result {
             Ok(()) => return (trainer.finish().unwrap(), epochs),
             Err(Stop::Failed(failure)) => panic!("{failure}"),
-            Err(Stop::Interrupted | Stop::Cancelled) => saved = watch.saved.or(saved),
+            Err(_) => saved = watch.saved.or(saved),
         }
     }
 }
@@ -172,7 +168,7 @@ fn assert_ends_alike(what: &str, spec: &mut TrainingSpec) {
     let dataset = dataset(spec);
     let (whole, whole_epochs) = train(spec, &dataset, &mut || Chunk {
         left: Cell::new(u32::MAX),
-        is_killed: false,
+        stop: Stop::Cancelled,
         interval: u32::MAX,
         saved: None,
         epochs: Vec::new(),
@@ -185,7 +181,12 @@ fn assert_ends_alike(what: &str, spec: &mut TrainingSpec) {
         let length = lengths.next().unwrap();
         Chunk {
             left: Cell::new(length),
-            is_killed: length.is_multiple_of(3),
+            stop: match length % 3 {
+                0 => Stop::Interrupted,
+                1 => Stop::Paused,
+                // Nothing is written on a cancellation, as on a kill.
+                _ => Stop::Cancelled,
+            },
             interval: 1 + length % 4,
             saved: None,
             epochs: Vec::new(),

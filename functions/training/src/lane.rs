@@ -1,7 +1,8 @@
 //! The commands of one partition, in order.
 //!
 //! One training of a lane runs at a time. A command is done once its training
-//! has ended and all before it are done; only then its offset may be committed.
+//! has ended, or goes on by a later command, and all before it are done; only
+//! then its offset may be committed.
 
 use std::collections::VecDeque;
 
@@ -10,12 +11,13 @@ use millrace_wire::training::TrainingSpec;
 use uuid::Uuid;
 
 use crate::control::Control;
+use crate::turn::Begin;
 
 /// What is to be done for a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// Run the training.
-    Train(Box<TrainingSpec>),
+    Train(Box<TrainingSpec>, Begin),
     /// Report that the command can't be read.
     Refuse(String),
     /// Report that the training is cancelled, which never began or was lost.
@@ -40,11 +42,18 @@ pub struct Lane {
 impl Lane {
     /// Takes in the command at `offset`, whose key names `training`.
     pub fn accept(&mut self, offset: i64, training: Uuid, command: Result<Action, String>) {
+        let control = Control::default();
         let work = match command {
             Ok(Action::Start { training: spec }) => {
                 // A command may come twice, its training runs once.
                 let is_repeat = self.open().any(|entry| entry.training == training);
-                (!is_repeat).then_some(Work::Train(spec))
+                (!is_repeat).then_some(Work::Train(spec, Begin::Anywhere))
+            }
+            Ok(Action::Continue { training: spec }) => {
+                if self.replace(training) {
+                    control.cancel();
+                }
+                Some(Work::Train(spec, Begin::AtCheckpoint))
             }
             Ok(Action::Cancel { id }) => {
                 let mut is_known = false;
@@ -58,21 +67,44 @@ impl Lane {
             }
             Err(reason) => Some(Work::Refuse(reason)),
         };
-        self.push(offset, training, work);
+        self.push(offset, training, work, control);
     }
 
     /// Takes in a record at `offset` that asks for nothing.
     pub fn skip(&mut self, offset: i64) {
-        self.push(offset, Uuid::nil(), None);
+        self.push(offset, Uuid::nil(), None, Control::default());
     }
 
-    fn push(&mut self, offset: i64, training: Uuid, work: Option<Work>) {
+    fn push(&mut self, offset: i64, training: Uuid, work: Option<Work>, control: Control) {
         self.entries.push_back(Entry {
             offset,
             training,
             work,
-            control: Control::default(),
+            control,
         });
+    }
+
+    /// A training's next turn takes the place of one that waits: a process that dies before it commits leaves the command
+    /// behind by which it had begun, and both ask for the same. Returns whether the training was cancelled.
+    fn replace(&mut self, training: Uuid) -> bool {
+        let mut is_cancelled = false;
+        let mut is_first = true;
+        for entry in self.entries.iter_mut().filter(|entry| entry.work.is_some()) {
+            // What runs has asked for the next turn, and is about to end.
+            let runs = self.is_running && std::mem::take(&mut is_first);
+            if entry.training == training {
+                is_cancelled |= entry.control.is_cancelled() || entry.work == Some(Work::Cancel);
+                if !runs {
+                    entry.work = None;
+                }
+            }
+        }
+        is_cancelled
+    }
+
+    /// Whether a command waits behind the one under way.
+    pub fn has_others(&self) -> bool {
+        self.is_running && self.open().nth(1).is_some()
     }
 
     /// The next work, where none is under way and it `may` begin. It must be ended.
@@ -84,6 +116,16 @@ impl Lane {
         let begun = (entry.training, entry.work.clone()?, entry.control.clone());
         self.is_running = true;
         Some(begun)
+    }
+
+    /// The training under way goes on by another command. A cancellation that came too late for it was meant for the whole
+    /// training: the work begins once more then, and ends.
+    pub fn hand_over(&mut self) {
+        if self.open().next().is_some_and(|entry| entry.control.is_cancelled()) {
+            self.is_running = false;
+        } else {
+            self.end();
+        }
     }
 
     /// The work under way has ended.
@@ -214,6 +256,82 @@ mod tests {
         assert_eq!(lane.done(), Some(6), "what runs here ends here");
         lane.end();
         assert_eq!(lane.done(), Some(8));
+    }
+
+    fn again(id: u128) -> Action {
+        let training = Box::new(spec(Uuid::from_u128(id)));
+        Action::Continue { training }
+    }
+
+    #[test]
+    fn trainings_take_turns() {
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, start(1));
+        lane.begin(|_| true).unwrap();
+        assert!(!lane.has_others());
+        accept(&mut lane, 6, 2, start(2));
+        assert!(lane.has_others());
+        // The command may be read before the end of what has sent it is seen.
+        accept(&mut lane, 7, 1, again(1));
+        lane.hand_over();
+        assert_eq!(lane.done(), Some(6));
+        let (second, _, _) = lane.begin(|_| true).unwrap();
+        assert_eq!(second, Uuid::from_u128(2));
+        lane.end();
+        let (first, work, _) = lane.begin(|_| true).unwrap();
+        assert_eq!(first, Uuid::from_u128(1));
+        assert!(matches!(work, Work::Train(_, Begin::AtCheckpoint)));
+        assert!(!lane.has_others());
+    }
+
+    /// As a process finds it that takes over from one which died before it could commit.
+    #[test]
+    fn of_several_turns_the_last_one_counts() {
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, start(1));
+        accept(&mut lane, 6, 2, start(2));
+        accept(&mut lane, 7, 1, again(1));
+        let (first, _, _) = lane.begin(|_| true).unwrap();
+        assert_eq!(first, Uuid::from_u128(2));
+        accept(&mut lane, 8, 1, again(1));
+        lane.end();
+        assert_eq!(lane.done(), Some(8), "both commands before it are done");
+        let (second, _, _) = lane.begin(|_| true).unwrap();
+        assert_eq!(second, Uuid::from_u128(1));
+        lane.end();
+        assert_eq!(lane.done(), Some(9));
+    }
+
+    #[test]
+    fn a_cancellation_is_not_lost_between_two_turns() {
+        // It is read while the training waits for its turn.
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, again(1));
+        accept(&mut lane, 6, 1, cancel(1));
+        accept(&mut lane, 7, 1, again(1));
+        let (_, _, control) = lane.begin(|_| true).unwrap();
+        assert!(control.is_cancelled());
+        lane.end();
+        assert_eq!(lane.done(), Some(8));
+        // It is read when the training has just asked for its next turn.
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, start(1));
+        lane.begin(|_| true).unwrap();
+        accept(&mut lane, 6, 1, cancel(1));
+        lane.hand_over();
+        assert_eq!(lane.done(), None);
+        let (_, _, control) = lane.begin(|_| true).unwrap();
+        assert!(control.is_cancelled());
+        accept(&mut lane, 7, 1, again(1));
+        lane.end();
+        let (_, _, control) = lane.begin(|_| true).unwrap();
+        assert!(control.is_cancelled());
+        // It is read after the end of the turn, and before the command of the next one.
+        let mut lane = Lane::default();
+        accept(&mut lane, 5, 1, cancel(1));
+        accept(&mut lane, 6, 1, again(1));
+        let (_, work, control) = lane.begin(|_| true).unwrap();
+        assert!(matches!(work, Work::Train(..)) && control.is_cancelled());
     }
 
     #[test]

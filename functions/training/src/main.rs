@@ -13,6 +13,7 @@ mod handler;
 #[cfg(test)]
 mod interruption;
 mod judge;
+mod keeper;
 mod lane;
 mod options;
 mod patience;
@@ -29,17 +30,21 @@ mod stopping;
 #[cfg(test)]
 mod testing;
 mod trainer;
+mod turn;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::Utc;
 use millrace_artifacts::Store;
+use millrace_kafka::Connection;
 use millrace_runtime::{Failure, Function, Reporter, onnxruntime};
 use millrace_wire::function::Role;
+use uuid::Uuid;
 
 use crate::handler::Handler;
 use crate::rows::Room;
+use crate::turn::Commands;
 
 fn main() -> ExitCode {
     millrace_runtime::run(|function| start(&function))
@@ -71,6 +76,11 @@ fn start(function: &Function) -> Result<(), Failure> {
                 .as_ref()
                 .map_or_else(std::env::temp_dir, PathBuf::from),
         },
+        commands: Commands {
+            connection: Connection::new(&function.spec.control.connection),
+            topic: pool.topic.clone(),
+        },
+        process: Uuid::now_v7(),
         now: Utc::now,
     };
     pool::run(function, pool, handler)

@@ -2,7 +2,7 @@
 //! their own, and never stops polling, so that its group never gives it up.
 //!
 //! A command's offset is committed only when its training has ended and said
-//! so. Whoever reads it again goes on at the checkpoint.
+//! so, or goes on by another command. Whoever reads it again goes on at the checkpoint.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::thread::JoinHandle;
@@ -52,6 +52,7 @@ pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result
         handler,
         slots: BTreeMap::new(),
         leaving: Vec::new(),
+        slice: pool.slice_ms.map(Duration::from_millis),
         ended: VecDeque::new(),
         was_lost: false,
     };
@@ -117,6 +118,8 @@ struct Lanes {
     slots: BTreeMap<i32, Slot>,
     /// Trainings of partitions that were lost, which have not let go yet.
     leaving: Vec<Running>,
+    /// For how long a training makes steps while others wait.
+    slice: Option<Duration>,
     /// The last trainings that ended here.
     ended: VecDeque<Uuid>,
     /// Whether partitions were lost since the group was joined.
@@ -170,15 +173,24 @@ impl Lanes {
                 }
             }
         }
-        for slot in self.slots.values_mut() {
+        for (partition, slot) in &mut self.slots {
             if let Some(running) = slot.running.take_if(|running| running.thread.is_finished()) {
                 let training = running.training;
-                // Only where the process ends, or the partition is given up.
-                if outcome(running)? == Outcome::Interrupted {
-                    continue;
+                match outcome(running)? {
+                    Outcome::Ended => {
+                        slot.lane.end();
+                        remember(&mut self.ended, training);
+                    }
+                    Outcome::HandedOver => slot.lane.hand_over(),
+                    // Only where the process ends, or the partition is given up.
+                    Outcome::Interrupted => continue,
                 }
-                slot.lane.end();
-                remember(&mut self.ended, training);
+            }
+            if let (Some(running), Some(slice)) = (&slot.running, self.slice)
+                && slot.lane.has_others()
+                && running.control.has_trained_for(slice)
+            {
+                running.control.pause();
             }
             let has_left = |training| self.leaving.iter().all(|other| other.training != training);
             let Some((training, work, control)) = slot.lane.begin(has_left) else {
@@ -188,9 +200,9 @@ impl Lanes {
             let thread = std::thread::Builder::new()
                 .name("training".to_owned())
                 .spawn({
-                    let control = control.clone();
+                    let (partition, control) = (*partition, control.clone());
                     move || match work {
-                        Work::Train(spec) => handler.run(&spec, &control),
+                        Work::Train(spec, begin) => handler.run(&spec, begin, partition, &control),
                         Work::Refuse(reason) => handler.refuse(training, reason),
                         Work::Cancel => handler.cancel(training),
                     }
@@ -252,11 +264,15 @@ impl Lanes {
                     "a training does not let go in time"
                 );
                 self.leaving.push(running);
-            } else if let Ok(Outcome::Ended) = running.thread.join()
-                && let Some(slot) = self.slots.get_mut(&partition)
-            {
-                slot.lane.end();
-                remember(&mut self.ended, running.training);
+            } else if let Some(slot) = self.slots.get_mut(&partition) {
+                match running.thread.join() {
+                    Ok(Outcome::Ended) => {
+                        slot.lane.end();
+                        remember(&mut self.ended, running.training);
+                    }
+                    Ok(Outcome::HandedOver) => slot.lane.hand_over(),
+                    Ok(Outcome::Interrupted) | Err(_) => {}
+                }
             }
         }
     }

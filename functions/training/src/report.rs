@@ -25,8 +25,9 @@ impl Report {
         }
     }
 
-    /// The segment is in memory, and the training begins or goes on.
-    pub fn started(&self, dataset: &Dataset) {
+    /// The segment is in memory, and the training begins, or goes on after a step: each time is a fact of its own, which ends
+    /// a wait.
+    pub fn started(&self, dataset: &Dataset, step: Option<u64>) {
         tracing::info!(
             training.id = %self.training,
             records.train = dataset.train.len(),
@@ -41,7 +42,10 @@ impl Report {
             test: dataset.test.len() as u64,
             bad: dataset.bad,
         };
-        self.send("started", body);
+        match step {
+            None => self.send("started", body),
+            Some(step) => self.send(&format!("started-{step}"), body),
+        }
     }
 
     /// The present, by the training's clock.
@@ -63,6 +67,11 @@ impl Report {
         tracing::warn!(training.id = %self.training, "the training waits: {message}");
         let distinction = format!("waiting-{}", (self.now)().timestamp_micros());
         self.send(&distinction, Body::TrainingWaiting { message });
+    }
+
+    /// The training makes way for others.
+    pub fn paused(&self) {
+        self.waiting("it has made way for another training, and waits for its next turn".to_owned());
     }
 
     /// An epoch ended.

@@ -45,8 +45,8 @@ pub trait Watch {
     fn epoch(&mut self, epoch: &Epoch);
     /// Whether a checkpoint should be written now.
     fn wants_checkpoint(&self) -> bool;
-    /// Writes a checkpoint. One that can't be written is the watcher's sorrow.
-    fn checkpoint(&mut self, checkpoint: &Checkpoint);
+    /// Writes a checkpoint and says whether it is kept. One that can't be written is the watcher's sorrow.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<bool, Stop>;
 }
 
 /// A training under way.
@@ -121,14 +121,22 @@ impl<'a> Trainer<'a> {
             let done = (self.progress.batch as usize * size).min(order.len());
             let started = Instant::now();
             each_batch(self.dataset, &order[done..], size, |batch| {
-                if let Err(stop) = watch.check() {
-                    if stop == Stop::Interrupted {
-                        watch.checkpoint(&self.checkpoint()?);
+                match watch.check() {
+                    // Without a checkpoint it could not go on later, and so goes on now.
+                    Err(Stop::Paused) => {
+                        if watch.checkpoint(&self.checkpoint()?)? {
+                            return Err(Stop::Paused);
+                        }
                     }
-                    return Err(stop);
-                }
-                if watch.wants_checkpoint() {
-                    watch.checkpoint(&self.checkpoint()?);
+                    Err(Stop::Interrupted) => {
+                        watch.checkpoint(&self.checkpoint()?)?;
+                        return Err(Stop::Interrupted);
+                    }
+                    Err(stop) => return Err(stop),
+                    Ok(()) if watch.wants_checkpoint() => {
+                        watch.checkpoint(&self.checkpoint()?)?;
+                    }
+                    Ok(()) => {}
                 }
                 self.step(batch)?;
                 watch.trained(batch.len());

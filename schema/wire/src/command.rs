@@ -25,6 +25,11 @@ pub enum Action {
         /// The whole training.
         training: Box<TrainingSpec>,
     },
+    /// Go on with a training at its checkpoint. A training function says so to itself when it makes way for others.
+    Continue {
+        /// The whole training.
+        training: Box<TrainingSpec>,
+    },
     /// End the training, running or not yet begun, without a version.
     Cancel {
         /// The training's id.
@@ -46,7 +51,7 @@ impl Command {
     #[must_use]
     pub fn training_id(&self) -> Uuid {
         match &self.action {
-            Action::Start { training } => training.id,
+            Action::Start { training } | Action::Continue { training } => training.id,
             Action::Cancel { id } => *id,
         }
     }

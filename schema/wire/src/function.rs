@@ -69,6 +69,9 @@ pub struct TrainingPool {
     /// The folder of scratch files; the system's temporary one where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch_folder: Option<String>,
+    /// After so many milliseconds a training makes way for those that wait behind it; only at its end where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice_ms: Option<u64>,
 }
 
 /// One inference.
@@ -227,6 +230,7 @@ mod tests {
             group: "g".into(),
             memory_bytes: 1,
             scratch_folder: None,
+            slice_ms: None,
         });
         let spec = FunctionSpec::new(control, "file:///a".into(), "127.0.0.1:0".into(), 1, role);
         assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);

@@ -135,6 +135,7 @@ impl<'a> Job<'a> {
             group: unique("bench-pool"),
             memory_bytes,
             scratch_folder: None,
+            slice_ms: None,
         });
         let control = Control {
             connection: cluster.properties.clone(),

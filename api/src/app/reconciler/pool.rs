@@ -58,6 +58,11 @@ async fn deploy(app: &App, stands: &AtomicBool) -> Result<()> {
                     .scratch_folder
                     .as_ref()
                     .map(|folder| folder.display().to_string()),
+                slice_ms: app
+                    .config
+                    .training
+                    .slice()
+                    .map(|slice| u64::try_from(slice.as_millis()).unwrap_or(u64::MAX)),
             };
             FunctionSpec::new(
                 control.clone(),

@@ -1,10 +1,10 @@
 //! Gives waiting trainings a free partition of the command topic, so that none waits in Kafka
 //! behind a running one while another slot is free.
 //!
-//! A partition is taken while a row that names it has not ended. The row and its command are
+//! A partition is taken while a row that names it has not ended. Where trainings make way for each
+//! other, a taken one is given to more of them, which take turns. The row and its command are
 //! written in one database transaction; the outbox brings the command to Kafka.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use millrace_entity::training::{self, State};
@@ -43,23 +43,27 @@ pub async fn run(app: App) {
     }
 }
 
-/// Gives as many waiting trainings, oldest first, as there are free partitions their command.
+/// Gives as many waiting trainings, oldest first, as there are free partitions their command; all of
+/// them where trainings take turns.
 async fn schedule(app: &App) -> Result<()> {
     let waiting = training::Entity::find().filter(training::Column::State.eq(State::Pending));
     if waiting.count(&app.database).await? == 0 {
         return Ok(());
     }
     let slots = slots(app).await?;
+    let takes_turns = app.config.training.slice().is_some();
     loop {
         let transaction = app.begin().await?;
-        let taken: BTreeSet<i32> = training::Entity::find()
+        let scheduled = training::Entity::find()
             .filter(training::Column::State.is_in([State::Deploying, State::Running]))
             .all(&transaction)
-            .await?
-            .iter()
-            .filter_map(|row| row.slot)
-            .collect();
-        let Some(slot) = (0..slots).find(|slot| !taken.contains(slot)) else {
+            .await?;
+        let trainings_of = |slot: &i32| {
+            let scheduled = scheduled.iter();
+            scheduled.filter(|row| row.slot == Some(*slot)).count()
+        };
+        let least = (0..slots).min_by_key(trainings_of);
+        let Some(slot) = least.filter(|slot| takes_turns || trainings_of(slot) == 0) else {
             return Ok(());
         };
         let waiting = training::Entity::find()

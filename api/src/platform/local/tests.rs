@@ -51,6 +51,7 @@ fn spec(ordinal: u32) -> FunctionSpec {
         group: "group".into(),
         memory_bytes: 1,
         scratch_folder: None,
+        slice_ms: None,
     });
     FunctionSpec::new(control, "file:///a".into(), String::new(), ordinal, role)
 }

@@ -21,6 +21,7 @@ mod segments;
 mod shared_topics;
 mod start;
 mod trainings;
+mod turns;
 #[cfg(target_os = "linux")]
 mod upload;
 

@@ -6,6 +6,7 @@ mod preprocessing;
 mod refusals;
 mod retention;
 mod trouble;
+mod turns;
 mod world;
 
 use millrace_engine::{Session, SessionOptions, Slice, View};

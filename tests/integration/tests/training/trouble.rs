@@ -17,7 +17,7 @@ use crate::world::{CLASSES, LIMIT, World};
 const RECORDS: u32 = 4_000;
 const EPOCHS: u32 = 200;
 /// More epochs than any test waits for.
-const ENDLESS: u32 = 1_000_000;
+pub const ENDLESS: u32 = 1_000_000;
 
 fn long(world: &World<'_>, segment: &Manifest) -> TrainingSpec {
     world.training(segment, EPOCHS)
@@ -38,7 +38,7 @@ async fn has_advanced(world: &World<'_>, training: Uuid) {
     .await;
 }
 
-async fn trains(world: &World<'_>, training: Uuid) {
+pub async fn trains(world: &World<'_>, training: Uuid) {
     world
         .wait_for(training, "it trains", |body| match body {
             Body::TrainingEpoch(epoch) if epoch.epoch >= 2 => Some(()),
@@ -49,7 +49,7 @@ async fn trains(world: &World<'_>, training: Uuid) {
 
 /// The metrics of every epoch that was reported. None was left out, and each has one id and one
 /// result, however often it was reported.
-fn epochs(world: &World<'_>, training: Uuid) -> Vec<BTreeMap<String, f64>> {
+pub fn epochs(world: &World<'_>, training: Uuid) -> Vec<BTreeMap<String, f64>> {
     let mut epochs = BTreeMap::new();
     for event in world.events(training) {
         if let Body::TrainingEpoch(epoch) = event.body {
@@ -64,7 +64,7 @@ fn epochs(world: &World<'_>, training: Uuid) -> Vec<BTreeMap<String, f64>> {
 }
 
 /// Whether the training has succeeded.
-fn has_succeeded(world: &World<'_>, training: Uuid) -> bool {
+pub fn has_succeeded(world: &World<'_>, training: Uuid) -> bool {
     let events = world.events(training);
     events
         .iter()

@@ -119,22 +119,49 @@ impl<'a> World<'a> {
 
     /// Starts a member of the pool, which holds records in memory.
     pub fn pool(&self, ordinal: u32) -> Process {
-        self.pool_with(ordinal, 1 << 20)
+        self.function(ordinal, self.pool_of(&self.group))
     }
 
     /// Starts a member of the pool that takes so many bytes of records into memory.
     pub fn pool_with(&self, ordinal: u32, memory_bytes: u64) -> Process {
+        let pool = TrainingPool {
+            memory_bytes,
+            ..self.pool_of(&self.group)
+        };
+        self.function(ordinal, pool)
+    }
+
+    /// Starts a member of the pool whose trainings make way for others after so long.
+    pub fn pool_in_turns(&self, slice_ms: u64) -> Process {
+        let pool = TrainingPool {
+            slice_ms: Some(slice_ms),
+            ..self.pool_of(&self.group)
+        };
+        self.function(0, pool)
+    }
+
+    /// Starts a process that follows the same commands, and knows nothing of the pool.
+    pub fn stranger(&self) -> Process {
+        self.function(0, self.pool_of(&unique("strangers")))
+    }
+
+    fn pool_of(&self, group: &str) -> TrainingPool {
+        TrainingPool {
+            topic: self.commands.clone(),
+            group: group.to_owned(),
+            memory_bytes: 1 << 20,
+            scratch_folder: None,
+            slice_ms: None,
+        }
+    }
+
+    fn function(&self, ordinal: u32, pool: TrainingPool) -> Process {
         let control = Control {
             connection: self.control.client_properties().clone(),
             events_topic: self.events.clone(),
             registry_topic: "unused".to_owned(),
         };
-        let role = Role::Training(TrainingPool {
-            topic: self.commands.clone(),
-            group: self.group.clone(),
-            memory_bytes,
-            scratch_folder: None,
-        });
+        let role = Role::Training(pool);
         let artifacts = format!("file://{}", self.folder.path().display());
         let listen = "127.0.0.1:0".to_owned();
         let spec = FunctionSpec::new(control, artifacts, listen, ordinal, role).to_json();
@@ -284,6 +311,12 @@ impl<'a> World<'a> {
     pub async fn start_on(&self, partition: i32, training: &TrainingSpec) {
         let training = Box::new(training.clone());
         self.send(partition, Action::Start { training }).await;
+    }
+
+    /// Commands to go on with a training, on the first partition.
+    pub async fn go_on(&self, training: &TrainingSpec) {
+        let training = Box::new(training.clone());
+        self.send(0, Action::Continue { training }).await;
     }
 
     /// Commands to cancel a training, on the first partition.

@@ -1,80 +1,26 @@
 //! Whether things fit each other: a model and a record format.
 
 use millrace_wire::record::RecordFormat;
-use millrace_wire::signature::{Dimension, Signature};
+use millrace_wire::signature::{Dimension, Signature, Tensor};
 
 use super::{Code, Error, Result};
 
-/// Checks that a model can be fed with records of a format: one float32 input whose first
-/// dimension is the batch, and as many elements behind it as a record has.
-///
-/// # Errors
-/// `INCOMPATIBLE`, naming both shapes.
-pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
-    let record = shape_text(&format.shape());
-    let [input] = signature.inputs.as_slice() else {
-        return Err(incompatible(format!(
-            "the model has {} inputs ({}), and a record has the shape {record} and fills one",
-            signature.inputs.len(),
-            inputs_text(signature)
-        )));
-    };
-    let model = format!("{} {}", input.element_type, input.shape_text());
-    if input.element_type != "float32" {
-        return Err(incompatible(format!(
-            "the model's input {} is {model}; records are decoded to float32 {record}",
-            input.name
-        )));
-    }
-    let Some((batch, rest)) = input.shape.split_first() else {
-        return Err(incompatible(format!(
-            "the model's input {} is {model}, without a batch dimension; records have the shape {record}",
-            input.name
-        )));
-    };
-    if let Dimension::Fixed(size) = batch {
-        return Err(incompatible(format!(
-            "the model's input {} is {model}: it takes exactly {size} records of the shape {record} at once; export it with a dynamic batch dimension",
-            input.name
-        )));
-    }
-    let fixed: Option<Vec<i64>> = rest
-        .iter()
-        .map(|dimension| match dimension {
-            Dimension::Fixed(size) => Some(*size),
-            Dimension::Symbolic(_) | Dimension::Unknown(()) => None,
-        })
-        .collect();
-    let fits = match fixed {
-        // The order of elements is the same, so [64] and [1, 8, 8] hold the same record.
-        Some(sizes) => usize::try_from(sizes.iter().product::<i64>()) == Ok(format.elements()),
-        None => rest.len() == format.shape().len(),
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(incompatible(format!(
-        "the model's input {} is {model}, but a record has the shape {record}",
-        input.name
-    )))
-}
-
-/// Types of numbers that an inference's model may take.
+/// Types of numbers that a model may take.
 const NUMBERS: [&str; 11] = [
     "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "bool",
 ];
 
-/// Checks that a model can answer records of a format: as [`check`] does for one float32 input;
-/// else the features fill the inputs one after another, each in its own type of numbers.
+/// Checks that a model can be fed with records of a format: their numbers fill its inputs, each in its own type, and each with
+/// the batch as its first dimension.
 ///
 /// # Errors
 /// `INCOMPATIBLE`, naming both shapes.
-pub fn check_inference(signature: &Signature, format: &RecordFormat) -> Result<()> {
+pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
     if let [input] = signature.inputs.as_slice()
         && input.element_type == "float32"
     {
-        return check(signature, format);
+        return check_one(input, format);
     }
     let record = shape_text(&format.shape());
     let mut taken = 0;
@@ -108,6 +54,43 @@ pub fn check_inference(signature: &Signature, format: &RecordFormat) -> Result<(
     Err(incompatible(format!(
         "the model's inputs ({}) take {taken} numbers, and a record has the shape {record}",
         inputs_text(signature)
+    )))
+}
+
+/// Checks a model of one float32 input: its first dimension is the batch, and it has as many elements behind it as a record.
+fn check_one(input: &Tensor, format: &RecordFormat) -> Result<()> {
+    let record = shape_text(&format.shape());
+    let model = format!("{} {}", input.element_type, input.shape_text());
+    let Some((batch, rest)) = input.shape.split_first() else {
+        return Err(incompatible(format!(
+            "the model's input {} is {model}, without a batch dimension; records have the shape {record}",
+            input.name
+        )));
+    };
+    if let Dimension::Fixed(size) = batch {
+        return Err(incompatible(format!(
+            "the model's input {} is {model}: it takes exactly {size} records of the shape {record} at once; export it with a dynamic batch dimension",
+            input.name
+        )));
+    }
+    let fixed: Option<Vec<i64>> = rest
+        .iter()
+        .map(|dimension| match dimension {
+            Dimension::Fixed(size) => Some(*size),
+            Dimension::Symbolic(_) | Dimension::Unknown(()) => None,
+        })
+        .collect();
+    let fits = match fixed {
+        // The order of elements is the same, so [64] and [1, 8, 8] hold the same record.
+        Some(sizes) => usize::try_from(sizes.iter().product::<i64>()) == Ok(format.elements()),
+        None => rest.len() == format.shape().len(),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(incompatible(format!(
+        "the model's input {} is {model}, but a record has the shape {record}",
+        input.name
     )))
 }
 
@@ -162,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inference_fills_several_inputs_of_any_type() {
+    fn several_inputs_of_any_type_share_a_record() {
         let input = |name: &str, kind: &str, shape: serde_json::Value| json!({"name": name, "type": kind, "shape": shape});
         let signature = |inputs: Vec<serde_json::Value>| -> Signature {
             serde_json::from_value(json!({"inputs": inputs, "outputs": []})).unwrap()
@@ -172,8 +155,7 @@ mod tests {
             input("b", "float64", json!(["n", 2])),
             input("c", "bool", json!(["n"])),
         ];
-        check_inference(&signature(columns.clone()), &format(&[4])).unwrap();
-        check(&signature(columns), &format(&[4])).unwrap_err();
+        check(&signature(columns), &format(&[4])).unwrap();
         for (inputs, words) in [
             (
                 vec![input("a", "string", json!([null, 4]))],
@@ -189,7 +171,7 @@ mod tests {
                 "how many",
             ),
         ] {
-            let error = check_inference(&signature(inputs), &format(&[4])).unwrap_err();
+            let error = check(&signature(inputs), &format(&[4])).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(words) && error.contains("[4]"), "{error}");
         }
@@ -202,7 +184,7 @@ mod tests {
             (vec![input("float32", json!(["n", 9]))], "[n, 9]"),
             (vec![input("float32", json!([32, 8]))], "[32, 8]"),
             (vec![input("float32", json!([]))], "[]"),
-            (vec![input("int64", json!(["n", 8]))], "[n, 8]"),
+            (vec![input("string", json!(["n", 8]))], "[n, 8]"),
             (vec![input("float32", json!(["n", null, 2]))], "[n, ?, 2]"),
             (vec![input("float32", json!(["n", 8])); 2], "[n, 8]"),
         ];

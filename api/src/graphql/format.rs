@@ -321,6 +321,8 @@ pub enum LabelSourceInput {
     Key(bool),
     /// In a field of the value, where the format has fields.
     Field(FieldInput),
+    /// In several fields of the value, whose numbers follow each other in this order: labels for several outputs of a model.
+    Fields(Vec<FieldInput>),
 }
 
 /// How numbers are written in a key or in a header: exactly one of these.
@@ -489,7 +491,7 @@ impl LabelInput {
             LabelSourceInput::Header(name) => LabelSource::Header { name },
             LabelSourceInput::Key(true) => LabelSource::Key,
             LabelSourceInput::Key(false) => return Err(only_true("key")),
-            LabelSourceInput::Field(_) if self.encoding.is_some() => {
+            LabelSourceInput::Field(_) | LabelSourceInput::Fields(_) if self.encoding.is_some() => {
                 return Err(Error::new(
                     Code::InvalidInput,
                     "a label in a field is written as the format writes fields: leave `encoding` out",
@@ -498,6 +500,9 @@ impl LabelInput {
             LabelSourceInput::Field(field) => LabelSource::Field {
                 pointer: field.pointer,
                 shape: into_shape(&field.shape)?,
+            },
+            LabelSourceInput::Fields(fields) => LabelSource::Fields {
+                fields: into_fields(fields)?,
             },
         };
         let encoding = into_encoding(self.encoding)?;

@@ -1,5 +1,6 @@
 //! Trainings: the object, its mutations and the subscription to its progress.
 
+mod goal;
 mod input;
 mod progress;
 mod tuning;

@@ -5,6 +5,7 @@
 //! training again and again, keeping what it carries from step to step. Data
 //! goes in as borrowed slices and is not copied; callers meet no type of `ort`.
 
+mod cast;
 mod error;
 mod flush;
 mod kernels;

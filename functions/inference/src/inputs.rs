@@ -5,7 +5,7 @@
 //! silently another number.
 
 use millrace_engine::{Data, Element, Slice, Slot, View};
-use millrace_wire::record::RecordFormat;
+use millrace_wire::record::{RecordFormat, starts};
 
 use crate::model::{Unfit, shape_text};
 
@@ -33,7 +33,7 @@ impl Inputs {
     pub(crate) fn plan(slots: &[Slot], format: &RecordFormat) -> Result<Self, Unfit> {
         let elements = format.elements();
         let mut inputs = Vec::with_capacity(slots.len());
-        let mut start = 0;
+        let mut taken = 0;
         for slot in slots {
             let row = match slots {
                 [_] => row_shape(slot, format)?,
@@ -44,23 +44,28 @@ impl Inputs {
                 name: slot.name.clone(),
                 element: element(slot)?,
                 row,
-                start,
+                start: 0,
                 length,
             });
-            start += length;
+            taken += length;
         }
-        if start != elements {
+        if taken != elements {
             let parts: Vec<String> = slots
                 .iter()
                 .map(|slot| format!("{} {}", slot.name, shape_text(&slot.shape)))
                 .collect();
             return Err(Unfit::Mismatch(format!(
-                "the model's inputs {} take {start} numbers of a record, which has {elements}",
+                "the model's inputs {} take {taken} numbers of a record, which has {elements}",
                 parts.join(", ")
             )));
         }
-        if inputs.len() > 1 {
-            by_name(&mut inputs, &fields(format));
+        let wanted: Vec<(&str, usize)> = inputs
+            .iter()
+            .map(|input| (&*input.name, input.length))
+            .collect();
+        let starts = starts(&wanted, format);
+        for (input, start) in inputs.iter_mut().zip(starts) {
+            input.start = start;
         }
         Ok(Self { elements, inputs })
     }
@@ -75,7 +80,9 @@ impl Inputs {
         let whole = |input: &&Input| !matches!(input.element, Element::F32 | Element::F64);
         self.inputs.iter().filter(whole).find_map(|input| {
             let features = &row[input.start..input.start + input.length];
-            let place = features.iter().position(|number| !input.holds(*number))?;
+            let place = features
+                .iter()
+                .position(|number| !input.element.holds(*number))?;
             Some(format!(
                 "feature {} is {}, which the model's input {} of type {:?} cannot hold",
                 input.start + place,
@@ -123,48 +130,13 @@ impl Inputs {
 }
 
 impl Input {
-    fn holds(&self, number: f32) -> bool {
-        let number = f64::from(number);
-        let is_between =
-            |least: f64, below: f64| number.fract() == 0.0 && number >= least && number < below;
-        match self.element {
-            Element::F32 | Element::F64 => true,
-            Element::I8 => is_between(-128.0, 128.0),
-            Element::I16 => is_between(-32_768.0, 32_768.0),
-            Element::I32 => is_between(-2_147_483_648.0, 2_147_483_648.0),
-            Element::I64 => is_between(-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0),
-            Element::U8 => is_between(0.0, 256.0),
-            Element::U16 => is_between(0.0, 65_536.0),
-            Element::U32 => is_between(0.0, 4_294_967_296.0),
-            Element::U64 => is_between(0.0, 18_446_744_073_709_551_616.0),
-            Element::Bool => is_between(0.0, 2.0),
-        }
-    }
-
     /// This input's features of all rows, in its type. Each was found to be held by it.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "records whose numbers the type cannot hold were refused before"
-    )]
     fn column(&self, rows: &[f32], elements: usize) -> Data {
         let numbers = rows
             .chunks_exact(elements)
             .flat_map(|row| &row[self.start..self.start + self.length])
             .copied();
-        match self.element {
-            Element::F32 => Data::F32(numbers.collect()),
-            Element::F64 => Data::F64(numbers.map(f64::from).collect()),
-            Element::I8 => Data::I8(numbers.map(|number| number as i8).collect()),
-            Element::I16 => Data::I16(numbers.map(|number| number as i16).collect()),
-            Element::I32 => Data::I32(numbers.map(|number| number as i32).collect()),
-            Element::I64 => Data::I64(numbers.map(|number| number as i64).collect()),
-            Element::U8 => Data::U8(numbers.map(|number| number as u8).collect()),
-            Element::U16 => Data::U16(numbers.map(|number| number as u16).collect()),
-            Element::U32 => Data::U32(numbers.map(|number| number as u32).collect()),
-            Element::U64 => Data::U64(numbers.map(|number| number as u64).collect()),
-            Element::Bool => Data::Bool(numbers.map(|number| number > 0.5).collect()),
-        }
+        Data::of_numbers(self.element, numbers)
     }
 }
 
@@ -229,40 +201,6 @@ fn row_shape(input: &Slot, format: &RecordFormat) -> Result<Vec<usize>, Unfit> {
         input.name,
         shape_text(&input.shape)
     )))
-}
-
-/// The names and lengths of a document's fields, in the order in which they make the record.
-fn fields(format: &RecordFormat) -> Vec<(&str, usize)> {
-    let RecordFormat::Json(record) = format else {
-        return Vec::new();
-    };
-    record
-        .fields
-        .iter()
-        .map(|field| {
-            let name = field.pointer.rsplit('/').next().unwrap_or_default();
-            let length = field.shape.iter().map(|size| *size as usize).product();
-            (name, length)
-        })
-        .collect()
-}
-
-/// Lets each input take the field of its name, where every one has such a field of its size.
-fn by_name(inputs: &mut [Input], fields: &[(&str, usize)]) {
-    let start_of = |input: &Input| {
-        let mut start = 0;
-        for (name, length) in fields {
-            if *name == input.name && *length == input.length {
-                return Some(start);
-            }
-            start += length;
-        }
-        None
-    };
-    let starts: Option<Vec<usize>> = inputs.iter().map(start_of).collect();
-    for (input, start) in inputs.iter_mut().zip(starts.into_iter().flatten()) {
-        input.start = start;
-    }
 }
 
 #[cfg(test)]

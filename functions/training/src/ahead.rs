@@ -6,16 +6,18 @@ use std::thread;
 use crate::batch::Batch;
 use crate::dataset::Dataset;
 use crate::failure::Failure;
+use crate::targets::Shapes;
 
 /// Batches on their way: one is worked on, the others are ready or being gathered.
 const BATCHES: usize = 4;
 
-/// Calls `work` with the records at `indices`, in order, `size` at a time.
+/// Calls `work` with the records at `indices`, in order, `size` at a time, as the step graph takes them.
 ///
 /// # Errors
 /// What `work` says, or that a record can't be read.
 pub fn each_batch<E: From<Failure>>(
     dataset: &Dataset,
+    shapes: &Shapes,
     indices: &[u32],
     size: usize,
     mut work: impl FnMut(&Batch) -> Result<(), E>,
@@ -28,7 +30,7 @@ pub fn each_batch<E: From<Failure>>(
     let (give, ready) = mpsc::channel();
     for _ in 0..BATCHES.min(indices.len().div_ceil(size)) {
         // Nobody has gone yet: both ends are here.
-        give_back.send(Batch::new(dataset, size)).ok();
+        give_back.send(Batch::new(dataset, shapes, size)).ok();
     }
     // Both ends move in, so that whoever waits for the other when that one ends early ends as well.
     thread::scope(move |scope| {

@@ -5,10 +5,12 @@
 //! kernel rounds a sum may depend on where its input lies, and a training that
 //! goes on in another process must not end with other bytes.
 
-use millrace_engine::{Slice, View};
+use millrace_engine::{Data, Element, Slice, View};
 
 use crate::dataset::{Dataset, Labels};
 use crate::failure::Failure;
+use crate::inputs::Inputs;
+use crate::targets::{Kind, Shapes, Target, likeliest};
 
 const ALIGNMENT: usize = 64;
 
@@ -34,36 +36,68 @@ impl<T: Copy + Default> Aligned<T> {
     }
 }
 
-/// A mini-batch: rows of numbers and their labels.
+/// A mini-batch: what the model takes of each record, and the labels.
 pub struct Batch {
     capacity: usize,
-    rows: Aligned<f32>,
-    labels: Buffer,
-    label_width: usize,
+    inputs: Inputs,
+    columns: Vec<Column>,
+    targets: Vec<Buffer>,
+    /// Rows on their way to several inputs.
+    rows: Vec<f32>,
     /// A row on its way.
     bytes: Vec<u8>,
     len: usize,
 }
 
-enum Buffer {
+/// The numbers of one input.
+enum Column {
+    Floats(Aligned<f32>),
+    /// In another type, which is counted and compared, but not summed.
+    Others(Data),
+}
+
+/// The labels for one prediction.
+struct Buffer {
+    labels: Numbers,
+    /// Numbers of one label.
+    width: usize,
+    /// The class that each label means, where that is one.
+    classes: Option<Vec<i64>>,
+}
+
+enum Numbers {
     Classes(Aligned<i64>),
     Values(Aligned<f32>),
 }
 
 impl Batch {
-    /// Room for `capacity` records of `dataset`.
-    pub fn new(dataset: &Dataset, capacity: usize) -> Self {
-        let (labels, label_width) = match dataset.labels() {
-            Labels::Classes(_) => (Buffer::Classes(Aligned::new(capacity)), 1),
-            Labels::Values { width, .. } => {
-                (Buffer::Values(Aligned::new(capacity * width)), *width)
+    /// Room for `capacity` records of `dataset`, as a model takes them.
+    pub fn new(dataset: &Dataset, shapes: &Shapes, capacity: usize) -> Self {
+        let Shapes { inputs, targets } = shapes;
+        let columns = inputs.all.iter().map(|input| match input.element {
+            Element::F32 => Column::Floats(Aligned::new(capacity * input.length)),
+            element => Column::Others(Data::of_numbers(element, std::iter::empty())),
+        });
+        let buffers = dataset.labels().iter().zip(targets);
+        let buffers = buffers.map(|(labels, target)| {
+            let (labels, width) = match labels {
+                Labels::Classes(_) => (Numbers::Classes(Aligned::new(capacity)), 1),
+                Labels::Values { width, .. } => {
+                    (Numbers::Values(Aligned::new(capacity * width)), *width)
+                }
+            };
+            Buffer {
+                labels,
+                width,
+                classes: (!matches!(target.kind, Kind::Values(_))).then(Vec::new),
             }
-        };
+        });
         Self {
             capacity,
-            rows: Aligned::new(capacity * dataset.rows().width()),
-            labels,
-            label_width,
+            columns: columns.collect(),
+            inputs: inputs.clone(),
+            targets: buffers.collect(),
+            rows: Vec::new(),
             bytes: Vec::new(),
             len: 0,
         }
@@ -80,26 +114,39 @@ impl Batch {
         assert!(indices.len() <= self.capacity, "a batch was made too small");
         self.len = indices.len();
         let width = dataset.rows().width();
-        let rows = self.rows.slice_mut(self.len * width);
-        for (row, index) in rows.chunks_exact_mut(width).zip(indices) {
-            let index = *index as usize;
-            dataset.rows().copy(index, row, &mut self.bytes)?;
+        let mut read = |rows: &mut [f32]| {
+            for (row, index) in rows.chunks_exact_mut(width).zip(indices) {
+                dataset.rows().copy(*index as usize, row, &mut self.bytes)?;
+            }
+            Ok::<(), Failure>(())
+        };
+        match self.columns.as_mut_slice() {
+            // A record is what the only input takes.
+            [Column::Floats(column)] if self.inputs.all[0].length == width => {
+                read(column.slice_mut(indices.len() * width))?;
+            }
+            columns => {
+                self.rows.resize(indices.len() * width, 0.0);
+                read(&mut self.rows)?;
+                for (column, input) in columns.iter_mut().zip(&self.inputs.all) {
+                    let rows = self.rows.chunks_exact(width);
+                    let numbers = rows
+                        .flat_map(|row| &row[input.start..][..input.length])
+                        .copied();
+                    match column {
+                        Column::Floats(column) => {
+                            let column = column.slice_mut(indices.len() * input.length);
+                            for (to, number) in column.iter_mut().zip(numbers) {
+                                *to = number;
+                            }
+                        }
+                        Column::Others(data) => *data = Data::of_numbers(input.element, numbers),
+                    }
+                }
+            }
         }
-        match (&mut self.labels, dataset.labels()) {
-            (Buffer::Classes(buffer), Labels::Classes(labels)) => {
-                let buffer = buffer.slice_mut(self.len);
-                for (label, index) in buffer.iter_mut().zip(indices) {
-                    *label = labels[*index as usize];
-                }
-            }
-            (Buffer::Values(buffer), Labels::Values { width, values }) => {
-                let buffer = buffer.slice_mut(self.len * width);
-                for (label, index) in buffer.chunks_exact_mut(*width).zip(indices) {
-                    let start = *index as usize * width;
-                    label.copy_from_slice(&values[start..start + width]);
-                }
-            }
-            _ => unreachable!("a batch is made for one data set"),
+        for (buffer, labels) in self.targets.iter_mut().zip(dataset.labels()) {
+            buffer.fill(labels, indices);
         }
         Ok(())
     }
@@ -109,36 +156,69 @@ impl Batch {
         self.len
     }
 
-    /// The rows as the model takes them; `shape` is that of one.
-    pub fn rows(&self, shape: &[usize]) -> View<'_> {
-        let width: usize = shape.iter().product();
-        let rows = self.rows.slice(self.len * width);
-        View::new(with_batch(self.len, shape), Slice::F32(rows))
+    /// The batch as the step graph takes it: the inputs, then the labels for each of `targets`.
+    pub fn feed<'a>(&'a self, targets: &'a [Target]) -> Vec<(&'a str, View<'a>)> {
+        let mut fed = Vec::with_capacity(self.columns.len() + self.targets.len());
+        for (input, column) in self.inputs.all.iter().zip(&self.columns) {
+            let data = match column {
+                Column::Floats(column) => Slice::F32(column.slice(self.len * input.length)),
+                Column::Others(data) => data.as_slice(),
+            };
+            let shape = with_batch(self.len, &input.row);
+            fed.push((input.name.as_str(), View::new(shape, data)));
+        }
+        for (target, buffer) in targets.iter().zip(&self.targets) {
+            let data = match &buffer.labels {
+                Numbers::Classes(labels) => Slice::I64(labels.slice(self.len)),
+                Numbers::Values(labels) => Slice::F32(labels.slice(self.len * buffer.width)),
+            };
+            let shape = with_batch(self.len, &target.shape);
+            fed.push((target.labels.as_str(), View::new(shape, data)));
+        }
+        fed
     }
 
-    /// The labels as the step graph takes them; `shape` is that of one, empty for a class.
-    pub fn labels(&self, shape: &[usize]) -> View<'_> {
-        let width: usize = shape.iter().product();
-        let data = match &self.labels {
-            Buffer::Classes(buffer) => Slice::I64(buffer.slice(self.len)),
-            Buffer::Values(buffer) => Slice::F32(buffer.slice(self.len * width)),
-        };
-        View::new(with_batch(self.len, shape), data)
+    /// The classes that the labels for one prediction mean, where they do.
+    pub fn classes(&self, target: usize) -> Option<&[i64]> {
+        self.targets[target].classes.as_deref()
     }
 
-    /// The labels where they are classes.
-    pub fn classes(&self) -> Option<&[i64]> {
-        match &self.labels {
-            Buffer::Classes(buffer) => Some(buffer.slice(self.len)),
-            Buffer::Values(_) => None,
+    /// The labels for one prediction where they are numbers, so many a record.
+    pub fn values(&self, target: usize) -> Option<&[f32]> {
+        let buffer = &self.targets[target];
+        match &buffer.labels {
+            Numbers::Classes(_) => None,
+            Numbers::Values(labels) => Some(labels.slice(self.len * buffer.width)),
         }
     }
+}
 
-    /// The labels where they are numbers, so many a record.
-    pub fn values(&self) -> Option<&[f32]> {
-        match &self.labels {
-            Buffer::Classes(_) => None,
-            Buffer::Values(buffer) => Some(buffer.slice(self.len * self.label_width)),
+impl Buffer {
+    /// Takes the labels of these records.
+    fn fill(&mut self, labels: &Labels, indices: &[u32]) {
+        match (&mut self.labels, labels) {
+            (Numbers::Classes(buffer), Labels::Classes(labels)) => {
+                let buffer = buffer.slice_mut(indices.len());
+                for (label, index) in buffer.iter_mut().zip(indices) {
+                    *label = labels[*index as usize];
+                }
+                if let Some(classes) = &mut self.classes {
+                    classes.clear();
+                    classes.extend_from_slice(buffer);
+                }
+            }
+            (Numbers::Values(buffer), Labels::Values { width, values }) => {
+                let buffer = buffer.slice_mut(indices.len() * width);
+                for (label, index) in buffer.chunks_exact_mut(*width).zip(indices) {
+                    let start = *index as usize * width;
+                    label.copy_from_slice(&values[start..start + width]);
+                }
+                if let Some(classes) = &mut self.classes {
+                    classes.clear();
+                    classes.extend(buffer.chunks_exact(*width).map(likeliest));
+                }
+            }
+            _ => unreachable!("a batch is made for one data set"),
         }
     }
 }

@@ -62,7 +62,9 @@ impl Control {
 
     /// Whether steps have been made for so long in this turn.
     pub fn has_trained_for(&self, time: Duration) -> bool {
-        self.began.get().is_some_and(|began| began.elapsed() >= time)
+        self.began
+            .get()
+            .is_some_and(|began| began.elapsed() >= time)
     }
 }
 

@@ -7,27 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millrace_wire::record::{
-    DecodeError, Decoder, Dtype, Parts, RecordFormat, SchemaDocument, SchemaKey, class_index,
-    one_hot_index,
+    DecodeError, Decoder, Dtype, Parts, RecordFormat, SchemaDocument, SchemaKey,
 };
 use millrace_wire::segment::SegmentDigest;
 use millrace_wire::training::TrainingSpec;
 
 use crate::failure::{Failure, Stop};
+use crate::inputs::Inputs;
 use crate::rows::{Kept, Room, Rows};
+use crate::targets::Kind;
 
-/// What the model wants of each record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The index of one of so many classes.
-    Class(u32),
-    /// The same as so many numbers, 1 at its place and 0 at the others.
-    OneHot,
-    /// So many numbers.
-    Values(usize),
-}
-
-/// The labels of all records.
+/// The labels of all records for one prediction.
 pub enum Labels {
     /// One class a record.
     Classes(Vec<i64>),
@@ -43,7 +33,7 @@ pub enum Labels {
 /// All that a training learns from and is judged by.
 pub struct Dataset {
     rows: Rows,
-    labels: Labels,
+    labels: Vec<Labels>,
     /// What the optimizer sees: indices of records.
     pub train: Vec<u32>,
     /// What each epoch is judged by.
@@ -60,8 +50,8 @@ impl Dataset {
         &self.rows
     }
 
-    /// All labels.
-    pub fn labels(&self) -> &Labels {
+    /// All labels, by prediction.
+    pub fn labels(&self) -> &[Labels] {
         &self.labels
     }
 }
@@ -91,18 +81,20 @@ pub struct Record<'a> {
 /// Takes in the records of a segment.
 pub struct Builder<'a> {
     spec: &'a TrainingSpec,
-    target: Target,
+    kinds: Vec<Kind>,
+    /// What the model takes, where it takes records as they are.
+    inputs: Option<&'a Inputs>,
     partitions: BTreeMap<i32, Places>,
     rows: Rows,
-    labels: Labels,
+    labels: Vec<Labels>,
     is_bad: Vec<bool>,
     digest: SegmentDigest,
     decoder: Decoder,
     schemas: Option<&'a dyn Registry>,
     row: Vec<f32>,
     label: Vec<f32>,
-    /// What the label says, where it is a class.
-    class: i64,
+    /// The class that each part of the label is, where it is one.
+    classes: Vec<Option<i64>>,
 }
 
 /// The places of one partition's records.
@@ -113,8 +105,8 @@ struct Places {
 }
 
 impl<'a> Builder<'a> {
-    /// Makes room for the segment of `spec`.
-    pub fn new(spec: &'a TrainingSpec, target: Target, room: &Room) -> Result<Self, Failure> {
+    /// Makes room for the segment of `spec`, whose labels have parts of these kinds.
+    pub fn new(spec: &'a TrainingSpec, kinds: Vec<Kind>, room: &Room) -> Result<Self, Failure> {
         let mut total = 0;
         let mut partitions = BTreeMap::new();
         for range in &spec.segment.partitions {
@@ -135,16 +127,20 @@ impl<'a> Builder<'a> {
         }
         let width = spec.format.elements();
         let rows = Rows::new(kept(&spec.format), total, width, room)?;
-        let labels = match target {
-            Target::Class(_) | Target::OneHot => Labels::Classes(places(total, 1)?),
-            Target::Values(width) => Labels::Values {
-                width,
-                values: places(total, width)?,
-            },
-        };
+        let labels = kinds.iter().map(|kind| {
+            Ok(match *kind {
+                Kind::Class(_) | Kind::OneHot(_) => Labels::Classes(places(total, 1)?),
+                Kind::Probabilities(width) | Kind::Values(width) => Labels::Values {
+                    width,
+                    values: places(total, width)?,
+                },
+            })
+        });
+        let labels = labels.collect::<Result<_, Failure>>()?;
         Ok(Self {
             spec,
-            target,
+            kinds,
+            inputs: None,
             partitions,
             rows,
             labels,
@@ -154,8 +150,14 @@ impl<'a> Builder<'a> {
             schemas: None,
             row: Vec::with_capacity(width),
             label: Vec::new(),
-            class: 0,
+            classes: Vec::new(),
         })
+    }
+
+    /// For a model that takes records as they are: one whose numbers it cannot take cannot be used.
+    pub fn with_inputs(mut self, inputs: Option<&'a Inputs>) -> Self {
+        self.inputs = inputs;
+        self
     }
 
     /// With schemas for records that carry ids of theirs.
@@ -210,10 +212,11 @@ impl<'a> Builder<'a> {
         Ok(decoded)
     }
 
-    /// Decodes into `row`, `label` and `class`.
+    /// Decodes into `row`, `label` and `classes`.
     fn decode(&mut self, record: &Record<'_>) -> Result<(), DecodeError> {
         self.row.clear();
         self.label.clear();
+        self.classes.clear();
         let parts = Parts {
             key: record.key,
             value: record.value,
@@ -222,21 +225,31 @@ impl<'a> Builder<'a> {
         };
         self.decoder
             .decode(&parts, &mut self.row, &mut self.label)?;
-        match self.target {
-            Target::Class(classes) => self.class = class_index(self.label[0], classes)?,
-            Target::OneHot => self.class = one_hot_index(&self.label)?,
-            Target::Values(_) => {}
+        if let Some(inputs) = self.inputs {
+            inputs.check(&self.row)?;
+        }
+        let mut label = self.label.as_slice();
+        for kind in &self.kinds {
+            let (numbers, rest) = label.split_at(kind.elements());
+            self.classes.push(kind.class(numbers)?);
+            label = rest;
         }
         Ok(())
     }
 
     fn store(&mut self, index: usize) -> Result<(), Failure> {
         self.rows.put(index, &self.row)?;
-        match &mut self.labels {
-            Labels::Classes(labels) => labels[index] = self.class,
-            Labels::Values { width, values } => {
-                values[index * *width..(index + 1) * *width].copy_from_slice(&self.label);
+        let mut label = self.label.as_slice();
+        let parts = self.labels.iter_mut().zip(&self.kinds).zip(&self.classes);
+        for ((labels, kind), class) in parts {
+            let (numbers, rest) = label.split_at(kind.elements());
+            match labels {
+                Labels::Classes(labels) => labels[index] = class.unwrap_or_default(),
+                Labels::Values { width, values } => {
+                    values[index * *width..(index + 1) * *width].copy_from_slice(numbers);
+                }
             }
+            label = rest;
         }
         Ok(())
     }
@@ -402,7 +415,7 @@ mod tests {
     /// The specification of a segment of `samples`, digest included.
     fn spec_of(samples: &[Sample<'_>]) -> TrainingSpec {
         let mut spec = spec(Uuid::nil());
-        let mut builder = Builder::new(&spec, Target::Class(3), &room()).unwrap();
+        let mut builder = Builder::new(&spec, vec![Kind::Class(3)], &room()).unwrap();
         for sample in samples {
             drop(add(&mut builder, *sample).unwrap());
         }
@@ -411,7 +424,7 @@ mod tests {
     }
 
     fn build(spec: &TrainingSpec, samples: &[Sample<'_>]) -> Result<Dataset, Failure> {
-        let mut builder = Builder::new(spec, Target::Class(3), &room())?;
+        let mut builder = Builder::new(spec, vec![Kind::Class(3)], &room())?;
         for sample in samples {
             drop(add(&mut builder, *sample)?);
         }
@@ -440,7 +453,9 @@ mod tests {
             [43.0, 44.0],
         ];
         assert_eq!(rows, expected);
-        assert!(matches!(dataset.labels(), Labels::Classes(labels) if *labels == [0, 1, 2, 2, 0]));
+        assert!(
+            matches!(dataset.labels(), [Labels::Classes(labels)] if *labels == [0, 1, 2, 2, 0])
+        );
         assert_eq!((dataset.train.len(), dataset.bad), (5, 0));
     }
 
@@ -463,7 +478,7 @@ mod tests {
         train.sort_unstable();
         assert_eq!((train, dataset.bad), (vec![1, 2, 3], 2));
 
-        let mut builder = Builder::new(&spec, Target::Class(3), &room()).unwrap();
+        let mut builder = Builder::new(&spec, vec![Kind::Class(3)], &room()).unwrap();
         let why = add(&mut builder, samples[3]).unwrap().unwrap_err();
         assert_eq!(why.code(), "label-class");
     }

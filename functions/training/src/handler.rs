@@ -18,14 +18,15 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
 use crate::fitting;
+use crate::inputs::Inputs;
 use crate::keeper::Keeper;
 use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
 use crate::retention::Retention;
 use crate::rows::Room;
-use crate::segment::{self, Places};
-use crate::shape::Shapes;
+use crate::segment::{self, Places, Wanted};
+use crate::targets::{self, Shapes, Target};
 use crate::trainer::{Made, Trained, Trainer, Watch};
 use crate::turn::{Begin, Commands};
 
@@ -69,7 +70,13 @@ pub enum Outcome {
 impl Handler {
     /// Runs a training to its end, until its turn is over, or until it shall stop. The commands of its next turns go where
     /// this one came from.
-    pub fn run(&self, spec: &TrainingSpec, begin: Begin, partition: i32, control: &Control) -> Outcome {
+    pub fn run(
+        &self,
+        spec: &TrainingSpec,
+        begin: Begin,
+        partition: i32,
+        control: &Control,
+    ) -> Outcome {
         let report = Report::new(self.reporter.clone(), spec.id, self.now);
         let mut result = self.train(spec, begin, control, &report);
         self.readiness.met(CONDITION);
@@ -153,10 +160,11 @@ impl Handler {
         let mut attempts = self.attempts(spec.id);
         attempts.begin(checkpoint.as_ref())?;
         let mut model = self.model(spec)?;
-        let (mut graph, mut shapes) = fitted(&model, spec)?;
+        let (mut graph, mut targets) = fitted(&model, spec)?;
         let preprocessing = &spec.hyperparameters.tuning.preprocessing;
+        let mut inputs = None;
         if preprocessing.is_empty() {
-            shapes.check(&spec.format)?;
+            inputs = Some(Inputs::plan(&model, &graph, &spec.format)?);
         } else if model.is_preprocessed() {
             return Err(Failure::new(
                 "preprocessing",
@@ -174,33 +182,38 @@ impl Handler {
         let patience = Patience::new(control, report);
         // The first checkpoint is written once all dead letters are.
         let with_dead_letters = checkpoint.is_none();
-        let target = shapes.target.clone();
+        let wanted = Wanted {
+            kinds: targets.iter().map(|target| target.kind).collect(),
+            inputs: inputs.as_ref(),
+        };
         let places = Places {
             connection: &connection,
             store: &self.store,
             runtime: &self.runtime,
             room: &self.room,
         };
-        let dataset = segment::read(spec, &places, target, with_dead_letters, &patience)?;
+        let dataset = segment::read(spec, &places, &wanted, with_dead_letters, &patience)?;
         self.readiness.met(CONDITION);
         report.started(
             &dataset,
             checkpoint.as_ref().map(|found| found.progress.step),
         );
-        if !preprocessing.is_empty() {
+        let inputs = if let Some(inputs) = inputs {
+            inputs
+        } else {
             let columns = fitting::fit(preprocessing, &dataset, control)?;
             model = model
                 .with_preprocessing(&columns)
                 .map_err(|error| Failure::new("preprocessing", error.to_string()))?;
-            (graph, shapes) = fitted(&model, spec)?;
-            shapes.check(&spec.format)?;
-        }
+            (graph, targets) = fitted(&model, spec)?;
+            Inputs::plan(&model, &graph, &spec.format)?
+        };
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
             report.epoch_again(epoch);
         }
         let mut trainer = Trainer::new(
             &graph,
-            shapes,
+            Shapes { inputs, targets },
             &dataset,
             &spec.hyperparameters,
             spec.seed,
@@ -275,11 +288,11 @@ impl Handler {
 }
 
 /// The step graph of a model, and how the labels fit it.
-fn fitted(model: &Model, spec: &TrainingSpec) -> Result<(StepGraph, Shapes), Failure> {
+fn fitted(model: &Model, spec: &TrainingSpec) -> Result<(StepGraph, Vec<Target>), Failure> {
     let options = options(&spec.hyperparameters, millrace_engine::lowering());
     let graph = StepGraph::build(model, &options).map_err(|error| graph_failure(&error))?;
-    let shapes = Shapes::new(&graph, &spec.label)?;
-    Ok((graph, shapes))
+    let targets = targets::plan(&graph, &spec.hyperparameters.goals(), &spec.label)?;
+    Ok((graph, targets))
 }
 
 fn graph_failure(error: &OnnxError) -> Failure {

@@ -18,9 +18,10 @@ use uuid::Uuid;
 use crate::checkpoint::Checkpoint;
 use crate::dataset::{Builder, Dataset, Record};
 use crate::failure::Stop;
+use crate::inputs::Inputs;
 use crate::options::options;
 use crate::rows::Room;
-use crate::shape::Shapes;
+use crate::targets::{self, Shapes};
 use crate::testing;
 use crate::trainer::{Trained, Trainer, Watch};
 
@@ -86,7 +87,8 @@ fn dataset(spec: &mut TrainingSpec) -> Dataset {
         scratch: std::env::temp_dir(),
     };
     let (_, shapes) = graph(spec);
-    let mut builder = Builder::new(spec, shapes.target, &room).unwrap();
+    let kinds = shapes.targets.iter().map(|target| target.kind).collect();
+    let mut builder = Builder::new(spec, kinds, &room).unwrap();
     for (value, label, offset) in &records {
         let record = Record {
             partition: 0,
@@ -120,8 +122,9 @@ fn graph(spec: &TrainingSpec) -> (StepGraph, Shapes) {
     let model = layers::build(&[2], &layers, 3).unwrap();
     let options = options(&spec.hyperparameters, millrace_engine::lowering());
     let graph = StepGraph::build(&model, &options).unwrap();
-    let shapes = Shapes::new(&graph, &spec.label).unwrap();
-    (graph, shapes)
+    let targets = targets::plan(&graph, &spec.hyperparameters.goals(), &spec.label).unwrap();
+    let inputs = Inputs::plan(&model, &graph, &spec.format).unwrap();
+    (graph, Shapes { inputs, targets })
 }
 
 /// Trains in chunks, of which the first one that `chunk` leaves unlimited is the last, and gives what was made with the

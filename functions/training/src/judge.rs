@@ -15,13 +15,23 @@ use millrace_wire::event::ClassReport;
 use self::classes::Classes;
 use self::numbers::Numbers;
 use crate::batch::Batch;
+use crate::targets::Target;
 
 /// The judgement of a part of the records.
 #[derive(Debug)]
 pub struct Judge {
-    answers: Option<Answers>,
     loss: f64,
     records: u64,
+    predictions: Vec<Prediction>,
+}
+
+/// The judgement of one prediction.
+#[derive(Debug)]
+struct Prediction {
+    /// What the names of its metrics end in.
+    suffix: String,
+    answers: Option<Answers>,
+    loss: f64,
     kind: Option<Kind>,
 }
 
@@ -32,63 +42,38 @@ enum Kind {
 }
 
 impl Judge {
-    /// Of predictions that are classes, numbers, or `answers` with yes or no.
-    pub fn new(answers: Option<Answers>) -> Self {
+    /// Of these predictions, which are classes, numbers, or answers with yes or no.
+    pub fn new(targets: &[Target]) -> Self {
+        let predictions = targets.iter().map(|target| Prediction {
+            suffix: target.suffix.clone(),
+            answers: target.answers,
+            loss: 0.0,
+            kind: None,
+        });
         Self {
-            answers,
             loss: 0.0,
             records: 0,
-            kind: None,
+            predictions: predictions.collect(),
         }
     }
 
-    /// Adds a batch with its mean loss and its predictions.
-    pub fn add(&mut self, batch: &Batch, loss: f32, prediction: &View<'_>) {
-        let Some(numbers) = prediction.as_f32() else {
-            return;
-        };
-        let records = batch.len();
-        let Some(width) = numbers
-            .len()
-            .checked_div(records)
-            .filter(|width| *width > 0)
-        else {
-            return;
-        };
+    /// Adds a batch of so many records with its mean loss.
+    pub fn add(&mut self, records: usize, loss: f32) {
         self.loss += f64::from(loss) * to_f64(records as u64);
         self.records += records as u64;
-        let rows = numbers.chunks_exact(width);
-        if let Some(labels) = batch.classes() {
-            let kind = self
-                .kind
-                .get_or_insert_with(|| Kind::Classes(Classes::new(width)));
-            if let Kind::Classes(classes) = kind {
-                for (row, label) in rows.zip(labels) {
-                    classes.add(row, usize::try_from(*label).unwrap_or(usize::MAX));
-                }
-            }
-        } else if let (Some(answers), Some(labels)) = (self.answers, batch.values()) {
-            let kind = self
-                .kind
-                .get_or_insert_with(|| Kind::Classes(Classes::new(2)));
-            if let Kind::Classes(classes) = kind {
-                let threshold = match answers {
-                    Answers::Probabilities => 0.5,
-                    Answers::Logits => 0.0,
-                };
-                for (score, label) in numbers.iter().zip(labels) {
-                    classes.add_answer(*score, *score > threshold, *label > 0.5);
-                }
-            }
-        } else if let Some(labels) = batch.values() {
-            let kind = self
-                .kind
-                .get_or_insert_with(|| Kind::Numbers(Numbers::new(width)));
-            if let Kind::Numbers(numbers) = kind {
-                for (row, label) in rows.zip(labels.chunks_exact(width)) {
-                    numbers.add(row, label);
-                }
-            }
+    }
+
+    /// Adds one prediction for a batch, with its own mean loss.
+    pub fn add_prediction(&mut self, number: usize, batch: &Batch, loss: f32, view: &View<'_>) {
+        let prediction = &mut self.predictions[number];
+        prediction.loss += f64::from(loss) * to_f64(batch.len() as u64);
+        if let Some(numbers) = view.as_f32() {
+            prediction.add(
+                batch.len(),
+                numbers,
+                batch.classes(number),
+                batch.values(number),
+            );
         }
     }
 
@@ -97,22 +82,88 @@ impl Judge {
         if self.records == 0 {
             return;
         }
-        let mut write = |name: &str, value: f64| {
-            metrics.insert(format!("{prefix}{name}"), value);
-        };
-        write("loss", self.loss / to_f64(self.records));
-        match &self.kind {
-            Some(Kind::Classes(classes)) => classes.write(&mut write),
-            Some(Kind::Numbers(numbers)) => numbers.write(&mut write),
-            None => {}
+        let records = to_f64(self.records);
+        metrics.insert(format!("{prefix}loss"), self.loss / records);
+        for prediction in &self.predictions {
+            let suffix = &prediction.suffix;
+            let mut write = |name: &str, value: f64| {
+                metrics.insert(format!("{prefix}{name}{suffix}"), value);
+            };
+            if !suffix.is_empty() {
+                write("loss", prediction.loss / records);
+            }
+            match &prediction.kind {
+                Some(Kind::Classes(classes)) => classes.write(&mut write),
+                Some(Kind::Numbers(numbers)) => numbers.write(&mut write),
+                None => {}
+            }
         }
     }
 
-    /// What there is to say of each class.
+    /// What there is to say of each class, of the first prediction that is one of classes.
     pub fn report(&self) -> Option<ClassReport> {
-        match &self.kind {
-            Some(Kind::Classes(classes)) => Some(classes.report()),
-            _ => None,
+        self.predictions
+            .iter()
+            .find_map(|prediction| match &prediction.kind {
+                Some(Kind::Classes(classes)) => Some(classes.report()),
+                _ => None,
+            })
+    }
+}
+
+impl Prediction {
+    /// Adds so many records' predictions with their labels: classes, or numbers.
+    fn add(
+        &mut self,
+        records: usize,
+        numbers: &[f32],
+        classes: Option<&[i64]>,
+        values: Option<&[f32]>,
+    ) {
+        let Some(width) = numbers
+            .len()
+            .checked_div(records)
+            .filter(|width| *width > 0)
+        else {
+            return;
+        };
+        let rows = numbers.chunks_exact(width);
+        match (classes, self.answers, values) {
+            (Some(labels), _, _) => {
+                let kind = self
+                    .kind
+                    .get_or_insert_with(|| Kind::Classes(Classes::new(width)));
+                if let Kind::Classes(classes) = kind {
+                    for (row, label) in rows.zip(labels) {
+                        classes.add(row, usize::try_from(*label).unwrap_or(usize::MAX));
+                    }
+                }
+            }
+            (None, Some(answers), Some(labels)) => {
+                let kind = self
+                    .kind
+                    .get_or_insert_with(|| Kind::Classes(Classes::new(2)));
+                let threshold = match answers {
+                    Answers::Probabilities => 0.5,
+                    Answers::Logits => 0.0,
+                };
+                if let Kind::Classes(classes) = kind {
+                    for (score, label) in numbers.iter().zip(labels) {
+                        classes.add_answer(*score, *score > threshold, *label > 0.5);
+                    }
+                }
+            }
+            (None, None, Some(labels)) => {
+                let kind = self
+                    .kind
+                    .get_or_insert_with(|| Kind::Numbers(Numbers::new(width)));
+                if let Kind::Numbers(numbers) = kind {
+                    for (row, label) in rows.zip(labels.chunks_exact(width)) {
+                        numbers.add(row, label);
+                    }
+                }
+            }
+            (None, _, None) => {}
         }
     }
 }

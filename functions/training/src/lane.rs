@@ -121,7 +121,11 @@ impl Lane {
     /// The training under way goes on by another command. A cancellation that came too late for it was meant for the whole
     /// training: the work begins once more then, and ends.
     pub fn hand_over(&mut self) {
-        if self.open().next().is_some_and(|entry| entry.control.is_cancelled()) {
+        if self
+            .open()
+            .next()
+            .is_some_and(|entry| entry.control.is_cancelled())
+        {
             self.is_running = false;
         } else {
             self.end();

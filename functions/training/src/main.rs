@@ -10,6 +10,7 @@ mod dead_letter;
 mod failure;
 mod fitting;
 mod handler;
+mod inputs;
 #[cfg(test)]
 mod interruption;
 mod judge;
@@ -25,8 +26,8 @@ mod retention;
 mod rows;
 mod score;
 mod segment;
-mod shape;
 mod stopping;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod trainer;

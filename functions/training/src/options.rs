@@ -5,17 +5,13 @@ use millrace_onnx::{
     StepOptions,
 };
 use millrace_wire::training::{self, Hyperparameters};
-use millrace_wire::tuning::{self, Tuning};
+use millrace_wire::{goal as wire, tuning};
 
 /// How the step graph of a training is built.
 pub fn options(hyperparameters: &Hyperparameters, lowering: Lowering) -> StepOptions {
     let tuning = &hyperparameters.tuning;
-    let goal = Goal {
-        prediction: tuning.prediction.clone(),
-        ..Goal::new(loss(hyperparameters.loss, tuning))
-    };
     StepOptions {
-        goals: vec![goal],
+        goals: hyperparameters.goals().iter().map(goal).collect(),
         lowering,
         weight_decay: tuning.weight_decay.map(f64::from),
         clipping: tuning.clipping.map(|clipping| match clipping {
@@ -32,25 +28,32 @@ pub fn options(hyperparameters: &Hyperparameters, lowering: Lowering) -> StepOpt
     }
 }
 
-fn loss(loss: training::Loss, tuning: &Tuning) -> Loss {
-    let label_smoothing = tuning.label_smoothing.into();
-    match loss {
+fn goal(goal: &wire::Goal) -> Goal {
+    Goal {
+        loss: loss(goal),
+        prediction: goal.prediction.clone(),
+        weight: goal.weight.into(),
+    }
+}
+
+fn loss(goal: &wire::Goal) -> Loss {
+    let label_smoothing = goal.label_smoothing.into();
+    match goal.loss {
         training::Loss::CrossEntropy => Loss::CrossEntropy(CrossEntropy {
-            labels: ClassLabels::Numbers,
+            labels: if goal.soft_labels {
+                ClassLabels::OneHot
+            } else {
+                ClassLabels::Numbers
+            },
             label_smoothing,
-            class_weights: tuning
-                .class_weights
-                .iter()
-                .copied()
-                .map(f64::from)
-                .collect(),
+            class_weights: goal.class_weights.iter().copied().map(f64::from).collect(),
             axis: None,
         }),
         training::Loss::BinaryCrossEntropy => Loss::BinaryCrossEntropy { label_smoothing },
         training::Loss::MeanSquaredError => Loss::MeanSquaredError,
         training::Loss::MeanAbsoluteError => Loss::MeanAbsoluteError,
         training::Loss::Huber => Loss::Huber {
-            delta: tuning.huber_delta.into(),
+            delta: goal.huber_delta.into(),
         },
     }
 }
@@ -102,6 +105,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use millrace_onnx::StepGraph;
     use millrace_onnx::layers::{self, Activation, Layer};
+    use millrace_wire::tuning::Tuning;
     use uuid::Uuid;
 
     use super::*;

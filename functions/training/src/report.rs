@@ -71,7 +71,9 @@ impl Report {
 
     /// The training makes way for others.
     pub fn paused(&self) {
-        self.waiting("it has made way for another training, and waits for its next turn".to_owned());
+        self.waiting(
+            "it has made way for another training, and waits for its next turn".to_owned(),
+        );
     }
 
     /// An epoch ended.

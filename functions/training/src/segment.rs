@@ -13,12 +13,14 @@ use millrace_wire::record::{SchemaDocument, SchemaKey};
 use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 
-use crate::dataset::{Builder, Dataset, Record, Registry, Target};
+use crate::dataset::{Builder, Dataset, Record, Registry};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::failure::{Failure, Stop};
+use crate::inputs::Inputs;
 use crate::patience::Patience;
 use crate::pinned;
 use crate::rows::Room;
+use crate::targets::Kind;
 
 /// Records that are taken in at once.
 const BATCH: usize = 1_000;
@@ -39,12 +41,20 @@ pub struct Places<'a> {
     pub room: &'a Room,
 }
 
+/// What the model wants of a record.
+pub struct Wanted<'a> {
+    /// What the parts of its label are.
+    pub kinds: Vec<Kind>,
+    /// What its numbers go into, where the model takes them as they are.
+    pub inputs: Option<&'a Inputs>,
+}
+
 /// Reads the segment of `spec`. Records that can't be used go to the dead
 /// letters, unless that was done before.
 pub fn read(
     spec: &TrainingSpec,
     places: &Places<'_>,
-    target: Target,
+    wanted: &Wanted<'_>,
     with_dead_letters: bool,
     patience: &Patience<'_>,
 ) -> Result<Dataset, Stop> {
@@ -59,7 +69,9 @@ pub fn read(
         spec,
         connection: places.connection,
         patience,
-        builder: Builder::new(spec, target, places.room)?.with_schemas(&schemas),
+        builder: Builder::new(spec, wanted.kinds.clone(), places.room)?
+            .with_inputs(wanted.inputs)
+            .with_schemas(&schemas),
         with_dead_letters,
         bad: Vec::new(),
         dead_letters: None,

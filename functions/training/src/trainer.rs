@@ -26,8 +26,8 @@ use crate::failure::{Failure, Stop};
 use crate::judge::Judge;
 use crate::rate::Rate;
 use crate::score::{Score, correct};
-use crate::shape::Shapes;
 use crate::stopping;
+use crate::targets::{Shapes, Target};
 
 /// The most threads of one step: a pool runs as many trainings at once as it
 /// has partitions, and small models gain little from a third.
@@ -120,7 +120,8 @@ impl<'a> Trainer<'a> {
             let order = self.order();
             let done = (self.progress.batch as usize * size).min(order.len());
             let started = Instant::now();
-            each_batch(self.dataset, &order[done..], size, |batch| {
+            let shapes = self.shapes.clone();
+            each_batch(self.dataset, &shapes, &order[done..], size, |batch| {
                 match watch.check() {
                     // Without a checkpoint it could not go on later, and so goes on now.
                     Err(Stop::Paused) => {
@@ -196,17 +197,15 @@ impl<'a> Trainer<'a> {
         let rate = [self.rate.at(number)];
         let step = [i64::try_from(number).unwrap_or(i64::MAX)];
         let seed = [self.seed.cast_signed()];
-        let outputs = self
-            .steps
-            .step(&[
-                (&self.shapes.input, batch.rows(&self.shapes.row)),
-                (names::LABELS, batch.labels(&self.shapes.label)),
-                (names::LEARNING_RATE, View::new([], Slice::F32(&rate))),
-                (names::STEP, View::new([], Slice::I64(&step))),
-                (names::SEED, View::new([], Slice::I64(&seed))),
-            ])
-            .map_err(|error| failed(&error))?;
-        let loss = add(&mut self.progress.score, &outputs, batch)?;
+        let mut fed = batch.feed(&self.shapes.targets);
+        fed.extend([
+            (names::LEARNING_RATE, View::new([], Slice::F32(&rate))),
+            (names::STEP, View::new([], Slice::I64(&step))),
+            (names::SEED, View::new([], Slice::I64(&seed))),
+        ]);
+        let outputs = self.steps.step(&fed).map_err(|error| failed(&error))?;
+        let targets = &self.shapes.targets;
+        let loss = add(&mut self.progress.score, targets, &outputs, batch)?;
         if !loss.is_finite() {
             return Err(Failure::new(
                 "loss-not-finite",
@@ -227,7 +226,8 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self, records: usize, started: Instant) -> Result<Epoch, Failure> {
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         let mut metrics = BTreeMap::new();
-        self.progress.score.write("", &mut metrics);
+        let suffixes = self.shapes.targets.iter().map(|target| &*target.suffix);
+        self.progress.score.write(suffixes, &mut metrics);
         let part = &self.dataset.validation;
         self.evaluate("validation_", part)?
             .write("validation_", &mut metrics);
@@ -251,33 +251,38 @@ impl<'a> Trainer<'a> {
 
     /// Judges the parameters by a part of the records; `prefix` is of the names of its metrics.
     fn evaluate(&mut self, prefix: &str, part: &[u32]) -> Result<Judge, Failure> {
-        let answers = self.graph.targets.first().and_then(|target| target.answers);
-        let mut judge = Judge::new(answers);
-        each_batch(self.dataset, part, EVALUATION_BATCH, |batch| {
-            let outputs = self
-                .steps
-                .evaluate(
-                    &mut self.evaluation,
-                    &[
-                        (&self.shapes.input, batch.rows(&self.shapes.row)),
-                        (names::LABELS, batch.labels(&self.shapes.label)),
-                    ],
-                )
-                .map_err(|error| failed(&error))?;
-            let loss = loss_of(&outputs)?;
-            if loss.is_finite() {
-                let prediction = outputs.get(names::PREDICTION);
-                judge.add(batch, loss, &prediction.map_err(|error| failed(&error))?);
-                return Ok(());
-            }
-            Err(Failure::new(
-                "loss-not-finite",
-                format!(
-                    "the {prefix}loss is {loss} after step {}: lower the learning rate",
-                    self.progress.step
-                ),
-            ))
-        })?;
+        let Shapes { targets, .. } = &self.shapes;
+        let mut judge = Judge::new(targets);
+        each_batch(
+            self.dataset,
+            &self.shapes,
+            part,
+            EVALUATION_BATCH,
+            |batch| {
+                let outputs = self
+                    .steps
+                    .evaluate(&mut self.evaluation, &batch.feed(targets))
+                    .map_err(|error| failed(&error))?;
+                let loss = loss_of(&outputs, names::LOSS)?;
+                if loss.is_finite() {
+                    judge.add(batch.len(), loss);
+                    for (number, target) in targets.iter().enumerate() {
+                        let loss = loss_of(&outputs, &target.loss)?;
+                        let prediction = outputs.get(&target.prediction);
+                        let prediction = prediction.map_err(|error| failed(&error))?;
+                        judge.add_prediction(number, batch, loss, &prediction);
+                    }
+                    return Ok(());
+                }
+                Err(Failure::new(
+                    "loss-not-finite",
+                    format!(
+                        "the {prefix}loss is {loss} after step {}: lower the learning rate",
+                        self.progress.step
+                    ),
+                ))
+            },
+        )?;
         Ok(judge)
     }
 
@@ -368,24 +373,34 @@ pub struct Made {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Adds a run's loss and hits to a score, and returns the loss.
-fn add(score: &mut Score, outputs: &Outputs<'_>, batch: &Batch) -> Result<f32, Failure> {
-    let loss = loss_of(outputs)?;
-    let correct = match batch.classes() {
-        None => None,
-        Some(classes) => {
-            let prediction = outputs
-                .get(names::PREDICTION)
-                .map_err(|error| failed(&error))?;
-            correct(&prediction, classes)
-        }
-    };
-    score.add(batch.len(), loss, correct);
+/// Adds a run's losses and hits to a score, and returns the loss.
+fn add(
+    score: &mut Score,
+    targets: &[Target],
+    outputs: &Outputs<'_>,
+    batch: &Batch,
+) -> Result<f32, Failure> {
+    let loss = loss_of(outputs, names::LOSS)?;
+    score.add(batch.len(), loss);
+    for (number, target) in targets.iter().enumerate() {
+        let correct = match batch.classes(number) {
+            None => None,
+            Some(classes) => {
+                let prediction = outputs
+                    .get(&target.prediction)
+                    .map_err(|error| failed(&error))?;
+                correct(&prediction, classes)
+            }
+        };
+        let own = loss_of(outputs, &target.loss)?;
+        score.add_part(number, batch.len(), own, correct);
+    }
     Ok(loss)
 }
 
-fn loss_of(outputs: &Outputs<'_>) -> Result<f32, Failure> {
-    let loss = outputs.get(names::LOSS).map_err(|error| failed(&error))?;
+/// The loss of this name.
+fn loss_of(outputs: &Outputs<'_>, name: &str) -> Result<f32, Failure> {
+    let loss = outputs.get(name).map_err(|error| failed(&error))?;
     let loss = loss.as_f32().and_then(|loss| loss.first().copied());
     loss.ok_or_else(|| Failure::new("model-run", "the step graph gives no loss"))
 }

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod event;
 pub mod function;
+pub mod goal;
 pub mod header;
 pub mod metric;
 pub mod name;

@@ -38,16 +38,31 @@ pub fn of_part(judged: Judged) -> Vec<&'static str> {
     names
 }
 
-/// The metrics of an epoch: those of the training part while it trains, and where there is a validation part all of that.
+/// What follows the names of the metrics of one of several predictions: `accuracy.species`.
 #[must_use]
-pub fn of_epoch(judged: Judged, validates: bool) -> Vec<String> {
-    let mut names = vec!["loss".to_owned()];
-    if matches!(judged, Judged::Classes(_)) {
-        names.push("accuracy".to_owned());
-    }
+pub fn suffix(prediction: &str) -> String {
+    format!(".{prediction}")
+}
+
+/// The metrics of an epoch: those of the training part while it trains, and where there is a validation part all of that. With
+/// each prediction stands what follows the names of its metrics; of several each has a loss of its own.
+#[must_use]
+pub fn of_epoch(predictions: &[(String, Judged)], validates: bool) -> Vec<String> {
+    let all_of = |prefix: &str, metrics: fn(Judged) -> Vec<&'static str>| -> Vec<String> {
+        let mut names = vec![format!("{prefix}loss")];
+        for (suffix, judged) in predictions {
+            let own = (!suffix.is_empty()).then_some("loss").into_iter();
+            let own = own.chain(metrics(*judged));
+            names.extend(own.map(|name| format!("{prefix}{name}{suffix}")));
+        }
+        names
+    };
+    let mut names = all_of("", |judged| match judged {
+        Judged::Classes(_) => vec!["accuracy"],
+        Judged::Answers | Judged::Numbers => Vec::new(),
+    });
     if validates {
-        let part = std::iter::once("loss").chain(of_part(judged));
-        names.extend(part.map(|name| format!("validation_{name}")));
+        names.extend(all_of("validation_", of_part));
     }
     names
 }
@@ -58,8 +73,9 @@ mod tests {
 
     #[test]
     fn what_is_not_validated_has_few_metrics() {
-        assert_eq!(of_epoch(Judged::Classes(3), false), ["loss", "accuracy"]);
-        assert_eq!(of_epoch(Judged::Answers, false), ["loss"]);
+        let one = |judged, validates| of_epoch(&[(String::new(), judged)], validates);
+        assert_eq!(one(Judged::Classes(3), false), ["loss", "accuracy"]);
+        assert_eq!(one(Judged::Answers, false), ["loss"]);
         let numbers = [
             "loss",
             "validation_loss",
@@ -67,6 +83,24 @@ mod tests {
             "validation_rmse",
             "validation_r2",
         ];
-        assert_eq!(of_epoch(Judged::Numbers, true), numbers);
+        assert_eq!(one(Judged::Numbers, true), numbers);
+    }
+
+    #[test]
+    fn of_several_predictions_each_has_its_own() {
+        let two = [
+            (suffix("kind"), Judged::Classes(20)),
+            (suffix("size"), Judged::Numbers),
+        ];
+        let expected = ["loss", "loss.kind", "accuracy.kind", "loss.size"];
+        assert_eq!(of_epoch(&two, false), expected);
+        let validated = of_epoch(&two, true);
+        for name in [
+            "validation_loss",
+            "validation_loss.size",
+            "validation_r2.size",
+        ] {
+            assert!(validated.iter().any(|known| known == name), "{validated:?}");
+        }
     }
 }

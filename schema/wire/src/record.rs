@@ -13,6 +13,7 @@ mod error;
 mod framing;
 pub mod half;
 mod image;
+mod inputs;
 mod json;
 mod label;
 mod place;
@@ -33,10 +34,11 @@ pub use self::error::{DecodeError, FieldFault};
 use self::framing::Part;
 pub use self::framing::{SchemaKey, framed};
 pub use self::image::{Channels, Image, ImageLayout, Resize};
+pub use self::inputs::starts;
 use self::json::JsonReader;
 pub use self::json::{JsonField, JsonRecord, Missing, Written, document};
 use self::label::LabelReader;
-pub use self::label::{Label, LabelSource, class_index, one_hot_index};
+pub use self::label::{Label, LabelSource, check_probabilities, class_index, one_hot_index};
 pub use self::place::Field;
 use self::protobuf::ProtobufReader;
 pub use self::protobuf::{ProtobufRecord, ProtobufWriter, framed_message};
@@ -79,11 +81,11 @@ impl RecordFormat {
     /// # Errors
     /// [`FormatError`] for shapes without elements or with too many, and for fields that cannot be.
     pub fn check(&self, label: Option<&Label>) -> Result<(), FormatError> {
-        let field = label.and_then(Label::field);
+        let fields = label::fields_of(label);
         if let Self::Record(record) = self {
             record.check(label)?;
         }
-        self.check_value(field)?;
+        self.check_value(&fields)?;
         let elements = u32::try_from(self.elements()).unwrap_or(u32::MAX);
         check_shape("format", &[elements])?;
         match label.map(|label| (&label.source, &label.encoding)) {
@@ -91,27 +93,39 @@ impl RecordFormat {
                 "label.source.header is empty: name the header in which the label stands"
                     .to_owned(),
             )),
-            Some((LabelSource::Field { shape, .. }, _)) => check_shape("label", shape),
-            Some((_, encoding)) => encoding.check("label"),
+            Some((LabelSource::Field { .. } | LabelSource::Fields { .. }, _)) => {
+                if fields.is_empty() {
+                    return Err(FormatError(
+                        "label.source.fields is empty: name the fields in which labels stand"
+                            .to_owned(),
+                    ));
+                }
+                fields
+                    .iter()
+                    .try_for_each(|(_, shape)| check_shape("label", shape))
+            }
+            Some((LabelSource::Header { .. } | LabelSource::Key, encoding)) => {
+                encoding.check("label")
+            }
             None => Ok(()),
         }
     }
 
-    /// Checks how the value is encoded, in which the label may be a field.
-    fn check_value(&self, label: Option<(&str, &[u32])>) -> Result<(), FormatError> {
+    /// Checks how the value is encoded, in which the label may stand in fields.
+    fn check_value(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
         match self {
-            Self::Raw(_) if label.is_some() => Err(no_fields("RAW")),
-            Self::Image(_) if label.is_some() => Err(no_fields("IMAGE")),
+            Self::Raw(_) if !label.is_empty() => Err(no_fields("RAW")),
+            Self::Image(_) if !label.is_empty() => Err(no_fields("IMAGE")),
             Self::Image(image) => image.check(),
             Self::Raw(array) => check_shape("format", &array.shape),
             Self::Struct(structure) => structure.check(label),
-            Self::Json(record) => record.check(label.map(|(pointer, _)| pointer)),
+            Self::Json(record) => record.check(label),
             Self::Avro(record) => record.check(label),
             Self::Protobuf(record) => record.check(label),
-            Self::Record(record) => match (&record.value, label) {
-                (Some(value), _) => value.check_value(label),
-                (None, None) => Ok(()),
-                (None, Some(_)) => Err(FormatError(
+            Self::Record(record) => match &record.value {
+                Some(value) => value.check_value(label),
+                None if label.is_empty() => Ok(()),
+                None => Err(FormatError(
                     "the label stands in a field of the value, for which there is no format: set `value`"
                         .to_owned(),
                 )),

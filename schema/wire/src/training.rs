@@ -78,9 +78,11 @@ impl EarlyStopping {
     /// Whether smaller values of the metric are better: losses and errors are.
     #[must_use]
     pub fn is_lower_better(&self) -> bool {
+        // The name of a prediction may follow, where there are several.
+        let metric = self.monitor.split('.').next().unwrap_or_default();
         ["loss", "mae", "rmse"]
             .iter()
-            .any(|name| self.monitor.ends_with(name))
+            .any(|name| metric.ends_with(name))
     }
 }
 
@@ -169,7 +171,7 @@ impl Optimizer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Loss {
-    /// Softmax cross-entropy; labels are class indices.
+    /// Softmax cross-entropy; labels are class indices, or the probability of each class.
     CrossEntropy,
     /// Sigmoid cross-entropy of every element of the output; labels are 0, 1 or between.
     BinaryCrossEntropy,

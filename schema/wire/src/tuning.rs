@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::goal::Goal;
 use crate::preprocessing::Preprocessing;
 
 /// The finer points of a training.
@@ -14,8 +15,13 @@ pub struct Tuning {
     pub label_smoothing: f32,
     /// How much each class counts in cross-entropy; empty where all count alike.
     pub class_weights: Vec<f32>,
+    /// In cross-entropy: labels are the probability of each class, and not the number of one.
+    pub soft_labels: bool,
     /// Where the Huber loss goes over from squares to absolute values, more than 0.
     pub huber_delta: f32,
+    /// What is minimised where several predictions are learned at once; empty for one, which the loss and the above
+    /// describe.
+    pub goals: Vec<Goal>,
     /// Decoupled weight decay, at least 0; the optimizer's own where it is left out.
     pub weight_decay: Option<f32>,
     /// What keeps gradients from growing without limit.
@@ -42,7 +48,9 @@ impl Default for Tuning {
             prediction: None,
             label_smoothing: 0.0,
             class_weights: Vec::new(),
+            soft_labels: false,
             huber_delta: 1.0,
+            goals: Vec::new(),
             weight_decay: None,
             clipping: None,
             accumulation: 1,
@@ -118,14 +126,13 @@ pub struct Plateau {
 }
 
 impl Tuning {
-    /// Says which number is outside its range.
+    /// Says which number is outside its range; [those of goals](crate::training::Hyperparameters::check_goals) apart.
     ///
     /// # Errors
     /// The rule, in the words of the API.
     pub fn check(&self) -> Result<(), &'static str> {
         let share = |value: f32| (0.0..=1.0).contains(&value);
         let positive = |value: f32| value > 0.0 && value.is_finite();
-        let weights = &self.class_weights;
         let clipping_holds = match self.clipping {
             None => true,
             Some(Clipping::Norm(limit) | Clipping::Value(limit)) => positive(limit),
@@ -146,18 +153,6 @@ impl Tuning {
                 && share(plateau.least)
         });
         let rules = [
-            (
-                (0.0..1.0).contains(&self.label_smoothing),
-                "labelSmoothing must be at least 0 and less than 1",
-            ),
-            (
-                weights
-                    .iter()
-                    .all(|&weight| weight >= 0.0 && weight.is_finite())
-                    && (weights.is_empty() || weights.iter().any(|&weight| weight > 0.0)),
-                "classWeights must be at least 0, and not all of them 0",
-            ),
-            (positive(self.huber_delta), "huberDelta must be positive"),
             (
                 self.weight_decay
                     .is_none_or(|decay| decay >= 0.0 && decay.is_finite()),
@@ -215,27 +210,6 @@ mod tests {
             least: 0.0,
         };
         let wrong = [
-            (
-                Tuning {
-                    label_smoothing: 1.0,
-                    ..usual()
-                },
-                "labelSmoothing",
-            ),
-            (
-                Tuning {
-                    class_weights: vec![0.0, 0.0],
-                    ..usual()
-                },
-                "classWeights",
-            ),
-            (
-                Tuning {
-                    huber_delta: 0.0,
-                    ..usual()
-                },
-                "huberDelta",
-            ),
             (
                 Tuning {
                     weight_decay: Some(f32::NAN),

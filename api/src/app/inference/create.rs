@@ -83,7 +83,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     let model = models::find(database, project.id, &new.model).await?;
     let version = versions::select(database, &model, &new.version).await?;
     let signature = versions::signature(&version)?;
-    compatibility::check_inference(&signature, &datasources::format(&datasource)?)?;
+    compatibility::check(&signature, &datasources::format(&datasource)?)?;
 
     let connection = match &new.connection {
         Some(name) => connection::find(database, project.id, name).await?,

@@ -116,7 +116,7 @@ pub async fn start(
     let row = find(database, project_id, name).await?;
     let datasource = datasources::get(database, row.datasource_id).await?;
     let signature = versions::signature(&begins_with(database, &row).await?)?;
-    compatibility::check_inference(&signature, &datasources::format(&datasource)?)?;
+    compatibility::check(&signature, &datasources::format(&datasource)?)?;
     let state = next(row.state, Step::Start)?;
     let mut changes = inference::ActiveModel {
         desired: Set(Desired::Running),

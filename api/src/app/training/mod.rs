@@ -16,7 +16,7 @@ use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
 use millrace_wire::preprocessing::{self, Preprocessing};
-use millrace_wire::training::{Hyperparameters, Loss};
+use millrace_wire::training::Hyperparameters;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
     QuerySelect as _,
@@ -79,6 +79,12 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     let steps = &new.hyperparameters.tuning.preprocessing;
     preprocessing::plan(steps, format.elements())
         .map_err(|rule| Error::new(Code::InvalidInput, rule))?;
+    if !steps.is_empty() && signature.inputs.len() > 1 {
+        return Err(Error::new(
+            Code::InvalidInput,
+            "preprocessing stands before one input, and the model has several: leave it out, or put it into the model",
+        ));
+    }
     // How many columns categories make is known when the training part was read.
     if !steps
         .iter()
@@ -86,12 +92,12 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     {
         compatibility::check(&signature, &format)?;
     }
-    let prediction = new.hyperparameters.tuning.prediction.as_deref();
-    check_trainable(app, &version, prediction).await?;
-    let options = fit::options(&new.hyperparameters);
-    for target in versions::targets(app, &version, options).await? {
-        fit::check_monitor(&new.hyperparameters, &target, segment.validation_count > 0)?;
+    for goal in new.hyperparameters.goals() {
+        check_trainable(app, &version, goal.prediction.as_deref()).await?;
     }
+    let options = fit::options(&new.hyperparameters);
+    let targets = versions::targets(app, &version, options).await?;
+    fit::check_monitor(&new.hyperparameters, &targets, segment.validation_count > 0)?;
     segments::check_retained(app, &source, &segment).await?;
     let row = training::Model {
         id: app.new_id(),
@@ -185,7 +191,8 @@ fn kept(parameters: &Hyperparameters) -> serde_json::Result<serde_json::Value> {
 
 /// Checks the numbers before any function sees them.
 fn check(parameters: &Hyperparameters) -> Result<()> {
-    if let Err(rule) = parameters.tuning.check() {
+    let tuning = parameters.tuning.check();
+    if let Err(rule) = tuning.and_then(|()| parameters.check_goals()) {
         return Err(Error::new(Code::InvalidInput, rule));
     }
     let rules = [
@@ -211,10 +218,6 @@ fn check(parameters: &Hyperparameters) -> Result<()> {
                 stopping.min_change >= 0.0 && stopping.min_change.is_finite()
             }),
             "earlyStopping.minChange must be at least 0",
-        ),
-        (
-            parameters.loss == Loss::CrossEntropy || parameters.tuning.class_weights.is_empty(),
-            "classWeights are for CROSS_ENTROPY: leave them out with another loss",
         ),
         (
             parameters.optimizer.is_valid(),

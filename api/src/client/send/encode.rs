@@ -56,7 +56,7 @@ pub fn row(row: &Row<'_>, format: &RecordFormat, label: Option<&Label>) -> Resul
         }
         LabelSource::Key => encoded.key = Some(cells.label().encoding(&label.encoding)?),
         // It stands in the value.
-        LabelSource::Field { .. } => {}
+        LabelSource::Field { .. } | LabelSource::Fields { .. } => {}
     }
     Ok(encoded)
 }
@@ -97,15 +97,20 @@ fn structure(
     structure: &Structure,
     label: Option<&Label>,
 ) -> Result<Vec<u8>> {
-    let pointer = match label.map(|label| &label.source) {
-        Some(LabelSource::Field { pointer, .. }) => pointer.strip_prefix('/'),
-        _ => None,
-    };
+    // The label's cells follow each other as its fields are named, wherever their bytes stand.
+    let mut label_cells = cells.label();
+    let mut labels = Vec::new();
+    for (pointer, _) in label.map(Label::fields).unwrap_or_default() {
+        let mut fields = structure.fields.iter();
+        if let Some(field) = fields.find(|field| field.is_at(pointer)) {
+            labels.push((&field.name, label_cells.array(&field.array())?));
+        }
+    }
     let mut bytes = Vec::new();
     for field in &structure.fields {
         let array = field.array();
-        if pointer == Some(&field.name) {
-            bytes.extend(cells.label().array(&array)?);
+        if let Some((_, label)) = labels.iter().find(|(name, _)| *name == &field.name) {
+            bytes.extend(label);
         } else if field.skip {
             bytes.resize(bytes.len() + array.bytes(), 0);
         } else {

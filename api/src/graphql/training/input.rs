@@ -51,7 +51,7 @@ pub struct HyperparametersInput {
     learning_rate: f64,
     /// The optimizer; Adam with its usual constants if left out.
     optimizer: Option<OptimizerInput>,
-    /// What is minimised.
+    /// What is minimised; where several predictions are learned at once `goals` say it.
     #[graphql(default_with = "Loss::CrossEntropy")]
     loss: Loss,
     /// The share of records that may be unusable before the training fails, 0 to 1.
@@ -85,7 +85,7 @@ pub struct EarlyStoppingInput {
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "wire::Loss")]
 pub enum Loss {
-    /// Softmax cross-entropy; labels are class indices.
+    /// Softmax cross-entropy; labels are class indices, or the probability of each class.
     CrossEntropy,
     /// Sigmoid cross-entropy of every element of the output; labels are 0, 1 or between.
     BinaryCrossEntropy,

@@ -4,6 +4,7 @@ use async_graphql::{Enum, InputObject, OneofObject};
 use millrace_wire::preprocessing::Preprocessing;
 use millrace_wire::tuning as wire;
 
+use super::goal::{GoalInput, singles};
 use super::input::{invalid, single};
 use crate::app::Error;
 
@@ -17,9 +18,17 @@ pub struct TuningInput {
     label_smoothing: f64,
     /// How much each class counts in cross-entropy; all alike if left out.
     class_weights: Option<Vec<f64>>,
+    /// Labels are the probability of each class, as many numbers as there are classes, and not one class; for `CROSS_ENTROPY`.
+    #[graphql(default = false)]
+    soft_labels: bool,
     /// Where the Huber loss goes over from squares to absolute values.
     #[graphql(default = 1.0)]
     huber_delta: f64,
+    /// What is minimised where several predictions are learned at once: the weighted sum of their losses. `loss` does not count
+    /// then, and what belongs to it stands in each goal. A label has the numbers of all goals, in their order; a class is one
+    /// number. Metrics of a prediction end in its name: `validation_accuracy.species`.
+    #[graphql(default)]
+    goals: Vec<GoalInput>,
     /// Decoupled weight decay, which leaves biases and normalizations alone; 0.01 for `AdamW` if left out, else 0.
     weight_decay: Option<f64>,
     /// All gradients together are scaled down to this norm.
@@ -166,12 +175,13 @@ impl TuningInput {
             (None, Some(value)) => Some(wire::Clipping::Value(single(value))),
             (Some(_), Some(_)) => return Err(invalid("give `clipNorm` or `clipValue`, not both")),
         };
-        let class_weights = self.class_weights.unwrap_or_default();
         Ok(wire::Tuning {
             prediction: self.prediction,
             label_smoothing: single(self.label_smoothing),
-            class_weights: class_weights.into_iter().map(single).collect(),
+            class_weights: singles(self.class_weights),
+            soft_labels: self.soft_labels,
             huber_delta: single(self.huber_delta),
+            goals: self.goals.into_iter().map(Into::into).collect(),
             weight_decay: self.weight_decay.map(single),
             clipping,
             accumulation: self.accumulation,

@@ -15,6 +15,7 @@ use self::program::{Program, Step};
 use self::schema::Schema;
 pub use self::write::avro_record;
 use super::framing::{self, Part, SchemaKey};
+use super::label::fields_of;
 use super::place::{self, Field, Layout};
 use super::schemas::{Known, SchemaDocument, SchemaKind};
 use super::{DecodeError, FormatError, Headers, Label, Missing};
@@ -64,10 +65,10 @@ impl AvroRecord {
         super::product(&self.shape())
     }
 
-    pub(super) fn check(&self, label: Option<(&str, &[u32])>) -> Result<(), FormatError> {
+    pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
         let fields = self.fields.iter();
         let fields = fields.map(|field| (&*field.pointer, &*field.shape));
-        place::check(fields, label.map(|(pointer, _)| pointer))?;
+        place::check(fields, label)?;
         let layout = self.layout(label);
         let reader = self.reader_schema.as_deref();
         let reader = reader.map(|text| parse("the reader's schema", text));
@@ -103,7 +104,7 @@ impl AvroRecord {
         Ok(())
     }
 
-    fn layout(&self, label: Option<(&str, &[u32])>) -> Layout {
+    fn layout(&self, label: &[(&str, &[u32])]) -> Layout {
         let fields = self.fields.iter();
         let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
         Layout::new(fields, label, self.missing)
@@ -130,7 +131,7 @@ enum Programs {
 
 impl AvroReader {
     pub(super) fn new(record: &AvroRecord, label: Option<&Label>) -> Self {
-        let layout = record.layout(label.and_then(Label::field));
+        let layout = record.layout(&fields_of(label));
         let bad = |schema: &str, reason| DecodeError::BadSchema {
             schema: schema.to_owned(),
             reason,

@@ -41,7 +41,7 @@ impl Encoding {
         match self {
             Self::Text => Ok(()),
             Self::Raw(array) => check_shape(part, &array.shape),
-            Self::Avro(record) => record.check(None),
+            Self::Avro(record) => record.check(&[]),
         }
     }
 }

@@ -26,6 +26,18 @@ pub enum DecodeError {
         /// The number.
         number: String,
     },
+    /// A number that an input of the model cannot take.
+    #[error(
+        "{number} is a feature for the model's input {input}, whose type {element} cannot hold it"
+    )]
+    Input {
+        /// The input's name.
+        input: String,
+        /// The type of its elements.
+        element: String,
+        /// The number.
+        number: f32,
+    },
     /// A value that is not JSON.
     #[error("the value is not JSON: {reason}")]
     Json {
@@ -113,6 +125,14 @@ pub enum DecodeError {
         /// How many they are.
         count: usize,
     },
+    /// Numbers that are no probabilities of classes.
+    #[error(
+        "the label's {count} numbers are not probabilities: each is at least 0, and together they are 1"
+    )]
+    Probabilities {
+        /// How many they are.
+        count: usize,
+    },
     /// A class index outside the classes.
     #[error("the label {label} is not one of the classes 0 to {}", classes - 1)]
     Class {
@@ -197,7 +217,7 @@ impl DecodeError {
         match self {
             Self::NoValue => "no-value",
             Self::Size { .. } => "size",
-            Self::Number { .. } => "number",
+            Self::Number { .. } | Self::Input { .. } => "number",
             Self::Json { .. } => "json",
             Self::Framing { .. } => "schema-framing",
             Self::Awaits(_) | Self::BadSchema { .. } => "schema-unknown",
@@ -219,6 +239,7 @@ impl DecodeError {
             Self::Text { .. } => "text",
             Self::NoPart { .. } => "no-part",
             Self::OneHot { .. } => "label-one-hot",
+            Self::Probabilities { .. } => "label-probabilities",
             Self::Class { .. } => "label-class",
         }
     }

@@ -62,7 +62,7 @@ impl JsonRecord {
         place::shape_of(self.fields.iter().map(|field| field.shape.as_slice()))
     }
 
-    pub(super) fn check(&self, label: Option<&str>) -> Result<(), FormatError> {
+    pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
         let fields = self.fields.iter();
         place::check(
             fields.map(|field| (field.pointer.as_str(), field.shape.as_slice())),

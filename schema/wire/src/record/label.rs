@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding::EncodingReader;
 use super::error::LABEL;
 use super::framing::Part;
-use super::{DecodeError, Encoding, Parts, product};
+use super::{DecodeError, Encoding, Field, Parts, product};
 
 /// Where the label of a record stands and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,25 +37,45 @@ pub enum LabelSource {
         #[serde(default)]
         shape: Vec<u32>,
     },
+    /// In several fields of the value, whose numbers follow each other in the order in which the fields are named.
+    Fields {
+        /// Which fields.
+        fields: Vec<Field>,
+    },
 }
 
 impl Label {
-    /// Where it stands in the value, as a JSON Pointer with its shape, if it does.
-    pub(super) fn field(&self) -> Option<(&str, &[u32])> {
+    /// Where it stands in the value, as JSON Pointers with their shapes; nowhere where it stands elsewhere.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&str, &[u32])> {
         match &self.source {
-            LabelSource::Field { pointer, shape } => Some((pointer, shape)),
-            LabelSource::Header { .. } | LabelSource::Key => None,
+            LabelSource::Field { pointer, shape } => vec![(pointer, shape)],
+            LabelSource::Fields { fields } => {
+                let fields = fields.iter();
+                fields
+                    .map(|field| (&*field.pointer, &*field.shape))
+                    .collect()
+            }
+            LabelSource::Header { .. } | LabelSource::Key => Vec::new(),
         }
     }
 
     /// The number of elements of one label.
     #[must_use]
     pub fn elements(&self) -> usize {
-        match (&self.source, &self.encoding) {
-            (LabelSource::Field { shape, .. }, _) => product(shape),
-            (_, encoding) => encoding.elements(),
+        match &self.source {
+            LabelSource::Field { .. } | LabelSource::Fields { .. } => {
+                let fields = self.fields();
+                fields.iter().map(|(_, shape)| product(shape)).sum()
+            }
+            LabelSource::Header { .. } | LabelSource::Key => self.encoding.elements(),
         }
     }
+}
+
+/// Where a label that is wanted stands in the value.
+pub(super) fn fields_of(label: Option<&Label>) -> Vec<(&str, &[u32])> {
+    label.map(Label::fields).unwrap_or_default()
 }
 
 /// Reads labels of headers and keys. One in a field is read with the value.
@@ -73,7 +93,10 @@ impl LabelReader {
     }
 
     pub(super) fn is_in_value(&self) -> bool {
-        matches!(self.source, LabelSource::Field { .. })
+        matches!(
+            self.source,
+            LabelSource::Field { .. } | LabelSource::Fields { .. }
+        )
     }
 
     pub(super) fn encoding(&mut self) -> &mut EncodingReader {
@@ -89,7 +112,7 @@ impl LabelReader {
         let (part, bytes) = match &self.source {
             LabelSource::Header { name } => (Part::Header, parts.headers.last(name)),
             LabelSource::Key => (Part::Key, parts.key),
-            LabelSource::Field { .. } => return Ok(()),
+            LabelSource::Field { .. } | LabelSource::Fields { .. } => return Ok(()),
         };
         let Some(bytes) = bytes else {
             return Err(DecodeError::NoLabel {
@@ -120,6 +143,21 @@ pub fn class_index(label: f32, classes: u32) -> Result<i64, DecodeError> {
     } else {
         Err(DecodeError::Class { label, classes })
     }
+}
+
+/// Checks that a label is the probability of each class: that its numbers are at least 0, and together 1 but for rounding.
+///
+/// # Errors
+/// [`DecodeError::Probabilities`], the record's fault.
+pub fn check_probabilities(label: &[f32]) -> Result<(), DecodeError> {
+    let sum: f64 = label.iter().copied().map(f64::from).sum();
+    // Numbers that were rounded to three places, or written in half precision, are meant to be 1.
+    let holds = label.iter().all(|number| *number >= 0.0) && (sum - 1.0).abs() < 0.01;
+    if holds {
+        return Ok(());
+    }
+    let count = label.len();
+    Err(DecodeError::Probabilities { count })
 }
 
 /// The place of the 1 in a one-hot label.

@@ -78,10 +78,10 @@ impl Place {
 }
 
 impl Layout {
-    /// Of these fields, with whether each is a text, and of the label where it stands in one.
+    /// Of these fields, with whether each is a text, and of those in which the label stands.
     pub(super) fn new<'f>(
         fields: impl Iterator<Item = (&'f str, &'f [u32], bool)>,
-        label: Option<(&str, &[u32])>,
+        label: &[(&str, &[u32])],
         missing: Missing,
     ) -> Self {
         let mut elements = (0, 0);
@@ -96,15 +96,15 @@ impl Layout {
             });
             elements.0 += product(shape);
         }
-        if let Some((pointer, shape)) = label {
-            elements.1 = product(shape);
+        for (pointer, shape) in label {
             places.push(Place {
-                pointer: pointer.to_owned(),
+                pointer: (*pointer).to_owned(),
                 shape: shape.to_vec(),
                 in_text: false,
-                start: elements.0,
+                start: elements.0 + elements.1,
                 is_label: true,
             });
+            elements.1 += product(shape);
         }
         Self {
             places,
@@ -195,10 +195,10 @@ pub(super) fn shape_of<'f>(
     vec![elements.map_or(u32::MAX, |sum| u32::try_from(sum).unwrap_or(u32::MAX))]
 }
 
-/// Checks the fields of a document, and where the label stands in it.
+/// Checks the fields of a document, and those in which the label stands.
 pub(super) fn check<'f>(
     fields: impl ExactSizeIterator<Item = (&'f str, &'f [u32])> + Clone,
-    label: Option<&'f str>,
+    label: &[(&'f str, &[u32])],
 ) -> Result<(), FormatError> {
     for (pointer, shape) in fields.clone() {
         check_shape(&format!("field {pointer:?}"), shape)?;
@@ -212,7 +212,7 @@ pub(super) fn check<'f>(
     }
     check_shape("format", &shape_of(fields.clone().map(|(_, shape)| shape)))?;
     let mut pointers: Vec<&str> = fields.map(|(pointer, _)| pointer).collect();
-    pointers.extend(label);
+    pointers.extend(label.iter().map(|(pointer, _)| *pointer));
     for pointer in &pointers {
         check_pointer(pointer)?;
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use self::compile::{Program, parse};
 use self::read::State;
 use super::framing::{self, Part, SchemaKey};
+use super::label::fields_of;
 use super::place::{self, Field, Layout};
 use super::schemas::{Known, SchemaDocument, SchemaKind};
 use super::{DecodeError, FormatError, Headers, Label, Missing, varint};
@@ -54,10 +55,10 @@ impl ProtobufRecord {
         place::shape_of(self.fields.iter().map(|field| field.shape.as_slice()))
     }
 
-    pub(super) fn check(&self, label: Option<(&str, &[u32])>) -> Result<(), FormatError> {
+    pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
         let fields = self.fields.iter();
         let fields = fields.map(|field| (&*field.pointer, &*field.shape));
-        place::check(fields, label.map(|(pointer, _)| pointer))?;
+        place::check(fields, label)?;
         let ProtobufWriter::Schema { schema, message } = &self.writer else {
             return Ok(());
         };
@@ -68,7 +69,7 @@ impl ProtobufRecord {
             .map_err(|reason| FormatError(format!("the schema does not serve: {reason}")))
     }
 
-    fn layout(&self, label: Option<(&str, &[u32])>) -> Layout {
+    fn layout(&self, label: &[(&str, &[u32])]) -> Layout {
         let fields = self.fields.iter();
         let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
         Layout::new(fields, label, self.missing)
@@ -111,7 +112,7 @@ struct Messages {
 
 impl ProtobufReader {
     pub(super) fn new(record: &ProtobufRecord, label: Option<&Label>) -> Self {
-        let layout = record.layout(label.and_then(Label::field));
+        let layout = record.layout(&fields_of(label));
         let programs = match &record.writer {
             ProtobufWriter::Schema { schema, message } => {
                 let program = of_text(schema, message.as_deref(), &layout);

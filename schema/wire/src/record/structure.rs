@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::label::fields_of;
 use super::{ByteOrder, DecodeError, Dtype, FormatError, Label, RawArray, check_shape};
 
 /// Several arrays, one behind another without gaps.
@@ -42,8 +43,10 @@ impl StructureField {
         }
     }
 
-    fn holds(&self, label: Option<&str>) -> bool {
-        label.and_then(|pointer| pointer.strip_prefix('/')) == Some(&self.name)
+    /// Whether a pointer leads here.
+    #[must_use]
+    pub fn is_at(&self, pointer: &str) -> bool {
+        pointer.strip_prefix('/') == Some(&self.name)
     }
 }
 
@@ -54,7 +57,7 @@ impl Structure {
         features.map(|field| field.array().elements()).sum()
     }
 
-    pub(super) fn check(&self, label: Option<(&str, &[u32])>) -> Result<(), FormatError> {
+    pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
         let mut names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
@@ -68,14 +71,25 @@ impl Structure {
             "format",
             &[u32::try_from(self.elements()).unwrap_or(u32::MAX)],
         )?;
-        let Some((pointer, shape)) = label else {
-            return Ok(());
-        };
-        let held = self.fields.iter().find(|field| field.holds(Some(pointer)));
+        label
+            .iter()
+            .try_for_each(|(pointer, shape)| self.check_label(pointer, shape, names[0]))?;
+        let mut pointers: Vec<&str> = label.iter().map(|(pointer, _)| *pointer).collect();
+        pointers.sort_unstable();
+        match pointers.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some([pointer, ..]) => Err(FormatError(format!(
+                "the label's field {pointer:?} is named twice"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a field of the label; `example` is the name of a field.
+    fn check_label(&self, pointer: &str, shape: &[u32], example: &str) -> Result<(), FormatError> {
+        let held = self.fields.iter().find(|field| field.is_at(pointer));
         let Some(field) = held else {
             return Err(FormatError(format!(
-                "the label's field {pointer:?} is none of the format's: name one of them, as \"/{}\"",
-                names[0]
+                "the label's field {pointer:?} is none of the format's: name one of them, as \"/{example}\""
             )));
         };
         if !field.skip {
@@ -109,23 +123,30 @@ struct Part {
 
 impl StructureReader {
     pub(super) fn new(structure: &Structure, label: Option<&Label>) -> Self {
-        let label = label.and_then(Label::field).map(|(pointer, _)| pointer);
+        let label = fields_of(label);
         let mut parts = Vec::new();
+        let mut labels = Vec::new();
         let mut bytes = 0;
         for field in &structure.fields {
             let array = field.array();
             let start = bytes;
             bytes += array.bytes();
-            let is_label = field.holds(label);
-            if is_label || !field.skip {
-                parts.push(Part {
-                    name: format!("field {:?}", field.name),
-                    array,
-                    start,
-                    is_label,
-                });
+            let place = label.iter().position(|(pointer, _)| field.is_at(pointer));
+            let part = Part {
+                name: format!("field {:?}", field.name),
+                array,
+                start,
+                is_label: place.is_some(),
+            };
+            match place {
+                Some(place) => labels.push((place, part)),
+                None if field.skip => {}
+                None => parts.push(part),
             }
         }
+        // Labels follow each other as they are named, wherever their bytes stand.
+        labels.sort_by_key(|(place, _)| *place);
+        parts.extend(labels.into_iter().map(|(_, part)| part));
         Self { parts, bytes }
     }
 

@@ -240,6 +240,62 @@ fn several_arrays_stand_one_behind_another() {
     }
 }
 
+/// Labels follow each other as they are named, wherever they stand in the record.
+#[test]
+fn labels_stand_in_several_fields() {
+    let label: Label = serde_json::from_value(json!({"source": {"type": "FIELDS", "fields": [
+        {"pointer": "/kind"}, {"pointer": "/place", "shape": [2]},
+    ]}}))
+    .unwrap();
+    assert_eq!(label.elements(), 3);
+    let structure = json!({"type": "STRUCT", "fields": [
+        {"name": "place", "dtype": "uint8", "shape": [2], "skip": true},
+        {"name": "x", "dtype": "uint8"},
+        {"name": "kind", "dtype": "uint8", "skip": true},
+    ]});
+    let schema = json!({"type": "record", "name": "r", "fields": [
+        {"name": "place", "type": {"type": "array", "items": "int"}},
+        {"name": "x", "type": "int"},
+        {"name": "kind", "type": "int"},
+    ]});
+    let avro = json!({
+        "type": "AVRO", "writer": {"type": "SCHEMA", "schema": schema.to_string()}, "fields": [{"pointer": "/x"}],
+    });
+    let document = json!({"type": "JSON", "fields": [{"pointer": "/x"}]});
+    for (format, value) in [
+        (structure, &[8, 9, 5, 3][..]),
+        (avro, &[4, 16, 18, 0, 10, 6]),
+        (document, br#"{"place": [8, 9], "x": 5, "kind": 3}"#),
+    ] {
+        let format: RecordFormat = serde_json::from_value(format).unwrap();
+        format.check(Some(&label)).unwrap();
+        let (mut row, mut labels) = (Vec::new(), Vec::new());
+        let parts = Parts {
+            key: None,
+            value: Some(value),
+            timestamp_ms: None,
+            headers: &(),
+        };
+        let mut decoder = Decoder::new(&format, Some(&label));
+        decoder.decode(&parts, &mut row, &mut labels).unwrap();
+        assert_eq!(
+            (row, labels),
+            (vec![5.0], vec![3.0, 8.0, 9.0]),
+            "{format:?}"
+        );
+
+        for (fields, reason) in [
+            (json!([]), "is empty"),
+            (json!([{"pointer": "/kind"}, {"pointer": "/kind"}]), "twice"),
+        ] {
+            let wrong = json!({"source": {"type": "FIELDS", "fields": fields}});
+            let wrong: Label = serde_json::from_value(wrong).unwrap();
+            let error = format.check(Some(&wrong)).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}
+
 fn with_all_parts(missing: &str) -> RecordFormat {
     let format: RecordFormat = serde_json::from_value(json!({"type": "RECORD",
         "value": {"type": "RAW", "dtype": "uint8", "shape": [2]},

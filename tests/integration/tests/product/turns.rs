@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{LIMIT, TRAINING, end_of_training, prepare, start_training};
 
-const CANCEL: &str = "mutation Cancel($id: ID!) { cancelTraining(input: {id: $id}) { training { state } } }";
+const CANCEL: &str =
+    "mutation Cancel($id: ID!) { cancelTraining(input: {id: $id}) { training { state } } }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_training_overtakes_a_long_one() {
@@ -21,9 +22,7 @@ async fn a_short_training_overtakes_a_long_one() {
     let id = json!({"id": long});
     let epochs = |data: &Value| data["node"]["epochs"].as_array().map_or(0, Vec::len);
     let before = epochs(&millrace.execute(TRAINING, id.clone()).await);
-    let goes_on = move |data: &Value| {
-        epochs(data) > before && data["node"]["message"].is_null()
-    };
+    let goes_on = move |data: &Value| epochs(data) > before && data["node"]["message"].is_null();
     let found = millrace
         .wait_for("the long one goes on", LIMIT, TRAINING, id.clone(), goes_on)
         .await;

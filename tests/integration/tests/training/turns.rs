@@ -17,9 +17,7 @@ const EPOCHS: u32 = 20;
 /// How often a training has made way for others.
 fn turns(world: &World<'_>, training: Uuid) -> usize {
     let events = world.events(training);
-    let made_way = |body: &Body| {
-        matches!(body, Body::TrainingWaiting { message } if message.contains("made way"))
-    };
+    let made_way = |body: &Body| matches!(body, Body::TrainingWaiting { message } if message.contains("made way"));
     events.iter().filter(|event| made_way(&event.body)).count()
 }
 

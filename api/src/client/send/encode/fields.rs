@@ -3,9 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
-use millrace_wire::record::{
-    self, AvroRecord, AvroWriter, JsonRecord, Label, LabelSource, Missing, Written,
-};
+use millrace_wire::record::{self, AvroRecord, AvroWriter, JsonRecord, Label, Missing, Written};
 use serde_json::{Number, Value};
 
 use super::cells::Cells;
@@ -58,8 +56,9 @@ fn written<'f>(
     for (pointer, shape, in_text) in fields {
         read.push((pointer, shape, in_text, numbers(cells, shape, missing)?));
     }
-    if let Some(LabelSource::Field { pointer, shape }) = label.map(|label| &label.source) {
-        let numbers = numbers(&mut cells.label(), shape, missing)?;
+    let mut label_cells = cells.label();
+    for (pointer, shape) in label.map(Label::fields).unwrap_or_default() {
+        let numbers = numbers(&mut label_cells, shape, missing)?;
         read.push((pointer, shape, false, numbers));
     }
     let fields = read

@@ -15,7 +15,7 @@ pub fn avro_record(schema: &str, fields: &[Written<'_>]) -> Result<Vec<u8>, Form
     let schema = super::parse("the schema", schema)?;
     let places = fields.iter();
     let places = places.map(|field| (field.pointer, field.shape, false));
-    let layout = Layout::new(places, None, Missing::Nan);
+    let layout = Layout::new(places, &[], Missing::Nan);
     let mut writer = Writer {
         schema: &schema,
         fields,

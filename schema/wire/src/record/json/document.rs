@@ -5,6 +5,7 @@ use super::numbers::Numbers;
 use super::scan::Scanner;
 use super::{JsonRecord, Missing};
 use crate::record::framing::{self, Part};
+use crate::record::label::fields_of;
 use crate::record::place::Layout;
 use crate::record::{DecodeError, FieldFault, Headers, Label};
 
@@ -21,7 +22,7 @@ impl JsonReader {
     pub(in crate::record) fn new(record: &JsonRecord, label: Option<&Label>) -> Self {
         let fields = record.fields.iter();
         let fields = fields.map(|field| (&*field.pointer, &*field.shape, field.in_text));
-        let layout = Layout::new(fields, label.and_then(Label::field), record.missing);
+        let layout = Layout::new(fields, &fields_of(label), record.missing);
         Self {
             root: Place::new(&layout.root()),
             seen: vec![false; layout.places.len()],

@@ -7,6 +7,8 @@ mod digits;
 mod fine_tuning;
 mod one_hot;
 mod sequence;
+mod several;
+mod soft_labels;
 
 use std::fmt::Write as _;
 
@@ -41,13 +43,25 @@ impl Bench {
 
     /// The same with a model that is there.
     async fn with_model(millrace: Millrace, name: &'static str, dtype: &str, shape: Value) -> Self {
+        let label = json!({"source": {"header": "label"}});
+        Self::labelled(millrace, name, dtype, shape, label).await
+    }
+
+    /// The same with labels as they are described.
+    async fn labelled(
+        millrace: Millrace,
+        name: &'static str,
+        dtype: &str,
+        shape: Value,
+        label: Value,
+    ) -> Self {
         let source = json!({
             "name": name,
             "topic": unique(name),
             // One partition: records have the same places in every run.
             "createTopic": {"partitions": 1},
             "format": {"raw": {"dtype": dtype, "shape": shape}},
-            "label": {"source": {"header": "label"}},
+            "label": label,
         });
         millrace
             .execute(CREATE_DATASOURCE, json!({"input": source}))

@@ -1,18 +1,19 @@
-//! Uploaded ONNX files. One is taken in when it has arrived whole, is what its digest says, and is
-//! a model that needs no other file; else nothing of it stays.
+//! Uploaded files: models, and samples that models have to answer. One is taken in when it has arrived whole, is what its
+//! digest says, and is a model that needs no other file or an npz file that can be read; else nothing of it stays.
 
 use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::Stream;
 use millrace_entity::artifact;
 use millrace_onnx::Inspection;
+use millrace_wire::samples::Samples;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, EntityTrait as _, IntoActiveModel as _};
 
-use super::{App, Code, Error, Result};
+use super::{App, Code, Error, Result, samples};
 
 /// A file that was taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Accepted {
 /// Takes a file in. It is never held whole in memory.
 ///
 /// # Errors
-/// `INVALID_INPUT` (not what its digest says, cut short, no ONNX model, data in other files),
+/// `INVALID_INPUT` (not what its digest says, cut short, no ONNX model, data in other files, samples that cannot be read),
 /// `TOO_LARGE`, `DISK_FULL`.
 pub async fn accept<S, E>(app: &App, digest: &str, stream: S) -> Result<Accepted>
 where
@@ -35,7 +36,7 @@ where
 {
     let limit = app.config.limits.max_artifact_bytes;
     let staged = app.artifacts.stage(stream, Some(digest), limit).await?;
-    inspect(staged.path().to_owned()).await?;
+    look(staged.path().to_owned()).await?;
     // Held until the row stands, so that a deletion of the same file comes before or after both; and
     // not before the file has arrived: who deletes would wait for a slow sender, and all behind him.
     let _guard = app.artifact_guard.read().await;
@@ -90,9 +91,42 @@ pub async fn find(database: &impl ConnectionTrait, digest: &str) -> Result<artif
         .ok_or_else(|| {
             Error::new(
                 Code::NotFound,
-                format!("there is no artifact {digest:?}; upload the ONNX file first, with `PUT /artifacts/{digest}` or `millrace model push`"),
+                format!("there is no artifact {digest:?}; upload the file first, with `PUT /artifacts/{digest}` or `millrace model push`"),
             )
         })
+}
+
+/// Says how to upload a file that the store does not hold.
+pub(super) async fn check_there(app: &App, digest: &str) -> Result<()> {
+    if app.artifacts.exists(digest).await? {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::NotFound,
+        format!("there is no artifact {digest}; upload it by PUT /artifacts/{digest} first"),
+    ))
+}
+
+/// Sees that a file is a model or samples.
+async fn look(path: PathBuf) -> Result<()> {
+    let found = {
+        let path = path.clone();
+        let read = move || is_npz(&path).map_err(Error::internal);
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(Error::internal)??
+    };
+    if found {
+        samples::read(path).await.map(drop)
+    } else {
+        inspect(path).await.map(drop)
+    }
+}
+
+fn is_npz(path: &Path) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut head)?;
+    Ok(Samples::is_npz(&head))
 }
 
 /// What a file says of its model. The bytes of its weights are skipped.

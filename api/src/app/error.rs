@@ -17,6 +17,8 @@ pub enum Code {
     Incompatible,
     /// Not in its present state.
     IllegalState,
+    /// A model could not be run to see what it answers.
+    NotTried,
     /// The model has an operator that cannot be differentiated.
     NotTrainable,
     /// Kafka no longer has the segment's records.
@@ -54,6 +56,7 @@ impl Code {
             Self::InvalidInput => "INVALID_INPUT",
             Self::Incompatible => "INCOMPATIBLE",
             Self::IllegalState => "ILLEGAL_STATE",
+            Self::NotTried => "NOT_TRIED",
             Self::NotTrainable => "NOT_TRAINABLE",
             Self::SegmentExpired => "SEGMENT_EXPIRED",
             Self::SegmentInFuture => "SEGMENT_IN_FUTURE",
@@ -204,6 +207,17 @@ impl From<millrace_artifacts::Error> for Error {
             Artifacts::TooLarge { .. } => Code::TooLarge,
             Artifacts::DiskFull { .. } => Code::DiskFull,
             _ => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<millrace_wire::samples::BadSamples> for Error {
+    fn from(error: millrace_wire::samples::BadSamples) -> Self {
+        use millrace_wire::samples::BadSamples;
+        let code = match error {
+            BadSamples::TooLarge => Code::TooLarge,
+            BadSamples::NotNpz(_) | BadSamples::Array { .. } => Code::InvalidInput,
         };
         Self::new(code, error.to_string())
     }

@@ -14,7 +14,7 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
 };
 
-use super::{App, Result};
+use super::{App, Result, samples};
 
 /// How often the store is looked through.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -63,6 +63,7 @@ pub async fn sweep(app: &App, before: DateTime<Utc>) -> Result<usize> {
         .await?
         .into_iter()
         .chain(pinned.into_iter().flatten())
+        .chain(samples::needed(&transaction).await?)
         .collect();
     let trainings = training::Entity::find()
         .filter(training::Column::State.is_in([State::Deploying, State::Running]))

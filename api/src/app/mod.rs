@@ -23,6 +23,7 @@ pub mod pin;
 pub mod project;
 pub mod projector;
 pub mod reconciler;
+pub mod samples;
 pub mod segment;
 mod shutdown;
 pub mod token;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub scans: Turns,
     /// For asking groups how far they are behind.
     pub lags: Turns,
+    /// For trials of versions, which take a process each.
+    pub trials: Turns,
     /// What the replicas of inferences last said.
     pub replicas: inference::Replicas,
 }
@@ -107,6 +110,7 @@ impl App {
             platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
             scans: Turns::default(),
             lags: Turns::default(),
+            trials: Turns::default(),
             replicas: inference::Replicas::new(clock()),
             config,
         }));

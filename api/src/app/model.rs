@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::samples::{self, NewSamples};
 use super::version::{self as versions, Lineage};
 use super::{App, Error, Result, alias as aliases, layer, project as projects};
 
@@ -38,8 +39,8 @@ pub enum Source {
         /// Of the weights.
         seed: u64,
     },
-    /// An uploaded ONNX file, by its SHA-256.
-    Artifact(String),
+    /// An uploaded ONNX file, by its SHA-256, and what it has to answer.
+    Artifact(String, Option<NewSamples>),
 }
 
 /// Makes a model and its version 1.
@@ -48,9 +49,19 @@ pub enum Source {
 /// `INVALID_INPUT`, `NOT_FOUND` for the project and the artifact, `ALREADY_EXISTS`.
 pub async fn create(app: &App, new: NewModel) -> Result<(model::Model, version::Model)> {
     name::check(&new.name)?;
+    let expected = match &new.source {
+        Source::Artifact(digest, new) => samples::try_out(app, digest, new.as_ref()).await?,
+        Source::Layers { .. } => None,
+    };
     let _guard = app.artifact_guard.read().await;
     let (artifact, lineage) = match new.source {
-        Source::Artifact(digest) => (versions::look(app, &digest).await?, Lineage::default()),
+        Source::Artifact(digest, _) => {
+            let lineage = Lineage {
+                samples: samples::held(app, expected.as_ref()).await?,
+                ..Lineage::default()
+            };
+            (versions::look(app, &digest).await?, lineage)
+        }
         Source::Layers {
             input_shape,
             layers,
@@ -182,8 +193,19 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
             unused.push(version.digest.clone());
         }
     }
+    let needed = samples::needed(&transaction).await?;
+    for version in &versions {
+        let expected = samples::expected(version)?;
+        if let Some(expected) = expected.filter(|expected| !needed.contains(&expected.digest)) {
+            artifact::Entity::delete_by_id(&expected.digest)
+                .exec(&transaction)
+                .await?;
+            unused.push(expected.digest);
+        }
+    }
     transaction.commit().await?;
     app.outbox.wake();
+    unused.sort_unstable();
     unused.dedup();
     for digest in unused {
         match app.artifacts.delete(&digest).await {

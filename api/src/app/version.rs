@@ -13,7 +13,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{App, Code, Error, Result, model as models, project as projects};
+use super::samples::{self, NewSamples};
+use super::{
+    App, Code, Error, Result, artifact as artifacts, model as models, project as projects,
+};
 
 /// Which version of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub(super) struct Lineage {
     pub metrics: Option<serde_json::Value>,
     pub report: Option<serde_json::Value>,
     pub computed_on: Option<serde_json::Value>,
+    pub samples: Option<serde_json::Value>,
 }
 
 /// An ONNX file in the artifact store, looked at.
@@ -65,17 +69,30 @@ pub struct Trainability {
     pub reasons: Vec<String>,
 }
 
-/// Makes the next version of a model of an uploaded file.
+/// Makes the next version of a model of an uploaded file, which has to answer samples where there are some.
 ///
 /// # Errors
-/// `NOT_FOUND` for the model and for the file, `INVALID_INPUT` for what is not a model.
-pub async fn create(app: &App, project: &str, model: &str, digest: &str) -> Result<version::Model> {
+/// `NOT_FOUND` for the model and for the files, `INVALID_INPUT` for what is not a model, and those of samples.
+pub async fn create(
+    app: &App,
+    project: &str,
+    model: &str,
+    digest: &str,
+    samples: Option<&NewSamples>,
+) -> Result<version::Model> {
+    let of_project = projects::find(&app.database, project).await?;
+    models::find(&app.database, of_project.id, model).await?;
+    let expected = samples::try_out(app, digest, samples).await?;
     let _guard = app.artifact_guard.read().await;
     let artifact = look(app, digest).await?;
+    let lineage = Lineage {
+        samples: samples::held(app, expected.as_ref()).await?,
+        ..Lineage::default()
+    };
     let transaction = app.begin().await?;
     let project = projects::find(&transaction, project).await?;
     let model = models::find(&transaction, project.id, model).await?;
-    let row = insert(app, &transaction, &model, artifact, Lineage::default()).await?;
+    let row = insert(app, &transaction, &model, artifact, lineage).await?;
     transaction.commit().await?;
     tracing::info!(
         model.name = model.name,
@@ -120,6 +137,8 @@ pub(super) async fn create_from_training(
             .transpose()
             .map_err(Error::internal)?,
         computed_on: Some(trained.computed_on.into()),
+        // What its parent answered is not what it shall answer.
+        samples: None,
     };
     insert(app, transaction, &model, artifact, lineage).await
 }
@@ -161,6 +180,7 @@ pub(super) async fn insert(
         metrics: lineage.metrics,
         report: lineage.report,
         computed_on: lineage.computed_on,
+        samples: lineage.samples,
         created_at: app.now(),
     };
     Ok(row.into_active_model().insert(transaction).await?)
@@ -240,6 +260,7 @@ pub fn wire(row: &version::Model) -> Result<registry::Version> {
         digest: row.digest.clone(),
         size: row.size.cast_unsigned(),
         signature: signature(row)?,
+        samples: samples::expected(row)?,
     })
 }
 
@@ -291,12 +312,7 @@ pub(super) async fn targets(
 
 /// Looks at a file in the artifact store without holding its weights.
 pub(super) async fn look(app: &App, digest: &str) -> Result<Artifact> {
-    if !app.artifacts.exists(digest).await? {
-        return Err(Error::new(
-            Code::NotFound,
-            format!("there is no artifact {digest}; upload it by PUT /artifacts/{digest} first"),
-        ));
-    }
+    artifacts::check_there(app, digest).await?;
     let size = app.artifacts.size(digest).await?;
     let inspection = inspect(app, digest).await?;
     Ok(Artifact {
@@ -308,7 +324,7 @@ pub(super) async fn look(app: &App, digest: &str) -> Result<Artifact> {
 
 /// The structure of a file in the artifact store; its weights are passed over.
 async fn inspect(app: &App, digest: &str) -> Result<Inspection> {
-    super::artifact::inspect(app.artifacts.local_file(digest).await?).await
+    artifacts::inspect(app.artifacts.local_file(digest).await?).await
 }
 
 /// A signature as it travels. What is not a tensor keeps its name.

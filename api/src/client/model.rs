@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use millrace_wire::samples::Tolerance;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
@@ -17,9 +18,11 @@ use crate::output;
 pub enum ModelCommand {
     /// Upload an ONNX file as a new model, or as a new version of one
     ///
-    /// Weights that an exporter wrote into a second file (as PyTorch does) are put inside.
+    /// Weights that an exporter wrote into a second file (as PyTorch does) are put inside. With --expect the model has to
+    /// give what samples say, here and on every machine that is to answer with it: |actual − expected| ≤ atol + rtol × |expected|.
     #[command(after_help = "Examples:
   millrace model push digits digits.onnx
+  millrace model push digits digits.onnx --expect samples.npz --rtol 0.01
   millrace model push digits digits.onnx --json")]
     Push(Push),
 }
@@ -31,6 +34,15 @@ pub struct Push {
     name: String,
     /// The ONNX file
     file: PathBuf,
+    /// Inputs with the outputs that the model has to give, as numpy's savez writes them: arrays named as inputs and outputs
+    #[arg(long, value_name = "NPZ")]
+    expect: Option<PathBuf>,
+    /// How far from an expected number an answer may lie, as a share of that number
+    #[arg(long, default_value_t = Tolerance::default().relative, requires = "expect")]
+    rtol: f64,
+    /// How far it may lie on top of that, which counts near zero
+    #[arg(long, default_value_t = Tolerance::default().absolute, requires = "expect")]
+    atol: f64,
     /// The project
     #[arg(long, default_value = "default")]
     project: String,
@@ -44,14 +56,20 @@ pub struct Push {
 const FIND: &str = "query Find($project: String!, $name: String!) {
   project(name: $project) { model(name: $name) { id } }
 }";
-const CREATE_MODEL: &str = "mutation CreateModel($project: String!, $name: String!, $digest: String!) {
-  createModel(input: {project: $project, name: $name, artifact: $digest}) { version { ...Made } }
+const CREATE_MODEL: &str = "mutation CreateModel($project: String!, $name: String!, $digest: String!, $samples: SamplesInput) {
+  createModel(input: {project: $project, name: $name, artifact: $digest, samples: $samples}) { version { ...Made } }
 }
-fragment Made on Version { id number digest size signature { inputs { name text } outputs { name text } } }";
-const CREATE_VERSION: &str = "mutation CreateVersion($project: String!, $name: String!, $digest: String!) {
-  createVersion(input: {project: $project, model: $name, artifact: $digest}) { version { ...Made } }
+fragment Made on Version {
+  id number digest size signature { inputs { name text } outputs { name text } }
+  samples { digest count relativeTolerance absoluteTolerance }
+}";
+const CREATE_VERSION: &str = "mutation CreateVersion($project: String!, $name: String!, $digest: String!, $samples: SamplesInput) {
+  createVersion(input: {project: $project, model: $name, artifact: $digest, samples: $samples}) { version { ...Made } }
 }
-fragment Made on Version { id number digest size signature { inputs { name text } outputs { name text } } }";
+fragment Made on Version {
+  id number digest size signature { inputs { name text } outputs { name text } }
+  samples { digest count relativeTolerance absoluteTolerance }
+}";
 
 /// Runs a command about models.
 ///
@@ -69,6 +87,15 @@ pub async fn run(command: ModelCommand) -> Result<()> {
     let client = push.server.client();
     let digest = digest(whole.path()).await?;
     upload(&client, whole.path(), &digest).await?;
+    let samples = match &push.expect {
+        None => Value::Null,
+        Some(file) => {
+            let cannot = || format!("{} cannot be pushed", file.display());
+            let digest = self::digest(file).await.with_context(cannot)?;
+            upload(&client, file, &digest).await.with_context(cannot)?;
+            json!({"artifact": digest, "relativeTolerance": push.rtol, "absoluteTolerance": push.atol})
+        }
+    };
     let names = json!({"project": push.project, "name": push.name});
     let found = client.execute(FIND, names).await?;
     if found["project"].is_null() {
@@ -79,7 +106,9 @@ pub async fn run(command: ModelCommand) -> Result<()> {
     } else {
         (CREATE_VERSION, "createVersion")
     };
-    let variables = json!({"project": push.project, "name": push.name, "digest": digest});
+    let variables = json!({
+        "project": push.project, "name": push.name, "digest": digest, "samples": samples,
+    });
     let mut made = client.execute(operation, variables).await?;
     print(&push.name, &made[field]["version"].take(), push.json)
 }
@@ -141,6 +170,13 @@ fn print(model: &str, version: &Value, as_json: bool) -> Result<()> {
                 tensor["text"].as_str().unwrap_or_default()
             ))?;
         }
+    }
+    let samples = &version["samples"];
+    if !samples.is_null() {
+        output::line(format_args!(
+            "  gives what {} samples expect",
+            samples["count"]
+        ))?;
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ pub mod node;
 mod null;
 mod page;
 pub mod project;
+pub mod samples;
 mod schema;
 pub mod segment;
 mod text;

@@ -8,9 +8,11 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use super::alias::Alias;
 use super::context::Find as _;
 use super::layer::LayerInput;
+use super::samples::SamplesInput;
 use super::version::Version;
 use super::{GlobalId, Long, Page, PageArguments, optional, report};
 use crate::app::model::{self, NewModel, Source};
+use crate::app::samples::NewSamples;
 use crate::app::version::{self, Selector};
 use crate::app::{Code, Error};
 
@@ -104,6 +106,8 @@ pub struct CreateModelInput {
     seed: Long,
     /// The SHA-256 of an ONNX file that was uploaded by `PUT /artifacts/{sha256}`.
     artifact: Option<String>,
+    /// What the version has to answer, for `artifact`.
+    samples: Option<SamplesInput>,
 }
 
 /// The new model.
@@ -125,6 +129,8 @@ pub struct CreateVersionInput {
     model: String,
     /// The SHA-256 of an ONNX file that was uploaded by `PUT /artifacts/{sha256}`.
     artifact: String,
+    /// What the version has to answer.
+    samples: Option<SamplesInput>,
 }
 
 /// The new version.
@@ -167,13 +173,20 @@ impl ModelMutation {
         })
     }
 
-    /// Makes the next version of a model of an uploaded file.
+    /// Makes the next version of a model of an uploaded file; one that does not give what its samples expect is refused.
     async fn create_version(
         &self,
         context: &Context<'_>,
         input: CreateVersionInput,
     ) -> Result<CreateVersionPayload> {
-        let made = version::create(context.app(), &input.project, &input.model, &input.artifact);
+        let samples = input.samples.map(NewSamples::from);
+        let made = version::create(
+            context.app(),
+            &input.project,
+            &input.model,
+            &input.artifact,
+            samples.as_ref(),
+        );
         Ok(CreateVersionPayload {
             version: Version(made.await.map_err(report)?),
         })
@@ -194,7 +207,7 @@ impl ModelMutation {
 impl CreateModelInput {
     fn into_model(self) -> Result<NewModel, Error> {
         let source = match (self.layers, self.input_shape, self.artifact) {
-            (Some(layers), Some(input_shape), None) => Source::Layers {
+            (Some(layers), Some(input_shape), None) if self.samples.is_none() => Source::Layers {
                 input_shape: input_shape
                     .into_iter()
                     .map(size)
@@ -205,11 +218,13 @@ impl CreateModelInput {
                     .collect::<Result<_, _>>()?,
                 seed: self.seed.0.cast_unsigned(),
             },
-            (None, None, Some(digest)) => Source::Artifact(digest),
+            (None, None, Some(digest)) => {
+                Source::Artifact(digest, self.samples.map(NewSamples::from))
+            }
             _ => {
                 return Err(Error::new(
                     Code::InvalidInput,
-                    "give either `layers` with `inputShape`, or `artifact`",
+                    "give either `layers` with `inputShape`, or `artifact`, which may have `samples`",
                 ));
             }
         };

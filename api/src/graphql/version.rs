@@ -10,10 +10,11 @@ use super::class_report::ClassReport;
 use super::context::Find as _;
 use super::loader::{ModelId, SegmentId, TrainingId, VersionId};
 use super::model::Model;
+use super::samples::Samples;
 use super::segment::Segment;
 use super::training::Training;
 use super::{GlobalId, Long, report};
-use crate::app::{Error, version};
+use crate::app::{Error, samples, version};
 
 /// An ONNX file with a number: it never changes.
 pub struct Version(pub rows::Model);
@@ -133,6 +134,12 @@ impl Version {
         let found = stored.map(serde_json::from_value).transpose();
         let found = found.map_err(|error| report(Error::internal(error)))?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// What it has to answer on each machine before it takes traffic there; null without such samples.
+    async fn samples(&self) -> Result<Option<Samples>> {
+        let expected = samples::expected(&self.0).map_err(report)?;
+        Ok(expected.map(Into::into))
     }
 
     /// When it was made.

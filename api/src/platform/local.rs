@@ -8,10 +8,12 @@ mod log;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +24,9 @@ use futures::future::join_all;
 use log::Log;
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{FunctionSpec, Role};
+use millrace_wire::trial::{Outcome, Trial};
 use supervisor::{Order, Shared, supervise};
+use tokio::process::Command;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -32,6 +36,9 @@ use super::{Error, Owner, Platform, State, Status};
 
 /// How long a function may take to end in order: it commits what it has begun.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long a trial may take: to load a large model takes most of it.
+const TRIAL: Duration = Duration::from_mins(2);
 
 /// What the platform starts, and how.
 #[derive(Debug, Clone)]
@@ -48,6 +55,8 @@ pub struct Settings {
     pub logs: PathBuf,
     /// How long a function may take to end in order.
     pub grace: Duration,
+    /// How long a trial may take.
+    pub trial: Duration,
     /// The pauses before it is started again.
     pub pauses: Pauses,
     /// For probes.
@@ -102,6 +111,7 @@ impl LocalPlatform {
             log: std::env::var("MILLRACE_LOG").unwrap_or_else(|_| "info".to_owned()),
             logs,
             grace: GRACE,
+            trial: TRIAL,
             pauses: Pauses::default(),
             client: reqwest::Client::new(),
         }))
@@ -228,6 +238,12 @@ impl Platform for LocalPlatform {
         self.changes.subscribe()
     }
 
+    async fn try_out(&self, trial: &Trial) -> Result<Outcome, Error> {
+        trial::try_out(&self.settings, trial)
+            .await
+            .map_err(Error::Untried)
+    }
+
     async fn shutdown(&self) {
         self.closing.store(true, Ordering::SeqCst);
         let owners = lock(&self.owners).clone();
@@ -238,6 +254,30 @@ impl Platform for LocalPlatform {
         });
         join_all(ending).await;
     }
+}
+
+/// A process of a function's program, in the environment that functions get.
+fn program(settings: &Settings, binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (variable, _) in std::env::vars_os() {
+        // Functions resolve references to secrets in their environment, but have no business
+        // with the database.
+        if variable.to_string_lossy().starts_with("MILLRACE_DATABASE") {
+            command.env_remove(variable);
+        }
+    }
+    if let Some(library) = &settings.onnxruntime {
+        command.env("MILLRACE_ONNXRUNTIME__LIBRARY", library);
+    }
+    command
+        .env("MILLRACE_LOG", &settings.log)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Ctrl-C at the terminal is the API's: it then ends its functions in order.
+        .process_group(0)
+        .kill_on_drop(true);
+    command
 }
 
 /// What the names of an owner's logs begin with.
@@ -275,6 +315,7 @@ fn work(spec: &FunctionSpec) -> FunctionSpec {
         inference.version.size = 0;
         inference.version.signature.inputs.clear();
         inference.version.signature.outputs.clear();
+        inference.version.samples = None;
     }
     work
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::FunctionSpec;
+use millrace_wire::trial::{Outcome, Trial};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -67,6 +68,9 @@ pub enum Error {
         /// Its name.
         platform: &'static str,
     },
+    /// A trial ended without an outcome.
+    #[error("the version could not be run: {0}")]
+    Untried(String),
 }
 
 /// Where functions run.
@@ -100,6 +104,12 @@ pub trait Platform: Send + Sync {
 
     /// Changes whenever the state of a function does.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Runs a version once, in a process of the inference function that ends with its answer.
+    ///
+    /// # Errors
+    /// [`Error::Untried`].
+    async fn try_out(&self, trial: &Trial) -> Result<Outcome, Error>;
 
     /// Ends everything in order, for the end of the API. Nothing is started afterwards.
     async fn shutdown(&self);

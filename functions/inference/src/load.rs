@@ -1,7 +1,9 @@
 //! Brings versions from the artifact store into ONNX Runtime.
 //!
-//! Invariant: what is loaded has exactly the bytes that the version's digest names.
+//! Invariant: what is loaded has exactly the bytes that the version's digest names, and answers its samples here as they
+//! expect.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use millrace_artifacts::Store;
@@ -10,6 +12,7 @@ use millrace_wire::function::InferenceSpec;
 use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
 use millrace_wire::registry::Version;
+use millrace_wire::samples::{Expected, Samples};
 use tokio::runtime::Handle;
 
 use crate::model::{Model, Unfit};
@@ -21,6 +24,9 @@ const LAST_PAUSE: Duration = Duration::from_secs(30);
 const UNAVAILABLE: &str = "version-unavailable";
 const INVALID: &str = "version-invalid";
 const MISMATCH: &str = "version-mismatch";
+const DIFFERS: &str = "version-differs";
+/// All of them: a version has one at a time.
+const CODES: [&str; 4] = [UNAVAILABLE, INVALID, MISMATCH, DIFFERS];
 
 /// Loads versions for the records of one inference; cheap to clone.
 #[derive(Clone)]
@@ -35,7 +41,8 @@ pub(crate) struct Loader {
 /// Why a version cannot be used.
 pub(crate) struct Fault {
     code: &'static str,
-    message: String,
+    /// What is wrong, as a sentence.
+    pub(crate) message: String,
 }
 
 impl Loader {
@@ -45,19 +52,33 @@ impl Loader {
             .runtime
             .block_on(Store::open(&function.spec.artifacts))
             .map_err(Failure::failed)?;
-        Ok(Self {
+        Ok(Self::new(store, function.runtime.clone(), spec))
+    }
+
+    /// A loader from an opened store.
+    pub(crate) fn new(store: Store, runtime: Handle, spec: &InferenceSpec) -> Self {
+        Self {
             store,
-            runtime: function.runtime.clone(),
+            runtime,
             model: spec.model.clone(),
             format: spec.input_format.clone(),
             outputs: spec.outputs.clone(),
-        })
+        }
     }
 
-    /// Loads a version.
+    /// Loads a version that may take traffic.
     pub(crate) fn load(&self, version: &Version) -> Result<Model, Fault> {
+        let mut model = self.load_any(version)?;
+        if let Some(expected) = &version.samples {
+            self.check(&mut model, expected)?;
+        }
+        Ok(model)
+    }
+
+    /// Loads a version, whatever it answers.
+    pub(crate) fn load_any(&self, version: &Version) -> Result<Model, Fault> {
         let number = version.version;
-        let name = format!("version {number} of the model {}", self.model);
+        let name = self.name(number);
         let file = self
             .runtime
             .block_on(self.store.get_bytes(&version.digest))
@@ -83,6 +104,37 @@ impl Loader {
             "version loaded"
         );
         Ok(model)
+    }
+
+    /// Sees that a version answers its samples on this machine as they expect.
+    fn check(&self, model: &mut Model, expected: &Expected) -> Result<(), Fault> {
+        let name = self.name(model.version());
+        let unavailable = |error: &dyn Display| Fault {
+            code: UNAVAILABLE,
+            message: format!("the samples of {name} cannot be read: {error}"),
+        };
+        let file = self
+            .runtime
+            .block_on(self.store.get_bytes(&expected.digest))
+            .map_err(|error| unavailable(&error))?;
+        let samples = Samples::read(&file).map_err(|error| unavailable(&error))?;
+        model
+            .check(&samples, expected.tolerance)
+            .map_err(|reason| Fault {
+                code: DIFFERS,
+                message: format!("{name} answers its samples otherwise on this machine: {reason}"),
+            })?;
+        tracing::info!(
+            model.name = self.model,
+            model.version = model.version(),
+            samples.count = expected.count,
+            "version answers its samples as they expect"
+        );
+        Ok(())
+    }
+
+    fn name(&self, number: u32) -> String {
+        format!("version {number} of the model {}", self.model)
     }
 
     /// Loads a version, again and again until it succeeds; nothing where the function shall end
@@ -113,7 +165,7 @@ impl Loader {
 impl Fault {
     /// Says that a version cannot be used, and what happens meanwhile.
     pub(crate) fn report(&self, status: &Status, meanwhile: &str) {
-        for code in [UNAVAILABLE, INVALID, MISMATCH] {
+        for code in CODES {
             if code != self.code {
                 status.recovered(code);
             }
@@ -124,7 +176,7 @@ impl Fault {
 
 /// The version that is wanted is loaded: no fault of an earlier one matters any more.
 pub(crate) fn recovered(status: &Status) {
-    for code in [UNAVAILABLE, INVALID, MISMATCH] {
+    for code in CODES {
         status.recovered(code);
     }
 }

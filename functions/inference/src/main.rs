@@ -1,5 +1,6 @@
 //! `millrace-inference`: a replica of an inference. It reads its partitions of the input topic,
-//! answers each record with one version of a model, and follows that model's alias.
+//! answers each record with one version of a model, and follows that model's alias. With the argument `try` it answers one
+//! [trial](millrace_wire::trial) instead.
 
 mod encode;
 mod follow;
@@ -8,17 +9,28 @@ mod inputs;
 mod load;
 mod model;
 mod outputs;
+mod samples;
+mod trial;
 mod zipmap;
 
 use std::process::ExitCode;
 
-use millrace_runtime::{Failure, Function, Reporter, Schemas, Status, onnxruntime, poll, run};
+use millrace_runtime::{
+    Failure, Function, Reporter, Schemas, Status, onnxruntime, poll, run, try_out,
+};
 use millrace_wire::function::{InferenceSpec, Role};
+use millrace_wire::trial::ARGUMENT;
 
 use crate::handler::Predictor;
 use crate::load::Loader;
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ARGUMENT)
+    {
+        return try_out(trial::outcome);
+    }
     run(|function| infer(&function))
 }
 

@@ -9,9 +9,11 @@ use std::thread;
 use millrace_engine::{Data, Error, Outputs, Session, SessionOptions};
 use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
+use millrace_wire::samples::{Samples, Tolerance};
 
 use crate::inputs::Inputs;
 use crate::outputs::Written;
+use crate::samples;
 use crate::zipmap::{Unzipped, unzip};
 
 /// How many records the batch of the warm-up has: more than one, so that an output without a batch
@@ -42,6 +44,28 @@ pub(crate) enum Unfit {
     Mismatch(String),
 }
 
+/// A file in ONNX Runtime, before anything is known of the records that it shall answer.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    /// The names of classes that the model itself has, by output.
+    classes: BTreeMap<String, Vec<String>>,
+}
+
+/// Loads the bytes of a file.
+pub(crate) fn open(file: &[u8]) -> Result<Opened, Error> {
+    let unzipped = unzip(file);
+    let (file, classes) = match &unzipped {
+        Some(Unzipped { file, classes }) => (file.as_slice(), classes.clone()),
+        None => (file, BTreeMap::new()),
+    };
+    let options = SessionOptions {
+        threads: threads(file.len(), processors()),
+        ..SessionOptions::default()
+    };
+    let session = Session::from_bytes(file, &options)?;
+    Ok(Opened { session, classes })
+}
+
 impl Model {
     /// Makes a version from the bytes of its file, and runs it once. These outputs are written, or
     /// all.
@@ -51,16 +75,7 @@ impl Model {
         format: &RecordFormat,
         outputs: &[Choice],
     ) -> Result<Self, Unfit> {
-        let unzipped = unzip(file);
-        let (file, classes) = match &unzipped {
-            Some(Unzipped { file, classes }) => (file.as_slice(), classes.clone()),
-            None => (file, BTreeMap::new()),
-        };
-        let options = SessionOptions {
-            threads: threads(file.len(), processors()),
-            ..SessionOptions::default()
-        };
-        let session = Session::from_bytes(file, &options).map_err(Unfit::Invalid)?;
+        let Opened { session, classes } = open(file).map_err(Unfit::Invalid)?;
         let inputs = Inputs::plan(session.inputs(), format)?;
         let written = Written::plan(session.outputs(), outputs, &classes)?;
         let mut model = Self {
@@ -97,6 +112,11 @@ impl Model {
     ) -> Result<(Outputs<'_>, &Written), Error> {
         let fed = self.inputs.feed(records, rows, &mut self.columns);
         Ok((self.session.run(&fed)?, &self.written))
+    }
+
+    /// Runs samples on this machine, and says what the version answers otherwise than they expect.
+    pub(crate) fn check(&mut self, golden: &Samples, tolerance: Tolerance) -> Result<(), String> {
+        samples::check(&mut self.session, golden, tolerance).map(|_| ())
     }
 
     fn warm_up(&mut self) -> Result<(), Unfit> {

@@ -16,6 +16,7 @@ mod schemas;
 mod shutdown;
 mod start;
 mod status;
+mod trial;
 
 pub use failure::Failure;
 pub use readiness::Readiness;
@@ -25,3 +26,4 @@ pub use schemas::{Missing, Schemas};
 pub use shutdown::Shutdown;
 pub use start::{Function, onnxruntime, run};
 pub use status::Status;
+pub use trial::try_out;

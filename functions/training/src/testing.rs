@@ -27,6 +27,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
             },
+            samples: None,
         },
         connection: BTreeMap::new(),
         segment: Manifest {

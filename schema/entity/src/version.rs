@@ -35,6 +35,9 @@ pub struct Model {
     /// With what its training's steps were computed.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub computed_on: Option<Json>,
+    /// The samples that it is held to, as functions get them: the artifact that holds them, and how close it must come.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub samples: Option<Json>,
     pub created_at: DateTimeUtc,
 }
 

@@ -30,6 +30,7 @@ mod m20261122_210002_add_id_to_owned_topics;
 mod m20261123_000001_add_version_computed_on;
 mod m20261123_010001_add_pinned_segments;
 mod m20261123_040001_add_training_warnings;
+mod m20261123_100001_add_version_samples;
 
 /// All migrations in the order in which they are applied.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_add_version_computed_on::Migration),
             Box::new(m20261123_010001_add_pinned_segments::Migration),
             Box::new(m20261123_040001_add_training_warnings::Migration),
+            Box::new(m20261123_100001_add_version_samples::Migration),
         ]
     }
 }

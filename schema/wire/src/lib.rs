@@ -16,10 +16,12 @@ pub mod prediction;
 pub mod preprocessing;
 pub mod record;
 pub mod registry;
+pub mod samples;
 pub mod segment;
 pub mod signature;
 pub mod split;
 pub mod training;
+pub mod trial;
 pub mod tuning;
 
 /// The layout version of every message in this crate.

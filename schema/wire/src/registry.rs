@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::samples::Expected;
 use crate::signature::Signature;
 use crate::{FORMAT, MessageError};
 
@@ -38,6 +39,9 @@ pub struct Version {
     pub size: u64,
     /// Inputs and outputs.
     pub signature: Signature,
+    /// What it has to answer on a function's own machine before it takes traffic, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Expected>,
 }
 
 /// The key of an alias's record.

@@ -261,5 +261,6 @@ pub(crate) fn store(artifacts: &str, file: &[u8]) -> Result<Version> {
             inputs: Vec::new(),
             outputs: Vec::new(),
         },
+        samples: None,
     })
 }

@@ -8,21 +8,21 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use millrace_wire::function::{FunctionSpec, Role, VARIABLE};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::super::{State, Status};
-use super::Settings;
 use super::backoff::Backoff;
 use super::log::Log;
+use super::{Settings, program};
 
 /// How often a starting function is asked whether it is ready.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
@@ -149,26 +149,8 @@ fn start(
         Role::Training(_) => &settings.training,
         Role::Inference(_) => &settings.inference,
     };
-    let mut command = Command::new(binary);
-    for (variable, _) in std::env::vars_os() {
-        // Functions resolve references to secrets in their environment, but have no business
-        // with the database.
-        if variable.to_string_lossy().starts_with("MILLRACE_DATABASE") {
-            command.env_remove(variable);
-        }
-    }
-    if let Some(library) = &settings.onnxruntime {
-        command.env("MILLRACE_ONNXRUNTIME__LIBRARY", library);
-    }
-    let child = command
+    let child = program(settings, binary)
         .env(VARIABLE, spec.to_json())
-        .env("MILLRACE_LOG", &settings.log)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // Ctrl-C at the terminal is the API's: it then ends its functions in order.
-        .process_group(0)
-        .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("cannot be started: {}: {error}", binary.display()))?;
     shared.update(|status| {

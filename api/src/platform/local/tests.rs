@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use millrace_wire::function::{Connection, Control, FunctionSpec, Role, TrainingPool};
+use millrace_wire::samples::{Expected, Tolerance};
+use millrace_wire::trial::{Outcome, Trial, Work};
 use rustix::process::{Pid, test_kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -22,22 +24,27 @@ const WORKS: &str = "(cat <&3; kill -9 $$) &
 trap 'echo ending in order; kill $!; exit 0' TERM; echo at work; wait";
 
 fn platform(folder: &Path, script: &str) -> LocalPlatform {
+    LocalPlatform::new(settings(folder, script))
+}
+
+fn settings(folder: &Path, script: &str) -> Settings {
     let binary = folder.join("function");
     fs::write(&binary, format!("#!/bin/sh\nexec 3<&0\n{script}\n")).unwrap();
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
-    LocalPlatform::new(Settings {
+    Settings {
         training: binary,
         inference: "/nonexistent/function".into(),
         onnxruntime: Some("/nonexistent/library".into()),
         log: "info".to_owned(),
         logs: folder.to_path_buf(),
         grace: Duration::from_secs(10),
+        trial: LIMIT,
         pauses: Pauses {
             first: Duration::from_millis(10),
             longest: Duration::from_secs(20),
         },
         client: reqwest::Client::new(),
-    })
+    }
 }
 
 fn spec(ordinal: u32) -> FunctionSpec {
@@ -283,4 +290,54 @@ async fn a_function_is_gone_when_its_parent_is_killed() {
     assert!(exists(function));
     parent.kill().await.unwrap();
     until_gone(function).await;
+}
+
+#[tokio::test]
+async fn a_trial_is_a_process_that_ends_with_its_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = Work::Samples {
+        digest: "the-model".into(),
+        samples: Expected {
+            digest: "the-samples".into(),
+            size: 1,
+            count: 0,
+            tolerance: Tolerance::default(),
+        },
+    };
+    let trial = Trial::new("file:///a".into(), work);
+    let inference = |script: &str| {
+        let mut settings = settings(folder.path(), script);
+        settings.inference.clone_from(&settings.training);
+        settings
+    };
+    let refused = async |settings| {
+        let tried = LocalPlatform::new(settings).try_out(&trial).await;
+        tried.unwrap_err().to_string()
+    };
+
+    let agrees = inference(
+        r#"read line; [ "$1" = try ] || exit 9
+case "$line" in *the-model*the-samples*) echo '{"outcome":"agrees","count":3}';; esac"#,
+    );
+    let outcome = LocalPlatform::new(agrees).try_out(&trial).await.unwrap();
+    assert_eq!(outcome, Outcome::Agrees { count: 3 });
+
+    let fails = refused(inference("echo it broke >&2; exit 4")).await;
+    assert!(
+        fails.contains("exit status: 4") && fails.contains("it broke"),
+        "{fails}"
+    );
+    let silent = refused(inference("exit 0")).await;
+    assert!(silent.contains("outcome of a trial"), "{silent}");
+    let missing = refused(settings(folder.path(), "exit 0")).await;
+    assert!(missing.contains("cannot be started"), "{missing}");
+    let endless = Settings {
+        trial: Duration::from_millis(50),
+        ..inference("exec sleep 600")
+    };
+    let endless = refused(endless).await;
+    assert!(
+        endless.contains("has not answered within 50ms"),
+        "{endless}"
+    );
 }

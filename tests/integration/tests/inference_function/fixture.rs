@@ -15,6 +15,7 @@ use millrace_wire::function::{
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
 use millrace_wire::registry::{Pointer, Version};
+use millrace_wire::samples::{Expected, Tolerance};
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -105,6 +106,23 @@ impl<'k> Fixture<'k> {
                 inputs: vec![tensor("input", 4)],
                 outputs: vec![tensor("output", 2)],
             },
+            samples: None,
+        }
+    }
+
+    /// The same version, held to samples.
+    pub async fn expecting(&self, version: Version, samples: Vec<u8>) -> Version {
+        let store = Store::open(&self.artifacts()).await.unwrap();
+        let stored = store.put_bytes(samples.into()).await.unwrap();
+        let samples = Expected {
+            digest: stored.digest,
+            size: stored.size,
+            count: 0,
+            tolerance: Tolerance::default(),
+        };
+        Version {
+            samples: Some(samples),
+            ..version
         }
     }
 

@@ -14,11 +14,14 @@ mod faults;
 mod fixture;
 mod forbidden;
 mod models;
+#[allow(dead_code, reason = "the tests of the product use the rest")]
+mod npz;
 mod outage;
 mod process;
 mod proxy;
 mod records;
 mod redrive;
 mod replicas;
+mod samples;
 mod schemas;
 mod swap;

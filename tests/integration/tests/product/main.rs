@@ -16,6 +16,7 @@ mod outage;
 mod pinned;
 mod restart;
 mod retention;
+mod samples;
 mod secured;
 mod segments;
 mod shared_topics;
@@ -28,6 +29,9 @@ mod upload;
 #[allow(dead_code, reason = "the tests of the function use the others")]
 #[path = "../inference_function/models.rs"]
 mod models;
+
+#[path = "../inference_function/npz.rs"]
+mod npz;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

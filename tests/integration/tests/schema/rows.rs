@@ -117,6 +117,7 @@ impl Rows {
             metrics: Some(json!({ "accuracy": 0.96 })),
             report: Some(json!({ "classes": [], "confusion": [[1, 0], [0, 1]] })),
             computed_on: Some(json!(["avx512/fast"])),
+            samples: Some(json!({ "digest": "cd", "count": 3 })),
             created_at: self.now,
         }
     }

@@ -108,6 +108,7 @@ impl<'a> World<'a> {
                     inputs: Vec::new(),
                     outputs: Vec::new(),
                 },
+                samples: None,
             },
             control,
             kafka,

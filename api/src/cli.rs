@@ -78,6 +78,15 @@ Examples:
     DeadLetters(client::dead_letters::DeadLettersCommand),
     /// Send records to a datasource, and make a segment of them
     Send(client::send::SendArguments),
+    /// Explain an answer: its input, the version and what that was made of, and whether it answers the same again
+    ///
+    /// Takes a record of an output topic, or a dead letter, by its place. Ends with code 1 where the answer is another now.
+    #[command(after_help = "\
+Examples:
+  millrace why points-output/0/17
+  millrace why points-output/0/17 --json
+  millrace why millrace.dlq.points/0/3 --no-rerun")]
+    Why(client::why::WhyArguments),
 }
 
 /// Runs what was asked for, and says with which code the process ends.
@@ -98,6 +107,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Onnx(command) => return tokio::task::block_in_place(|| onnx::run(&command)),
         Command::DeadLetters(command) => client::dead_letters::run(command).await?,
         Command::Send(arguments) => client::send::run(arguments).await?,
+        Command::Why(arguments) => return client::why::run(arguments).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -417,7 +417,7 @@ fn read_one(connection: &Connection, topic: &str, place: Place) -> Result<Option
 
 /// Reads a topic's committed records, partition after partition: those at places that `wanted`
 /// accepts, which lie side by side, until `each` has enough.
-fn read(
+pub(super) fn read(
     connection: &Connection,
     topic: &str,
     wanted: impl Fn(Place) -> bool,

@@ -30,6 +30,7 @@ pub mod token;
 pub mod training;
 mod turns;
 pub mod version;
+pub mod why;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{Server, bytes, text};
 use crate::output;
 
 /// Commands about dead letters.
@@ -226,17 +226,4 @@ fn summary(letter: &Value) -> String {
         text(&letter["message"]),
         text(&letter["error"]),
     )
-}
-
-/// Bytes as their text, or else in base64.
-fn bytes(value: &Value) -> String {
-    match (value["text"].as_str(), value["base64"].as_str()) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(base64)) => format!("{base64} (base64, {} bytes)", value["length"]),
-        (None, None) => "null".to_owned(),
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
 }

@@ -4,6 +4,7 @@
 pub mod dead_letters;
 pub mod model;
 pub mod send;
+pub mod why;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
@@ -81,4 +82,18 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// Bytes that the API answered: their text, or else base64.
+fn bytes(value: &Value) -> String {
+    match (value["text"].as_str(), value["base64"].as_str()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(base64)) => format!("{base64} (base64, {} bytes)", value["length"]),
+        (None, None) => "null".to_owned(),
+    }
+}
+
+/// A text that the API answered, or a dash in its place.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
 }

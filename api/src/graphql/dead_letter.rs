@@ -2,14 +2,13 @@
 
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, InputObject, Object, OneofObject, Result, SimpleObject};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use millrace_entity::inference as rows;
 use millrace_wire::header;
-use millrace_wire::record::{Decoder, Parts, RecordFormat};
+use millrace_wire::record::RecordFormat;
 
 use super::inference::Inference;
+use super::record::{Bytes, DecodedRecord, RecordHeader};
 use super::{Long, report};
 use crate::app::dead_letter::{self, Place, Selection};
 use crate::app::{App, Code, Error, datasource};
@@ -26,47 +25,6 @@ pub struct DeadLetter {
     letter: dead_letter::DeadLetter,
     /// How the datasource says that the record is to be read.
     format: RecordFormat,
-}
-
-/// Bytes, and the text that they may be.
-#[derive(SimpleObject)]
-pub struct Bytes {
-    /// How many there are.
-    length: Long,
-    /// The bytes in base64.
-    base64: String,
-    /// The text, where they are UTF-8.
-    text: Option<String>,
-}
-
-/// A header of a record.
-#[derive(SimpleObject)]
-pub struct RecordHeader {
-    /// Its name.
-    name: String,
-    /// Its value, which may be null.
-    value: Option<Bytes>,
-}
-
-/// A record as far as it can be decoded now.
-#[derive(SimpleObject)]
-pub struct DecodedRecord {
-    /// Its features, where all of them can be read.
-    features: Option<Vec<f32>>,
-    /// The code of what is wrong with it, where they cannot.
-    error: Option<String>,
-    /// What is wrong with it, as a sentence.
-    message: Option<String>,
-}
-
-impl Bytes {
-    fn of(bytes: &[u8]) -> Self {
-        Self {
-            length: (bytes.len() as u64).into(),
-            base64: STANDARD.encode(bytes),
-            text: std::str::from_utf8(bytes).ok().map(str::to_owned),
-        }
-    }
 }
 
 #[Object]
@@ -93,43 +51,12 @@ impl DeadLetter {
 
     /// Its headers, the record's own and those that say what is wrong.
     async fn headers(&self) -> Vec<RecordHeader> {
-        let headers = self.letter.record.headers.iter();
-        headers
-            .map(|(name, value)| RecordHeader {
-                name: name.clone(),
-                value: value.as_deref().map(Bytes::of),
-            })
-            .collect()
+        RecordHeader::all(&self.letter.record)
     }
 
     /// The record as the datasource says that it is to be read.
     async fn decoded(&self) -> DecodedRecord {
-        let mut features = Vec::new();
-        let record = &self.letter.record;
-        let headers: Vec<(&str, Option<&[u8]>)> = record
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
-            .collect();
-        let parts = Parts {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            timestamp_ms: record.timestamp_ms,
-            headers: &headers.as_slice(),
-        };
-        let mut decoder = Decoder::new(&self.format, None);
-        match decoder.decode(&parts, &mut features, &mut Vec::new()) {
-            Ok(()) => DecodedRecord {
-                features: Some(features),
-                error: None,
-                message: None,
-            },
-            Err(error) => DecodedRecord {
-                features: None,
-                error: Some(error.code().to_owned()),
-                message: Some(error.to_string()),
-            },
-        }
+        DecodedRecord::of(&self.letter.record, &self.format)
     }
 
     /// The code of what was wrong with it.

@@ -27,12 +27,14 @@ pub mod node;
 mod null;
 mod page;
 pub mod project;
+pub mod record;
 pub mod samples;
 mod schema;
 pub mod segment;
 mod text;
 pub mod training;
 pub mod version;
+pub mod why;
 
 pub use context::Actor;
 pub use error::{optional, report};

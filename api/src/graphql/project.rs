@@ -16,6 +16,7 @@ use super::inference::Inference;
 use super::model::Model;
 use super::segment::Segment;
 use super::training::Training;
+use super::why::Why;
 use super::{GlobalId, Page, PageArguments, optional, report};
 use crate::app;
 use crate::platform::Owner;
@@ -157,6 +158,19 @@ impl Project {
         PageArguments::new(first, after, last, before)
             .page(context, select, Inference)
             .await
+    }
+
+    /// Why a record of an output topic is what it is: the input that it answers, the version that answered and where that
+    /// comes from, and whether the version gives the same answer again. `record` is `topic/partition/offset`; a dead letter's
+    /// place is taken as well.
+    async fn why(
+        &self,
+        context: &Context<'_>,
+        record: String,
+        #[graphql(default = "default")] connection: String,
+    ) -> Result<Why> {
+        let found = app::why::why(context.app(), &self.0.name, &connection, &record).await;
+        Ok(Why(found.map_err(report)?))
     }
 
     /// What runs for it now: its inferences' functions, and the training pool, which all projects

@@ -53,6 +53,16 @@ pub struct OperationError {
     message: String,
 }
 
+impl OperationError {
+    /// Something that failed.
+    pub(super) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
 /// What may go wrong with a training that goes on.
 #[derive(SimpleObject)]
 pub struct TrainingWarning {

@@ -21,6 +21,22 @@ pub const TIMESTAMP: &str = "millrace-timestamp";
 /// On dead letters of trainings: the training's id.
 pub const TRAINING: &str = "millrace-training";
 
+/// Whether a header is one that Millrace writes anew on a dead letter.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    [
+        MODEL,
+        VERSION,
+        SOURCE,
+        ERROR,
+        ERROR_MESSAGE,
+        ATTEMPT,
+        DEAD_LETTER,
+        TIMESTAMP,
+    ]
+    .contains(&name)
+}
+
 /// Whether a header of the input stays on the output.
 ///
 /// Left out are those that describe the input's bytes, which the output no longer has (schema

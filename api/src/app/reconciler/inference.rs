@@ -1,7 +1,7 @@
 //! One inference: one step towards what its row wants.
 
-use millrace_entity::function_event;
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
+use millrace_entity::{function_event, version};
 use millrace_kafka::GroupOffset;
 use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, NotFinite, Role};
 use millrace_wire::prediction::{self, Choice};
@@ -15,7 +15,7 @@ use super::super::inference::{
 };
 use super::super::{
     App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
-    project, version,
+    project, version as versions,
 };
 use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
@@ -313,22 +313,47 @@ async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
 
 /// The specifications of all replicas.
 async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
+    let version = begins_with(&app.database, row).await?;
+    let inference = specification(app, row, &version).await?;
+    let connection = connection::get(&app.database, row.connection_id).await?;
+    let names = connection::names_of(&connection)?;
+    let control = control_of(app).await?;
+    let replicas = u32::try_from(row.replicas).map_err(Error::internal)?;
+    let specs = (0..replicas).map(|ordinal| {
+        let inference = InferenceSpec {
+            transactional_id: names.transactional_id(&inference.project, &row.name, ordinal),
+            ..inference.clone()
+        };
+        FunctionSpec::new(
+            control.clone(),
+            app.config.artifacts_url(),
+            String::new(),
+            ordinal,
+            Role::Inference(Box::new(inference)),
+        )
+    });
+    Ok(specs.collect())
+}
+
+/// What all replicas have in common, beginning with this version.
+pub(in crate::app) async fn specification(
+    app: &App,
+    row: &Model,
+    version: &version::Model,
+) -> Result<InferenceSpec> {
     let database = &app.database;
     let project = project::get(database, row.project_id).await?;
     let model = model::get(database, row.model_id).await?;
     let datasource = datasources::get(database, row.datasource_id).await?;
     let connection = connection::get(database, row.connection_id).await?;
-    let names = connection::names_of(&connection)?;
-    let version = begins_with(database, row).await?;
     let settings = Settings::of(row)?;
-    let control = control_of(app).await?;
-    let inference = InferenceSpec {
+    Ok(InferenceSpec {
         id: row.id,
-        project: project.name.clone(),
+        project: project.name,
         name: row.name.clone(),
         connection: connection::properties_of(&connection)?,
         model: model.name,
-        version: version::wire(&version)?,
+        version: versions::wire(version)?,
         alias: row.alias.clone(),
         input_topic: row.input_topic.clone(),
         input_topic_id: row.input_topic_id.clone(),
@@ -350,20 +375,5 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
         },
         transactional_id: String::new(),
         batching: settings.batching,
-    };
-    let replicas = u32::try_from(row.replicas).map_err(Error::internal)?;
-    let specs = (0..replicas).map(|ordinal| {
-        let inference = InferenceSpec {
-            transactional_id: names.transactional_id(&project.name, &row.name, ordinal),
-            ..inference.clone()
-        };
-        FunctionSpec::new(
-            control.clone(),
-            app.config.artifacts_url(),
-            String::new(),
-            ordinal,
-            Role::Inference(Box::new(inference)),
-        )
-    });
-    Ok(specs.collect())
+    })
 }

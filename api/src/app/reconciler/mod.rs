@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, sleep};
 use uuid::Uuid;
 
-pub(in crate::app) use inference::Settings;
+pub(in crate::app) use inference::{Settings, specification};
 
 use super::inference::locked;
 use super::{App, Change, Result, Shutdown};

@@ -125,7 +125,7 @@ impl<'a> Letters<'a> {
     ) -> OutRecord<'a> {
         let mut out = OutRecord::to(self.dead_letter_topic);
         out.value = record.value();
-        self.address(&mut out, record, source, |name| !is_ours(name));
+        self.address(&mut out, record, source, |name| !header::is_ours(name));
         let attempt = self.attempt(record).to_string().into_bytes();
         out.header(header::ERROR, refusal.code.as_bytes())
             .header(header::ERROR_MESSAGE, refusal.message.as_bytes())
@@ -154,18 +154,4 @@ impl<'a> Letters<'a> {
         let source = Cow::Borrowed(source.as_bytes());
         out.headers.push((header::SOURCE.into(), Some(source)));
     }
-}
-
-fn is_ours(name: &str) -> bool {
-    [
-        header::MODEL,
-        header::VERSION,
-        header::SOURCE,
-        header::ERROR,
-        header::ERROR_MESSAGE,
-        header::ATTEMPT,
-        header::DEAD_LETTER,
-        header::TIMESTAMP,
-    ]
-    .contains(&name)
 }

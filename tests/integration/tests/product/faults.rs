@@ -211,7 +211,7 @@ async fn records_that_kafka_has_removed_are_told_from_those_to_come() {
 }
 
 /// Does at once what retention does in time.
-async fn delete_records_before(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
+pub(crate) async fn delete_records_before(kafka: &Kafka, topic: &str, partition: i32, offset: i64) {
     let mut offsets = rdkafka::TopicPartitionList::new();
     let before = rdkafka::Offset::Offset(offset);
     offsets

@@ -25,6 +25,7 @@ mod trainings;
 mod turns;
 #[cfg(target_os = "linux")]
 mod upload;
+mod why;
 
 #[allow(dead_code, reason = "the tests of the function use the others")]
 #[path = "../inference_function/models.rs"]

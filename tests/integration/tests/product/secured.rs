@@ -62,6 +62,14 @@ async fn the_job_on_a_secured_cluster_with_the_rights_that_are_documented() {
     let made = predictions(&kafka, &output, 200).await;
     assert_eq!((made.len(), by_source(&made).len()), (200, 200));
 
+    let (partition, offset) = (made[0].partition, made[0].offset);
+    let place = format!("{output}/{partition}/{offset}");
+    let explained = millrace.command(&["why", &place]);
+    let is_given_again = ["again     same", "again     close"]
+        .iter()
+        .any(|words| explained.contains(words));
+    assert!(is_given_again, "{explained}");
+
     lose_the_right(&millrace, &kafka, &output, || {
         millrace.command(&["send", "points", &file, "--topic", &input, "--no-segment"]);
     })

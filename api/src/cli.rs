@@ -76,6 +76,15 @@ Examples:
   millrace dead-letters redrive points --all"
     )]
     DeadLetters(client::dead_letters::DeadLettersCommand),
+    /// Inferences: how far they are, replays and rescoring
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  millrace inference show points
+  millrace inference replay points again --output-topic again --from 2026-11-22T00:00:00Z"
+    )]
+    Inference(client::inference::InferenceCommand),
     /// Send records to a datasource, and make a segment of them
     Send(client::send::SendArguments),
     /// Explain an answer: its input, the version and what that was made of, and whether it answers the same again
@@ -106,6 +115,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Model(command) => client::model::run(command).await?,
         Command::Onnx(command) => return tokio::task::block_in_place(|| onnx::run(&command)),
         Command::DeadLetters(command) => client::dead_letters::run(command).await?,
+        Command::Inference(command) => client::inference::run(command).await?,
         Command::Send(arguments) => client::send::run(arguments).await?,
         Command::Why(arguments) => return client::why::run(arguments).await,
     }

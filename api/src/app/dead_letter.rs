@@ -115,11 +115,20 @@ impl DeadLetter {
         attempt(&self.record)
     }
 
-    /// Its time.
+    /// The time of the record.
     #[must_use]
     pub fn timestamp(&self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_millis(self.record.timestamp_ms?)
+        DateTime::from_timestamp_millis(time_ms(&self.record)?)
     }
+}
+
+/// The time of the record that a dead letter holds. Of a replay it stands in a header.
+fn time_ms(letter: &Record) -> Option<i64> {
+    let told = || {
+        let text = std::str::from_utf8(letter.header(header::TIMESTAMP)?).ok()?;
+        text.parse().ok()
+    };
+    told().or(letter.timestamp_ms)
 }
 
 fn attempt(record: &Record) -> u32 {
@@ -347,7 +356,7 @@ impl Chunk<'_> {
                 Place::of(letter).to_string().into_bytes(),
             );
         // By its old time the topic's retention might take it before it is read.
-        if let Some(time) = letter.timestamp_ms {
+        if let Some(time) = time_ms(letter) {
             record = record.header(header::TIMESTAMP, time.to_string().into_bytes());
         }
         record.partition = source.map(|source| source.partition % partitions.max(1));

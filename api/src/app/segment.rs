@@ -263,6 +263,14 @@ pub async fn check_retained(
     if row.pinned_digest.is_some() {
         return Ok(());
     }
+    check_kept(app, source, row).await
+}
+
+/// Checks that Kafka still keeps a segment's records, in the topic that it was made of.
+///
+/// # Errors
+/// `SEGMENT_EXPIRED`, `INCOMPATIBLE` where the topic was created again, and those of Kafka.
+pub async fn check_kept(app: &App, source: &datasource::Model, row: &segment::Model) -> Result<()> {
     let cluster = app.cluster(source.connection_id).await?;
     let (topic, topic_id) = (row.topic.clone(), row.topic_id.clone());
     let watermarks = cluster

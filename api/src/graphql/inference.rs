@@ -1,5 +1,6 @@
 //! Inferences: a version or an alias at work between two topics.
 
+mod beside;
 mod input;
 
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject, Subscription};
@@ -18,12 +19,16 @@ use super::context::Find as _;
 use super::datasource::Datasource;
 use super::dead_letter::{self, DeadLetter, DeadLetters};
 use super::function::{Function, functions};
-use super::loader::{ConnectionId, DatasourceId, ModelId, VersionId};
+use super::loader::{ConnectionId, DatasourceId, InferenceId, ModelId, VersionId};
 use super::model::Model;
 use super::version::Version;
 use super::{GlobalId, Long, report};
 use crate::app::{App, Change, Error, inference, project};
 use crate::platform::Owner;
+use beside::{
+    InferenceHandover, InferenceSpan, ReplayInferenceInput, ReplayInferencePayload,
+    RescoreInferenceInput, RescoreInferencePayload,
+};
 use input::{
     CreateInferenceInput, CreateInferencePayload, DeleteInferenceInput, DeleteInferencePayload,
     ScaleInferenceInput, ScaleInferencePayload, StartInferenceInput, StartInferencePayload,
@@ -49,6 +54,8 @@ pub enum InferenceState {
     Stopping,
     /// No function runs, and its offsets are saved.
     Stopped,
+    /// It has answered all that it was made for, and no function runs.
+    Finished,
     /// It cannot go on without a person; the message says why.
     Failed,
     /// What Millrace made for it is being removed.
@@ -351,6 +358,33 @@ impl Inference {
         Json(&self.0.start)
     }
 
+    /// What it answers, where that ends; null where it goes on for ever.
+    async fn span(&self) -> Result<Option<InferenceSpan>> {
+        let span = inference::Span::of(&self.0).map_err(report)?;
+        Ok(span.map(Into::into))
+    }
+
+    /// The inference whose place it takes as soon as it has got as far. Until then it never overtakes that one.
+    async fn takes_over(&self, context: &Context<'_>) -> Result<Option<Inference>> {
+        let Some(id) = self.0.takes_over_id else {
+            return Ok(None);
+        };
+        let row = context.rows().load_one(InferenceId(id)).await?;
+        Ok(row.map(Inference))
+    }
+
+    /// The inference that is about to take its place.
+    async fn successor(&self, context: &Context<'_>) -> Result<Option<Inference>> {
+        let found = inference::successor(&context.app().database, self.0.id).await;
+        Ok(found.map_err(report)?.map(Inference))
+    }
+
+    /// In whose place it works, and since which offsets.
+    async fn handover(&self) -> Result<Option<InferenceHandover>> {
+        let handover = inference::Handover::of(&self.0).map_err(report)?;
+        Ok(handover.map(Into::into))
+    }
+
     /// Where its functions run.
     async fn platform(&self) -> &str {
         &self.0.platform
@@ -361,7 +395,7 @@ impl Inference {
         self.0.replicas
     }
 
-    /// How far it is behind, asked of Kafka at this moment; null where Kafka cannot say.
+    /// How far it is behind, asked of Kafka at this moment; a replay in the partitions that it reads, up to where it ends; null where Kafka cannot say.
     async fn lag(&self, context: &Context<'_>) -> Result<Option<Vec<PartitionLag>>> {
         let lags = inference::lag(context.app(), &self.0)
             .await
@@ -431,6 +465,39 @@ impl InferenceMutation {
             .await
             .map_err(report)?;
         Ok(CreateInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Makes an inference that answers a part of another one's input once more, beside it, and ends with it.
+    async fn replay_inference(
+        &self,
+        context: &Context<'_>,
+        input: ReplayInferenceInput,
+    ) -> Result<ReplayInferencePayload> {
+        let project = input.project.clone();
+        let (beside, extent) = input.into_replay().map_err(report)?;
+        let row = inference::replay(context.app(), &project, beside, extent)
+            .await
+            .map_err(report)?;
+        Ok(ReplayInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Makes an inference that answers everything from a place on once more, with a new version, and takes another one's
+    /// place when it has got as far: that one is stopped, and this one goes on exactly there.
+    async fn rescore_inference(
+        &self,
+        context: &Context<'_>,
+        input: RescoreInferenceInput,
+    ) -> Result<RescoreInferencePayload> {
+        let project = input.project.clone();
+        let (beside, start) = input.into_rescore().map_err(report)?;
+        let row = inference::rescore(context.app(), &project, beside, start)
+            .await
+            .map_err(report)?;
+        Ok(RescoreInferencePayload {
             inference: Inference(row),
         })
     }

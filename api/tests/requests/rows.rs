@@ -150,6 +150,9 @@ pub async fn inference(
         saved_offsets: None,
         owned_topics: json!([]),
         running_version: None,
+        span: None,
+        takes_over_id: None,
+        handover: None,
         created_at: app.now(),
         updated_at: app.now(),
     };

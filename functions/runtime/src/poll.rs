@@ -11,6 +11,7 @@ mod letter;
 mod note;
 mod output;
 mod partitions;
+mod rate;
 mod topics;
 mod watch;
 mod work;
@@ -36,6 +37,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const SESSION: Duration = Duration::from_secs(20);
 /// For how long the absence of the brokers explains that a member is a stranger to its group.
 const AFTERMATH: Duration = Duration::from_mins(1);
+/// The pause while there is no room for a record at the rate that was asked for.
+const RATE_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last events may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -135,7 +138,13 @@ fn poll(
             return Ok(End::Shutdown);
         }
         work.adopt(consumer, handler.refresh())?;
-        let batch = consumer.poll_batch(work.limits(), work);
+        let batch = if let Some(limits) = work.limits() {
+            consumer.poll_batch(limits, work)
+        } else {
+            let _ = work.shutdown.wait(RATE_PAUSE);
+            Ok(Vec::new())
+        };
+        let batch = batch.map(|batch| work.cut(batch));
         if let Some(failure) = work.failure.take() {
             return Err(failure);
         }

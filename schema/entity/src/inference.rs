@@ -57,6 +57,14 @@ pub struct Model {
     pub owned_topics: Json,
     /// The number of the version that it last reported to run.
     pub running_version: Option<i32>,
+    /// What it answers of its input, where that ends.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub span: Option<Json>,
+    /// The inference in whose place it works as soon as it has got as far.
+    pub takes_over_id: Option<Uuid>,
+    /// In whose place it works since when: a name and offsets.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub handover: Option<Json>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }
@@ -125,6 +133,8 @@ pub enum State {
     Stopping,
     /// No function runs, and its offsets are saved.
     Stopped,
+    /// Its span is answered, and no function runs.
+    Finished,
     /// It cannot go on without a person.
     Failed,
     /// What Millrace made for it is being removed.

@@ -31,6 +31,7 @@ mod m20261123_000001_add_version_computed_on;
 mod m20261123_010001_add_pinned_segments;
 mod m20261123_040001_add_training_warnings;
 mod m20261123_100001_add_version_samples;
+mod m20261123_110001_add_inference_span;
 
 /// All migrations in the order in which they are applied.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_010001_add_pinned_segments::Migration),
             Box::new(m20261123_040001_add_training_warnings::Migration),
             Box::new(m20261123_100001_add_version_samples::Migration),
+            Box::new(m20261123_110001_add_inference_span::Migration),
         ]
     }
 }

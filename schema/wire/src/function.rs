@@ -123,6 +123,39 @@ pub struct InferenceSpec {
     pub transactional_id: String,
     /// How batches form.
     pub batching: Batching,
+    /// What it answers of its input, where that ends; without it goes on for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+}
+
+/// A part of the input that is answered once more, beside those who answer it as it comes. Its answers have the present
+/// as their time, and the record's in a header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// Where it ends.
+    pub ends: Ends,
+    /// Records that this replica answers in a second at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_per_second: Option<f64>,
+}
+
+/// Where a span ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ends {
+    /// At these offsets. Partitions that are not named are not read.
+    At(Vec<End>),
+    /// Where this consumer group is: it is followed, and never overtaken.
+    Behind(String),
+}
+
+/// Where a span ends in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The partition.
+    pub partition: i32,
+    /// The offset, exclusive.
+    pub offset: i64,
 }
 
 /// What becomes of an output with numbers that are NaN or infinite.

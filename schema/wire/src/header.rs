@@ -15,8 +15,8 @@ pub const ERROR_MESSAGE: &str = "millrace-error-message";
 pub const ATTEMPT: &str = "millrace-attempt";
 /// On redriven records: the dead letter that they were, as `partition/offset`.
 pub const DEAD_LETTER: &str = "millrace-dead-letter";
-/// On redriven records: the time of the record, in milliseconds since 1970. The redriven one has a time of its own, for
-/// its topic's retention.
+/// On redriven records and on the answers of a replay: the time of the record, in milliseconds since 1970. They have a
+/// time of their own, for their topic's retention.
 pub const TIMESTAMP: &str = "millrace-timestamp";
 /// On dead letters of trainings: the training's id.
 pub const TRAINING: &str = "millrace-training";

@@ -148,6 +148,7 @@ impl Workload {
             echo_input: false,
             dead_letter_topic: dead_letters.clone(),
             redrive_topic: None,
+            span: None,
             not_finite: NotFinite::Pass,
             group: group.clone(),
             guarantee: Guarantee::ExactlyOnce,

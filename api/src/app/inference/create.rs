@@ -1,18 +1,22 @@
 //! The making of an inference: everything is checked, and where it begins is fixed, before its row
 //! is written; topics, offsets and functions then follow from the row.
 
-use chrono::{DateTime, Utc};
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
 use millrace_kafka::TopicDescription;
 use millrace_wire::function::{Batching, NotFinite};
 use millrace_wire::name;
-use millrace_wire::prediction::{Choice, Form};
+use millrace_wire::prediction::Choice;
 use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::start::{Start, begin};
+use super::checks::{
+    check_batching, check_platform, check_rate, check_written, input_topic, refuse_topics,
+};
+use super::extent::Extent;
+use super::rescore::refuse_second;
+use super::span::Span;
 use super::{check_replicas, find};
 use crate::app::reconciler::Settings;
 use crate::app::reconciler::topics::needs;
@@ -49,8 +53,10 @@ pub struct NewInference {
     pub echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     pub not_finite: NotFinite,
-    /// Where it begins.
-    pub start: Start,
+    /// Which records of its input it answers.
+    pub extent: Extent,
+    /// Records a second at most, where that ends.
+    pub records_per_second: Option<u32>,
     /// How many functions share the work.
     pub replicas: i32,
     /// Where they run.
@@ -74,6 +80,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     check_replicas(new.replicas)?;
     check_batching(&new.batching)?;
     check_written(&new)?;
+    check_rate(&new)?;
     check_platform(app, &new)?;
 
     let database = &app.database;
@@ -90,7 +97,9 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         None => connection::get(database, datasource.connection_id).await?,
     };
     let cluster = app.clusters.get(&connection)?;
-    let input_topic = new.input_topic.clone().unwrap_or(datasource.topic);
+    let segment = new.extent.segment(app, project.id).await?;
+    let segment = segment.as_ref();
+    let input_topic = input_topic(&new, &datasource, segment, &connection)?;
     let names = cluster.names();
     let alias = match &new.version {
         Selector::Alias(alias) => Some(alias.clone()),
@@ -112,7 +121,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         group_id: names.inference_group(&project.name, &new.name),
         guarantee: new.guarantee,
         output_format: new.output_format,
-        start: serde_json::to_value(&new.start).map_err(Error::internal)?,
+        start: json!({}),
         platform: new.platform.clone(),
         replicas: new.replicas,
         settings: json!({}),
@@ -122,6 +131,9 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         saved_offsets: None,
         owned_topics: json!([]),
         running_version: None,
+        span: None,
+        takes_over_id: new.extent.takes_over(),
+        handover: None,
         created_at: accepted,
         updated_at: accepted,
         name: new.name.clone(),
@@ -129,30 +141,15 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     // The connection's prefix may be long.
     name::check_topic(&row.dead_letter_topic)?;
     name::check_topic(&row.redrive_topic)?;
-    refuse_loop(&row)?;
-    if row.output_topic.starts_with("__") {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the topic {:?} is one that Kafka and its tools keep for themselves; choose an output topic whose name does not begin with `__`",
-                row.output_topic
-            ),
-        ));
-    }
-    if cluster.names().owns(&row.output_topic) {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the topic {:?} is one of Millrace's own; choose an output topic whose name does not begin with the connection's prefix",
-                row.output_topic
-            ),
-        ));
-    }
-    settle(&cluster, &mut row, &new, accepted).await?;
+    refuse_topics(&row, names)?;
+    settle(app, &cluster, &mut row, &new).await?;
 
     let transaction = app.begin().await?;
     // Kafka was asked meanwhile, and the alias may be gone.
     versions::select(&transaction, &model, &new.version).await?;
+    if let Some(live) = row.takes_over_id {
+        refuse_second(&transaction, live).await?;
+    }
     row.clone()
         .into_active_model()
         .insert(&transaction)
@@ -167,17 +164,27 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
 /// Fills in what only Kafka knows: the input's id, the offsets at which it begins, and the topics
 /// that are missing, which Millrace is about to make.
 async fn settle(
+    app: &App,
     cluster: &Cluster,
     row: &mut inference::Model,
     new: &NewInference,
-    accepted: DateTime<Utc>,
 ) -> Result<()> {
+    let accepted = row.created_at;
     let topic = row.input_topic.clone();
     let input = cluster
         .run(move |admin| admin.describe_topic(&topic))
         .await?;
-    let positions = begin(cluster, row, &new.start, accepted).await?;
-    row.saved_offsets = Some(serde_json::to_value(positions).map_err(Error::internal)?);
+    let offsets = new.extent.offsets(app, cluster, row, accepted).await?;
+    row.start = serde_json::to_value(&offsets.asked).map_err(Error::internal)?;
+    row.saved_offsets = Some(serde_json::to_value(offsets.start).map_err(Error::internal)?);
+    let span = offsets.ends.map(|ends| Span {
+        ends,
+        records_per_second: new.records_per_second,
+        since: accepted,
+        note: None,
+    });
+    let span = span.map(serde_json::to_value).transpose();
+    row.span = span.map_err(Error::internal)?;
     let settings = Settings {
         batching: new.batching,
         outputs: new.outputs.clone(),
@@ -191,7 +198,7 @@ async fn settle(
     };
     row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
     row.input_topic_id = input.id;
-    row.message = super::idle_note(row);
+    row.message = super::note(row);
     Ok(())
 }
 
@@ -256,119 +263,6 @@ async fn refuse_taken(app: &App, project_id: Uuid, name: &str) -> Result<()> {
             format!("there is an inference {name:?} already; choose another name"),
         )),
     }
-}
-
-/// Predictions must not come back as records.
-fn refuse_loop(row: &inference::Model) -> Result<()> {
-    if row.output_topic == row.input_topic || row.dead_letter_topic == row.input_topic {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the inference would read what it writes: {:?} is its input; choose another output topic",
-                row.input_topic
-            ),
-        ));
-    }
-    if row.output_topic == row.dead_letter_topic {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "{:?} is where this inference's dead letters go; choose another output topic",
-                row.output_topic
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// The longest pause between two commits: Kafka ends a transaction that is open for longer than 30 s.
-const LONGEST_COMMIT_INTERVAL_MS: u32 = 10_000;
-
-/// Checks what shall be written of the outputs, as far as no model is needed.
-fn check_written(new: &NewInference) -> Result<()> {
-    let invalid = |message: String| Err(Error::new(Code::InvalidInput, message));
-    for (place, choice) in new.outputs.iter().enumerate() {
-        let name = &choice.name;
-        if new.outputs[..place].iter().any(|other| other.name == *name) {
-            return invalid(format!("the output {name:?} is named twice"));
-        }
-        if choice.form == Form::TopK(0) {
-            return invalid(format!("the output {name:?} takes at least 1 class (`k`)"));
-        }
-        if choice.threshold.is_some() && choice.form == Form::Raw && choice.classes.is_empty() {
-            return invalid(format!(
-                "a threshold leaves classes out: name the classes of the output {name:?}, or take it as ARGMAX or TOP_K"
-            ));
-        }
-        if choice.threshold.is_some_and(f64::is_nan) {
-            return invalid(format!("the threshold of the output {name:?} is no number"));
-        }
-    }
-    let is_plain = new.outputs.len() <= 1
-        && new
-            .outputs
-            .iter()
-            .all(|one| *one == Choice::whole(&one.name))
-        && !new.echo_input;
-    if new.output_format == OutputFormat::KafkaMl && !is_plain {
-        return invalid(
-            "KAFKA_ML has the values of one output, as its consumers expect; take JSON for more"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// The longest deadline of a run: a member that does not poll for five minutes loses its partitions.
-const LONGEST_RUN_MS: u32 = 240_000;
-
-fn check_batching(batching: &Batching) -> Result<()> {
-    if batching.commit_interval_ms > LONGEST_COMMIT_INTERVAL_MS {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "commitIntervalMs is at most {LONGEST_COMMIT_INTERVAL_MS}: Kafka ends a transaction that stays open for longer"
-            ),
-        ));
-    }
-    if !(1..=LONGEST_RUN_MS).contains(&batching.run_deadline_ms) {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "runDeadlineMs is 1 to {LONGEST_RUN_MS}: a replica that is silent for longer is put out of its group"
-            ),
-        ));
-    }
-    if batching.max_batch == 0 || batching.max_bytes == 0 || batching.commit_interval_ms == 0 {
-        return Err(Error::new(
-            Code::InvalidInput,
-            "a batch has at least 1 record and 1 byte, and commits are at least 1 ms apart",
-        ));
-    }
-    Ok(())
-}
-
-fn check_platform(app: &App, new: &NewInference) -> Result<()> {
-    if new.platform != app.platform.name() {
-        return Err(Error::new(
-            Code::NotFound,
-            format!(
-                "there is no platform {:?}; functions run on {:?}",
-                new.platform,
-                app.platform.name()
-            ),
-        ));
-    }
-    if !app.platform.guarantees().contains(&new.guarantee) {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the platform {:?} cannot promise this guarantee; ask for AT_LEAST_ONCE",
-                new.platform
-            ),
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! Inferences: a version or an alias at work between two topics. The operations here write what is
 //! wanted into the row; the reconciler makes it so.
 
+mod checks;
 mod create;
+mod extent;
 mod report;
+mod rescore;
+mod span;
 mod start;
 mod state;
 
@@ -19,8 +23,12 @@ use sea_orm::{
 use uuid::Uuid;
 
 pub use create::{NewInference, create};
+pub use extent::Extent;
+pub(super) use extent::reached;
 pub use report::{Counts, Replicas};
 pub(super) use report::{apply, refresh};
+pub use rescore::{Beside, replay, rescore, successor};
+pub use span::{Handover, Span};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
@@ -191,11 +199,20 @@ pub async fn scale(
 /// and its name are gone when they are.
 ///
 /// # Errors
-/// `NOT_FOUND`.
+/// `NOT_FOUND`; `IN_USE` while another one is about to take its place.
 pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
     let transaction = app.begin().await?;
     let project = projects::find(&transaction, project).await?;
     let row = find(&transaction, project.id, name).await?;
+    if let Some(successor) = successor(&transaction, row.id).await? {
+        return Err(Error::new(
+            Code::InUse,
+            format!(
+                "the inference {:?} is about to take the place of {name:?}: delete it first, or wait until it has",
+                successor.name
+            ),
+        ));
+    }
     inference::ActiveModel {
         desired: Set(Desired::Deleted),
         state: Set(next(row.state, Step::Delete)?),
@@ -211,7 +228,7 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How far an inference is behind in each partition of its input.
+/// How far an inference is behind in each partition of its input; a replay in those that it reads, before their ends.
 ///
 /// # Errors
 /// Kafka's.
@@ -220,13 +237,17 @@ pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>>
     let cluster = app.cluster(row.connection_id).await?;
     // Each question to a group has a client of its own, and one request can ask of many groups.
     let turn = app.lags.take().await?;
-    cluster
+    let lag = cluster
         .run(move |admin| {
             let lag = admin.lag(&group, &topic);
             drop(turn);
             lag
         })
-        .await
+        .await?;
+    Ok(match Span::of(row)? {
+        Some(span) if row.takes_over_id.is_none() => span.lag(lag),
+        _ => lag,
+    })
 }
 
 /// Changes what is wanted of an inference that is not being deleted.
@@ -272,8 +293,14 @@ pub(super) async fn locked(
         .await?)
 }
 
+/// What a person should know about an inference that works as it should.
+pub(super) fn note(row: &inference::Model) -> Option<String> {
+    let way = Span::of(row).ok().flatten().and_then(|span| span.note);
+    way.or_else(|| idle_note(row))
+}
+
 /// What a person should know about the number of replicas.
-pub(super) fn idle_note(row: &inference::Model) -> Option<String> {
+fn idle_note(row: &inference::Model) -> Option<String> {
     let partitions = row.settings.get("partitions")?.as_i64()?;
     let idle = i64::from(row.replicas) - partitions;
     (idle > 0).then(|| {

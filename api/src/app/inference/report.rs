@@ -15,7 +15,7 @@ use sea_orm::{ActiveModelTrait as _, ConnectionTrait, IntoActiveModel as _};
 use uuid::Uuid;
 
 use super::state::{Step, next};
-use super::{idle_note, locked};
+use super::{locked, note};
 use crate::app::{App, Change, Result};
 
 /// How long a replica that works may say nothing: several of its heartbeats, which come every five
@@ -256,8 +256,7 @@ async fn write(
     {
         (next(row.state, Step::Degrade)?, Some(trouble))
     } else if app.replicas.all_work(id, replicas) {
-        let note = idle_note(&row);
-        (next(row.state, Step::Work)?, note)
+        (next(row.state, Step::Work)?, note(&row))
     } else {
         (row.state, row.message.clone())
     };

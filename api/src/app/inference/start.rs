@@ -74,13 +74,6 @@ pub async fn begin(
     start: &Start,
     now: DateTime<Utc>,
 ) -> Result<Vec<Position>> {
-    if let Start::Time(time) = start
-        && *time > now
-    {
-        return Err(invalid(format!(
-            "{time} lies in the future; to begin at this moment, give `start: {{at: NOW}}`"
-        )));
-    }
     let group = row.group_id.clone();
     let members = cluster.run(move |admin| admin.group(&group)).await?;
     if !members.is_empty() {
@@ -92,14 +85,26 @@ pub async fn begin(
             ),
         ));
     }
-    resolve(cluster, &row.input_topic, start).await
+    resolve(cluster, &row.input_topic, start, now).await
 }
 
-/// The offsets that a start means at this moment.
+/// The offsets that a place in a topic means at this moment.
 ///
 /// # Errors
-/// `INVALID_INPUT` for offsets that the topic does not have, and Kafka's own.
-async fn resolve(cluster: &Cluster, topic: &str, start: &Start) -> Result<Vec<Position>> {
+/// `INVALID_INPUT` for a time in the future and for offsets that the topic does not have, and Kafka's own.
+pub(super) async fn resolve(
+    cluster: &Cluster,
+    topic: &str,
+    start: &Start,
+    now: DateTime<Utc>,
+) -> Result<Vec<Position>> {
+    if let Start::Time(time) = start
+        && *time > now
+    {
+        return Err(invalid(format!(
+            "{time} lies in the future; for this moment give `{{at: NOW}}`"
+        )));
+    }
     let name = topic.to_owned();
     match start {
         Start::Time(time) => {

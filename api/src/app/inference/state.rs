@@ -20,6 +20,8 @@ pub enum Step {
     Degrade,
     /// It cannot go on without a person.
     Fail,
+    /// Its span is answered.
+    Finish,
     /// Somebody stops it.
     Stop,
     /// Its functions have ended, and its offsets are saved.
@@ -33,15 +35,18 @@ pub enum Step {
 /// # Errors
 /// `ILLEGAL_STATE` where the step does not lead on from there.
 pub fn next(state: State, step: Step) -> Result<State> {
-    use State::{Degraded, Deleting, Deploying, Failed, Pending, Running, Stopped, Stopping};
+    use State::{
+        Degraded, Deleting, Deploying, Failed, Finished, Pending, Running, Stopped, Stopping,
+    };
     let next = match (state, step) {
         (_, Step::Delete) => Deleting,
-        (Stopped | Failed, Step::Start) => Pending,
+        (Stopped | Finished | Failed, Step::Start) => Pending,
         // Functions are put back after the API's own end, too.
         (Pending | Deploying | Running | Degraded, Step::Deploy) => Deploying,
         (Deploying | Running | Degraded, Step::Work) => Running,
         (Deploying | Running | Degraded, Step::Degrade) => Degraded,
         (Pending | Deploying | Running | Degraded | Stopping, Step::Fail) => Failed,
+        (Deploying | Running | Degraded, Step::Finish) => Finished,
         (Pending | Deploying | Running | Degraded | Failed, Step::Stop) => Stopping,
         (Stopping, Step::Rest) => Stopped,
         _ => return Err(illegal(state, step)),
@@ -56,6 +61,7 @@ fn illegal(state: State, step: Step) -> Error {
         Step::Work => "reported to work",
         Step::Degrade => "reported not to work",
         Step::Fail => "given up",
+        Step::Finish => "finished",
         Step::Stop => "stopped",
         Step::Rest => "at rest",
         Step::Delete => "deleted",
@@ -67,6 +73,7 @@ fn illegal(state: State, step: Step) -> Error {
         State::Degraded => "degraded",
         State::Stopping => "stopping",
         State::Stopped => "stopped",
+        State::Finished => "finished",
         State::Failed => "failed",
         State::Deleting => "being deleted",
     };
@@ -93,6 +100,9 @@ mod tests {
             (Step::Start, State::Pending),
             (Step::Fail, State::Failed),
             (Step::Start, State::Pending),
+            (Step::Deploy, State::Deploying),
+            (Step::Finish, State::Finished),
+            (Step::Start, State::Pending),
             (Step::Delete, State::Deleting),
         ];
         let mut state = State::Pending;
@@ -114,6 +124,8 @@ mod tests {
             (State::Pending, Step::Work),
             (State::Running, Step::Rest),
             (State::Deleting, Step::Stop),
+            (State::Finished, Step::Stop),
+            (State::Stopping, Step::Finish),
         ] {
             let error = next(state, step).unwrap_err();
             assert_eq!(error.code(), Code::IllegalState, "{state:?} {step:?}");

@@ -10,15 +10,14 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::super::inference::{
-    Position, Step, begins_with, check_positions, idle_note, next, refresh,
-};
+use super::super::inference::{Position, Step, begins_with, check_positions, next, note, refresh};
 use super::super::{
     App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
     project, version as versions,
 };
 use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
+use super::span;
 use super::topics::needs;
 use super::update;
 use crate::platform::{self, Owner};
@@ -64,11 +63,15 @@ pub(super) async fn drive(app: &App, row: Model) {
     let result = match (row.desired, row.state) {
         (Desired::Running, State::Pending) => prepare(app, &row).await,
         (Desired::Running, State::Deploying | State::Running | State::Degraded) => {
-            deploy(app, &row).await
+            let deployed = deploy(app, &row).await;
+            if deployed.is_ok() {
+                span::advance(app, &row).await;
+            }
+            deployed
         }
         (Desired::Stopped, State::Stopping) => stop(app, &row).await,
         (Desired::Deleted, _) => delete(app, &row).await,
-        // Failed or stopped: nothing of it runs.
+        // Failed, finished or stopped: nothing of it runs.
         (Desired::Running | Desired::Stopped, _) => end(app, row.id).await,
     };
     if let Err(error) = result
@@ -101,7 +104,7 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
     update(app, row, |row| {
         Ok(inference::ActiveModel {
             state: Set(next(row.state, Step::Deploy)?),
-            message: Set(idle_note(row)),
+            message: Set(note(row)),
             // From here on the group's own offsets are what counts.
             saved_offsets: Set(None),
             owned_topics: Set(serde_json::to_value(owned).map_err(Error::internal)?),
@@ -192,6 +195,11 @@ async fn deploy(app: &App, row: &Model) -> Result<()> {
 /// Ends the functions, then keeps where they got to.
 async fn stop(app: &App, row: &Model) -> Result<()> {
     end(app, row.id).await?;
+    rest(app, row, Step::Rest).await
+}
+
+/// Keeps where an inference got to, whose functions have ended.
+pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
     // Offsets that were never handed to the group are still the ones to start at.
     let mut settings = Settings::of(row)?;
     let saved = if let Some(saved) = row.saved_offsets.clone() {
@@ -215,7 +223,7 @@ async fn stop(app: &App, row: &Model) -> Result<()> {
     let settings = serde_json::to_value(settings).map_err(Error::internal)?;
     update(app, row, |row| {
         Ok(inference::ActiveModel {
-            state: Set(next(row.state, Step::Rest)?),
+            state: Set(next(row.state, step)?),
             message: Set(None),
             saved_offsets: Set(Some(saved)),
             settings: Set(settings),
@@ -271,7 +279,8 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
     Ok(())
 }
 
-async fn end(app: &App, id: Uuid) -> Result<()> {
+/// Ends its functions.
+pub(super) async fn end(app: &App, id: Uuid) -> Result<()> {
     app.platform
         .deploy(Owner::Inference(id), Vec::new())
         .await
@@ -375,5 +384,6 @@ pub(in crate::app) async fn specification(
         },
         transactional_id: String::new(),
         batching: settings.batching,
+        span: span::wire(app, row, settings.partitions).await?,
     })
 }

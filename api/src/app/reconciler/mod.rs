@@ -6,6 +6,7 @@
 mod inference;
 mod owned;
 mod pool;
+mod span;
 pub(in crate::app) mod topics;
 
 use std::collections::HashSet;

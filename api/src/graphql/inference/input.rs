@@ -1,14 +1,14 @@
 //! What clients give to make and change inferences.
 
-use async_graphql::{InputObject, OneofObject, SimpleObject};
+use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use millrace_wire::function::Batching;
 use millrace_wire::prediction::{Choice, Form};
 
+use super::beside::{extent, selector};
 use super::{Guarantee, Inference, NotFinite, OutputForm, OutputFormat};
+use crate::app::Result;
 use crate::app::inference::{NewInference, Place, Position, Start};
-use crate::app::version::Selector;
-use crate::app::{Code, Error, Result};
 use crate::graphql::Long;
 
 /// What `createInference` needs.
@@ -49,8 +49,16 @@ pub struct CreateInferenceInput {
     /// What becomes of an output with numbers that are NaN or infinite.
     #[graphql(default_with = "NotFinite::Pass")]
     not_finite: NotFinite,
-    /// Where to begin; without, behind everything that is in the topic at this moment.
+    /// Where to begin; without, behind everything that is in the topic at this moment, or, where it ends, at the first
+    /// record that Kafka keeps.
     start: Option<StartInput>,
+    /// Where to end, exclusive: it is `FINISHED` when it has answered all before. Partitions whose offsets are not named are
+    /// not read. Without it goes on for ever.
+    end: Option<StartInput>,
+    /// The segment to answer, in place of a start and an end.
+    segment: Option<ID>,
+    /// Records a second at most, of all replicas together, where it ends.
+    records_per_second: Option<u32>,
     /// How many functions share the work. More than the input has partitions stand idle.
     #[graphql(default = 1)]
     replicas: i32,
@@ -61,7 +69,7 @@ pub struct CreateInferenceInput {
     batching: Option<BatchingInput>,
 }
 
-/// Where an inference begins.
+/// Where an inference begins, or ends.
 #[derive(OneofObject)]
 pub enum StartInput {
     /// At a place that has a name.
@@ -87,7 +95,7 @@ pub enum StartPlace {
 pub struct StartOffsetInput {
     /// The partition.
     partition: i32,
-    /// The offset of the first record to answer.
+    /// The offset of the first record to answer; of an end: of the first one not to answer.
     offset: Long,
 }
 
@@ -243,12 +251,6 @@ impl From<StartInput> for Start {
 impl CreateInferenceInput {
     /// The input as the application takes it.
     pub fn into_new(self) -> Result<NewInference> {
-        let invalid = |message: &str| Err(Error::new(Code::InvalidInput, message));
-        let version = match (self.version, self.alias) {
-            (Some(number), None) => Selector::Number(number),
-            (None, Some(alias)) => Selector::Alias(alias),
-            _ => return invalid("give `version` or `alias`, one of them"),
-        };
         let batching = match self.batching {
             None => Batching::default(),
             Some(batching) => Batching {
@@ -263,7 +265,7 @@ impl CreateInferenceInput {
             name: self.name,
             datasource: self.datasource,
             model: self.model,
-            version,
+            version: selector(self.version, self.alias)?,
             connection: self.connection,
             input_topic: self.input_topic,
             output_topic: self.output_topic,
@@ -272,7 +274,8 @@ impl CreateInferenceInput {
             outputs: self.outputs.into_iter().map(Choice::from).collect(),
             echo_input: self.echo_input,
             not_finite: self.not_finite.into(),
-            start: self.start.map_or(Start::At(Place::Now), Into::into),
+            extent: extent(self.start, self.end, self.segment.as_ref())?,
+            records_per_second: self.records_per_second,
             replicas: self.replicas,
             platform: self.platform,
             batching,

@@ -1,8 +1,9 @@
 //! The records that answer an input record: its output, or its dead letter.
 //!
-//! Invariant: key and timestamp are the input's. An output keeps the headers that do not describe
-//! the input's bytes; a dead letter keeps everything. Both say which record they answer and which
-//! version answered; incoming headers of these names are replaced.
+//! Invariant: key and timestamp are the input's; in a replay the timestamp is the present, and the
+//! input's stands in a header. An output keeps the headers that do not describe the input's bytes; a
+//! dead letter keeps everything. Both say which record they answer and which version answered;
+//! incoming headers of these names are replaced.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -63,6 +64,9 @@ pub(super) struct Letters<'a> {
     pub(super) redrive_topic: Option<&'a str>,
     /// Model and version, by the handler.
     pub(super) headers: &'a [(&'static str, String)],
+    /// Whether records are answered that were there long before: by their old time the retention
+    /// of a topic might take the answers at once.
+    pub(super) is_replay: bool,
 }
 
 /// The record's time: a redriven one carries that of its first try.
@@ -140,7 +144,10 @@ impl<'a> Letters<'a> {
         stays: impl Fn(&str) -> bool,
     ) {
         out.key = record.key();
-        out.timestamp_ms = timestamp_ms(record, self.redrive_topic);
+        let timestamp_ms = timestamp_ms(record, self.redrive_topic);
+        if !self.is_replay {
+            out.timestamp_ms = timestamp_ms;
+        }
         out.headers.extend(
             record
                 .headers()
@@ -153,5 +160,9 @@ impl<'a> Letters<'a> {
         }
         let source = Cow::Borrowed(source.as_bytes());
         out.headers.push((header::SOURCE.into(), Some(source)));
+        if let Some(time) = timestamp_ms.filter(|_| self.is_replay) {
+            let time = Cow::Owned(time.to_string().into_bytes());
+            out.headers.push((header::TIMESTAMP.into(), Some(time)));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a partition waits until the replica has applied at least the registry entry that was
 //! noted with the partition's committed offset; so within a partition no output of an older version
-//! follows one of a newer.
+//! follows one of a newer. Of a span nothing is answered or committed beyond its ends.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ enum Hold {
     Unplaced,
     /// For a batch that is asked for with suspects in mind: one that is under way may be larger.
     Suspects,
+    /// For the end of its span, which it has reached, to move on.
+    End,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,8 @@ struct Partition {
     begun: Option<i64>,
     /// What stands beside the committed offset.
     note: Note,
+    /// The end behind which records were left out; it stays until the partition has waited there.
+    cut_at: Option<i64>,
 }
 
 /// The partitions by topic and number.
@@ -44,9 +48,78 @@ pub(super) struct Partitions {
     held: BTreeMap<TopicPartition, Partition>,
     /// Whether positions stand beyond records whose answers were taken back.
     is_ahead: bool,
+    /// Where the partitions of the input end that are read, of an inference over a span.
+    span: Option<InputEnds>,
+}
+
+#[derive(Debug)]
+struct InputEnds {
+    topic: String,
+    ends: BTreeMap<i32, i64>,
 }
 
 impl Partitions {
+    /// Those of an inference over a span of its input.
+    pub(super) fn within(topic: &str, ends: BTreeMap<i32, i64>) -> Self {
+        let topic = topic.to_owned();
+        Self {
+            span: Some(InputEnds { topic, ends }),
+            ..Self::default()
+        }
+    }
+
+    /// Moves the ends on, and returns where the partitions go on that have waited at theirs: what was
+    /// read behind an end is read again. They are released with the next [`Partitions::catch_up`].
+    pub(super) fn move_ends(
+        &mut self,
+        ends: &BTreeMap<i32, i64>,
+        current: Current,
+    ) -> Vec<GroupOffset> {
+        if let Some(span) = &mut self.span {
+            span.ends.clone_from(ends);
+        }
+        let mut moved = Vec::new();
+        for (key, partition) in &mut self.held {
+            if partition.hold != Some(Hold::End) {
+                continue;
+            }
+            let end = end_of(self.span.as_ref(), &key.topic, key.partition);
+            let hold = hold(partition.committed, end, current, partition.note);
+            if hold == Some(Hold::End) {
+                continue;
+            }
+            partition.hold = hold.or(Some(Hold::Suspects));
+            partition.cut_at = None;
+            if let Some(offset) = partition.committed {
+                moved.push(GroupOffset::new(&key.topic, key.partition, offset));
+            }
+        }
+        moved
+    }
+
+    /// Leaves out of a batch what lies behind the ends of the span. A partition of which something
+    /// was left out ends there, until it has waited.
+    pub(super) fn cut(&mut self, batch: &mut Vec<RecordView<'_>>) {
+        if self.span.is_none() {
+            return;
+        }
+        batch.retain(|record| {
+            let end = end_of(self.span.as_ref(), record.topic(), record.partition());
+            let Some(end) = end else {
+                return true;
+            };
+            let key = TopicPartition::new(record.topic(), record.partition());
+            let Some(partition) = self.held.get_mut(&key) else {
+                return record.offset() < end;
+            };
+            let end = partition.cut_at.unwrap_or(end);
+            if record.offset() >= end {
+                partition.cut_at = Some(end);
+            }
+            record.offset() < end
+        });
+    }
+
     /// Takes new partitions in, and returns those that must wait.
     pub(super) fn assign(
         &mut self,
@@ -57,12 +130,8 @@ impl Partitions {
         for part in assigned {
             let key = TopicPartition::new(&part.topic, part.partition);
             let note = Note::parse(&part.metadata);
-            let hold = match (part.committed, current.registry, note.registry) {
-                (None, _, _) => Some(Hold::Unplaced),
-                (_, Some(applied), Some(noted)) if applied < noted => Some(Hold::Registry(noted)),
-                _ if note.has_suspects() => Some(Hold::Suspects),
-                _ => None,
-            };
+            let end = end_of(self.span.as_ref(), &part.topic, part.partition);
+            let hold = hold(part.committed, end, current, note);
             if hold.is_some() {
                 waiting.push(key.clone());
             }
@@ -72,10 +141,17 @@ impl Partitions {
                 committed: part.committed,
                 begun: None,
                 note,
+                cut_at: None,
             };
             self.held.insert(key, partition);
         }
         waiting
+    }
+
+    /// Gives all partitions up.
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+        self.is_ahead = false;
     }
 
     /// Gives partitions up.
@@ -97,7 +173,7 @@ impl Partitions {
         self.release(|hold| match hold {
             Hold::Registry(noted) => noted <= applied,
             Hold::Suspects => true,
-            Hold::Unplaced => false,
+            Hold::Unplaced | Hold::End => false,
         })
     }
 
@@ -141,9 +217,13 @@ impl Partitions {
     pub(super) fn due(&self, positions: Vec<GroupOffset>, current: Current) -> Vec<GroupOffset> {
         positions
             .into_iter()
-            .filter_map(|position| {
+            .filter_map(|mut position| {
                 let key = TopicPartition::new(&position.topic, position.partition);
                 let partition = self.held.get(&key)?;
+                let end = end_of(self.span.as_ref(), &key.topic, key.partition);
+                if let Some(end) = partition.cut_at.or(end) {
+                    position.offset = position.offset.min(end);
+                }
                 if partition.hold.is_some() || partition.committed == Some(position.offset) {
                     return None;
                 }
@@ -171,15 +251,27 @@ impl Partitions {
         self.is_ahead
     }
 
-    /// Notes what has been committed.
-    pub(super) fn committed(&mut self, offsets: &[GroupOffset]) {
+    /// Notes what has been committed, and returns the partitions that wait from now on, since they
+    /// have reached their ends.
+    pub(super) fn committed(&mut self, offsets: &[GroupOffset]) -> Vec<TopicPartition> {
+        let mut ended = Vec::new();
         for offset in offsets {
             let key = TopicPartition::new(&offset.topic, offset.partition);
+            let end = end_of(self.span.as_ref(), &key.topic, key.partition);
             if let Some(partition) = self.held.get_mut(&key) {
                 partition.committed = Some(offset.offset);
                 partition.note = Note::parse(&offset.metadata);
+                if partition
+                    .cut_at
+                    .or(end)
+                    .is_some_and(|end| offset.offset >= end)
+                {
+                    partition.hold = Some(Hold::End);
+                    ended.push(key);
+                }
             }
         }
+        ended
     }
 
     /// Whether records come next of which one has stopped a run, so that each is answered by itself.
@@ -227,6 +319,23 @@ impl Partitions {
         }
         suspects
     }
+}
+
+/// Why a partition must wait, if it must.
+fn hold(committed: Option<i64>, end: Option<i64>, current: Current, note: Note) -> Option<Hold> {
+    match (committed, current.registry, note.registry) {
+        _ if end.is_some_and(|end| committed.unwrap_or(0) >= end) => Some(Hold::End),
+        (None, _, _) => Some(Hold::Unplaced),
+        (_, Some(applied), Some(noted)) if applied < noted => Some(Hold::Registry(noted)),
+        _ if note.has_suspects() => Some(Hold::Suspects),
+        _ => None,
+    }
+}
+
+/// Where a partition ends, if it does. One of the input that the span does not name is not read.
+fn end_of(span: Option<&InputEnds>, topic: &str, partition: i32) -> Option<i64> {
+    let span = span.filter(|span| span.topic == topic)?;
+    Some(span.ends.get(&partition).copied().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -302,5 +411,34 @@ mod tests {
             partitions.committed(&due);
         }
         assert!(!partitions.has_suspects());
+    }
+    #[test]
+    fn a_span_is_left_at_its_ends_and_gone_on_with_when_they_move() {
+        let mut partitions = Partitions::within("in", BTreeMap::from([(0, 7), (1, 3)]));
+        let given = [
+            assigned(0, Some(5), ""),
+            assigned(1, Some(3), ""),
+            assigned(2, None, ""),
+        ];
+        let waiting = partitions.assign(&given, applied(None));
+        let waiting: Vec<i32> = waiting.iter().map(|one| one.partition).collect();
+        assert_eq!(waiting, [1, 2], "what is behind its end, and what has none");
+        assert!(partitions.catch_up(applied(None)).is_empty());
+        assert!(partitions.unplaced().is_empty());
+        let position = |offset| vec![GroupOffset::new("in", 0, offset)];
+        let due = partitions.due(position(9), applied(None));
+        assert_eq!(due[0].offset, 7, "nothing behind the end is committed");
+        let ended = partitions.committed(&due);
+        assert_eq!(ended, [TopicPartition::new("in", 0)]);
+        assert!(partitions.due(position(9), applied(None)).is_empty());
+
+        let ends = BTreeMap::from([(0, 8), (1, 3), (2, 4)]);
+        let moved = partitions.move_ends(&ends, applied(None));
+        assert_eq!(moved, position(7), "what was left out is read again");
+        let released = partitions.catch_up(applied(None));
+        assert_eq!(released, [TopicPartition::new("in", 0)]);
+        assert_eq!(partitions.unplaced(), ["in/2"]);
+        let redriven = vec![GroupOffset::new("back", 0, 40)];
+        assert!(partitions.due(redriven, applied(None)).is_empty());
     }
 }

@@ -4,13 +4,14 @@
 //! Invariant: a topic that was deleted and one that was created again are told apart; what a
 //! re-created topic holds is never taken for the records that were meant.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use millrace_kafka::{Admin, Connection, Error, OutRecord, partition_by_key};
-use millrace_wire::function::InferenceSpec;
+use millrace_wire::function::{Ends, InferenceSpec};
 
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
@@ -36,6 +37,10 @@ pub(super) struct Topics {
     is_recreated: AtomicBool,
     /// Whether the cluster says that answers may not be written now.
     is_forbidden: AtomicBool,
+    /// Where the input's partitions end, of an inference over a span. They only move on.
+    ends: Option<Mutex<BTreeMap<i32, i64>>>,
+    /// The consumer group that moves them.
+    ahead: Option<String>,
     admin: Admin,
     input: String,
     input_id: String,
@@ -72,11 +77,23 @@ impl Topics {
         shutdown: &Shutdown,
     ) -> Result<Option<Arc<Self>>, Failure> {
         let login = spec.connection.get("sasl.username");
+        let ends = spec.span.as_ref().map(|span| &span.ends);
         let topics = Arc::new(Self {
             input_partitions: AtomicI32::new(0),
             output_partitions: AtomicI32::new(0),
             is_recreated: AtomicBool::new(false),
             is_forbidden: AtomicBool::new(false),
+            ends: ends.map(|ends| match ends {
+                Ends::At(ends) => {
+                    let ends = ends.iter().map(|end| (end.partition, end.offset));
+                    Mutex::new(ends.collect())
+                }
+                Ends::Behind(_) => Mutex::default(),
+            }),
+            ahead: match ends {
+                Some(Ends::Behind(group)) => Some(group.clone()),
+                Some(Ends::At(_)) | None => None,
+            },
             admin: Admin::new(connection)?,
             input: spec.input_topic.clone(),
             input_id: spec.input_topic_id.clone(),
@@ -131,6 +148,12 @@ impl Topics {
         self.is_forbidden.load(Ordering::Relaxed)
     }
 
+    /// Where the input's partitions end, as of the last look, of an inference over a span.
+    pub(super) fn ends(&self) -> Option<BTreeMap<i32, i64>> {
+        let ends = self.ends.as_ref()?;
+        Some(ends.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
     /// Why the output topic will not take a record, where it is larger than the topic allows.
     pub(super) fn too_large(&self, record: &OutRecord<'_>) -> Option<String> {
         let Target { topic, limit, .. } = &self.output;
@@ -177,6 +200,7 @@ impl Topics {
     /// Looks once, tells the status what it saw, and says whether all is well.
     pub(super) fn look(&self) -> bool {
         let input = self.look_at_input();
+        self.follow();
         let output = self.look_at(&self.output);
         if let Found::Writable(partitions) | Found::Forbidden(partitions) = output {
             // Counts only grow: a record of a new partition may come before the next look.
@@ -228,6 +252,24 @@ impl Topics {
             Err(error) => self.other(&error),
         }
         false
+    }
+
+    /// Looks where the group is that is never overtaken. Where it has not been seen yet, nothing is
+    /// read; where it cannot be seen now, what it had reached counts.
+    fn follow(&self) {
+        let (Some(group), Some(ends)) = (&self.ahead, &self.ends) else {
+            return;
+        };
+        match self.admin.committed(group, &self.input) {
+            Ok(committed) => {
+                let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+                for offset in committed {
+                    let end = ends.entry(offset.partition).or_insert(offset.offset);
+                    *end = offset.offset.max(*end);
+                }
+            }
+            Err(error) => self.other(&error),
+        }
     }
 
     fn look_at(&self, target: &Target) -> Found {

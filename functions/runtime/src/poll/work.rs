@@ -19,6 +19,7 @@ use super::deadline::Deadline;
 use super::letter::{Letters, Sources, timestamp_ms};
 use super::output::{self, Output};
 use super::partitions::Partitions;
+use super::rate::Rate;
 use super::topics::Topics;
 use super::watch::Watch;
 use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
@@ -55,6 +56,8 @@ pub(super) struct Work<'s> {
     output: Output,
     watch: Watch,
     partitions: Partitions,
+    /// The limit on what is read.
+    rate: Option<Rate>,
     current: Current,
     sources: Sources,
     answers: Answers,
@@ -119,12 +122,20 @@ impl<'s> Work<'s> {
             watch,
             spec,
             connection,
-            topics,
             status,
             shutdown,
             failure: None,
             fenced: None,
-            partitions: Partitions::default(),
+            partitions: match topics.ends() {
+                Some(ends) => Partitions::within(&spec.input_topic, ends),
+                None => Partitions::default(),
+            },
+            rate: spec
+                .span
+                .as_ref()
+                .and_then(|span| span.records_per_second)
+                .map(|rate| Rate::new(rate, Instant::now())),
+            topics,
             current,
             sources: Sources::default(),
             answers: Answers::default(),
@@ -154,6 +165,10 @@ impl<'s> Work<'s> {
     ) -> Result<(), Failure> {
         self.current = current;
         self.status.answers_with(current.version);
+        if let Some(ends) = self.topics.ends() {
+            let moved = self.partitions.move_ends(&ends, current);
+            consumer.seek(&moved)?;
+        }
         let released = self.partitions.catch_up(current);
         Self::resume(consumer, &released)?;
         match self.partitions.overdue() {
@@ -215,18 +230,36 @@ impl<'s> Work<'s> {
         Ok(consumer.resume(partitions)?)
     }
 
-    /// What the next batch may be.
-    pub(super) fn limits(&self) -> BatchLimits {
+    /// What the next batch may be; nothing while there is no room for a record at the rate that was
+    /// asked for.
+    pub(super) fn limits(&mut self) -> Option<BatchLimits> {
         let batching = &self.spec.batching;
-        BatchLimits {
-            max_records: if self.partitions.has_suspects() {
-                1
-            } else {
-                batching.max_batch.max(1) as usize
-            },
+        let most = if self.partitions.has_suspects() {
+            1
+        } else {
+            batching.max_batch.max(1) as usize
+        };
+        let allowed = self
+            .rate
+            .as_mut()
+            .map_or(most, |rate| rate.allowance(Instant::now()));
+        if allowed == 0 {
+            return None;
+        }
+        Some(BatchLimits {
+            max_records: most.min(allowed),
             max_bytes: usize::try_from(batching.max_bytes).unwrap_or(usize::MAX),
             max_wait: wait_for(self.output.begun(), self.interval()),
+        })
+    }
+
+    /// What of a batch is to be answered.
+    pub(super) fn cut<'b>(&mut self, mut batch: Vec<RecordView<'b>>) -> Vec<RecordView<'b>> {
+        self.partitions.cut(&mut batch);
+        if let Some(rate) = &mut self.rate {
+            rate.take(batch.len());
         }
+        batch
     }
 
     fn interval(&self) -> Duration {
@@ -287,6 +320,7 @@ impl<'s> Work<'s> {
             dead_letter_topic: &self.spec.dead_letter_topic,
             redrive_topic,
             headers: &self.answers.headers,
+            is_replay: self.spec.span.is_some(),
         };
         for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
             let source = input.source;
@@ -366,7 +400,10 @@ impl<'s> Work<'s> {
         metrics::histogram!("millrace_stage_seconds", "stage" => "commit")
             .record(started.elapsed());
         metrics::counter!("millrace_commits_total").increment(1);
-        self.partitions.committed(&offsets);
+        let ended = self.partitions.committed(&offsets);
+        if !ended.is_empty() {
+            consumer.pause(&ended)?;
+        }
         self.failures = 0;
         self.status.recovered(NOT_COMMITTED);
         let Counts {
@@ -461,7 +498,7 @@ impl<'s> Work<'s> {
 
     /// Forgets the membership that ran out, and what was done under it.
     pub(super) fn leave(&mut self) -> Result<(), Failure> {
-        self.partitions = Partitions::default();
+        self.partitions.clear();
         self.since_commit = Counts::default();
         self.abort()
     }

@@ -149,6 +149,7 @@ impl<'k> Fixture<'k> {
             echo_input: false,
             dead_letter_topic: self.dead.clone(),
             redrive_topic: None,
+            span: None,
             not_finite: NotFinite::Pass,
             group: self.group.clone(),
             guarantee: Guarantee::ExactlyOnce,

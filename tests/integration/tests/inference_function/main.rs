@@ -24,4 +24,5 @@ mod redrive;
 mod replicas;
 mod samples;
 mod schemas;
+mod span;
 mod swap;

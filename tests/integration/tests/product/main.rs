@@ -14,6 +14,7 @@ mod job;
 mod json;
 mod outage;
 mod pinned;
+mod rescore;
 mod restart;
 mod retention;
 mod samples;

@@ -206,6 +206,9 @@ impl Rows {
             saved_offsets: Some(json!([[0, 7]])),
             owned_topics: json!({}),
             running_version: Some(1),
+            span: Some(json!({ "ends": [] })),
+            takes_over_id: Some(self.id),
+            handover: None,
             created_at: self.now,
             updated_at: self.now,
         }

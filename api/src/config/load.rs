@@ -66,18 +66,20 @@ pub(super) fn load(
         None if Path::new(FILE).exists() => read(Path::new(FILE))?,
         None => Table::new(),
     };
+    let defaults =
+        Table::try_from(Config::default()).map_err(|error| Error::Print(error.to_string()))?;
     let mut variables: Vec<_> = variables
         .filter_map(|(variable, value)| {
             let path = variable
                 .strip_prefix("MILLRACE_")
-                .filter(|path| !is_of_others(path) && (path.contains("__") || names_section(path)))?
+                .filter(|path| {
+                    !is_of_others(path) && (path.contains("__") || names_section(&defaults, path))
+                })?
                 .to_ascii_lowercase();
             Some((variable, path, value))
         })
         .collect();
     variables.sort();
-    let defaults =
-        Table::try_from(Config::default()).map_err(|error| Error::Print(error.to_string()))?;
     for (variable, path, value) in variables {
         let wrong = |reason: String| Error::Variable {
             variable: variable.clone(),
@@ -127,8 +129,7 @@ fn is_of_others(path: &str) -> bool {
 }
 
 /// Whether a variable begins with the name of a section, as one does that lacks an underscore behind it.
-fn names_section(path: &str) -> bool {
-    let sections = Table::try_from(Config::default()).unwrap_or_default();
+fn names_section(sections: &Table, path: &str) -> bool {
     path.split_once('_')
         .is_some_and(|(section, _)| sections.contains_key(&section.to_ascii_lowercase()))
 }

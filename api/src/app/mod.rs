@@ -33,6 +33,7 @@ pub mod version;
 pub mod why;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use change::{Change, Changes};
 use chrono::{DateTime, Utc};
@@ -77,6 +78,9 @@ pub struct Parts {
     pub trials: Turns,
     /// What the replicas of inferences last said.
     pub replicas: inference::Replicas,
+    /// Whether Millrace's own topics stand, as far as is known. The reconciler alone makes them; whoever misses one
+    /// says so here.
+    pub own_topics_stand: AtomicBool,
 }
 
 impl App {
@@ -113,6 +117,7 @@ impl App {
             lags: Turns::default(),
             trials: Turns::default(),
             replicas: inference::Replicas::new(clock()),
+            own_topics_stand: AtomicBool::new(false),
             config,
         }));
         project::prepare(&app).await?;

@@ -5,6 +5,7 @@
 //! event that was produced twice counts once.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millrace_entity::{event_position, function_event};
@@ -16,8 +17,7 @@ use sea_orm::{
 };
 use tokio::sync::mpsc;
 
-use super::reconciler::topics::ensure_own;
-use super::{App, Change, Cluster, Code, Error, Result, inference, training};
+use super::{App, Change, Code, Error, Result, inference, training};
 
 /// How long the reader waits for a record before it looks whether it shall end.
 const WAIT: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ pub async fn run(app: App) {
         if said.as_ref() != Some(&outcome) {
             match &outcome {
                 Ok(Ended::NoTopic) => {
-                    tracing::info!("the topic of events was not there, and was made");
+                    tracing::info!("the topic of events is not there yet; waiting for it");
                 }
                 Ok(Ended::Reader) => {}
                 Err(error) => tracing::error!(error, "events cannot be followed; trying again"),
@@ -47,7 +47,7 @@ pub async fn run(app: App) {
 /// Why events are no longer followed, where nothing failed.
 #[derive(PartialEq)]
 enum Ended {
-    /// It was not there, and was made.
+    /// The reconciler has yet to make the topic: the first time, or since somebody has deleted it.
     NoTopic,
     /// The reader was told to end.
     Reader,
@@ -61,7 +61,7 @@ async fn follow(app: &App) -> Result<Ended> {
     let id = match found {
         Ok(description) => description.id,
         Err(error) if error.code() == Code::TopicNotFound => {
-            make(app, &cluster).await?;
+            app.own_topics_stand.store(false, Ordering::Relaxed);
             return Ok(Ended::NoTopic);
         }
         Err(error) => return Err(error),
@@ -88,12 +88,6 @@ async fn follow(app: &App) -> Result<Ended> {
         Err(kafka::Error::TopicNotFound { .. }) => Ok(Ended::NoTopic),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Makes Millrace's own topics: the first time, or because somebody has deleted them.
-async fn make(app: &App, cluster: &Cluster) -> Result<()> {
-    let slots = app.config.platform.local.training_slots;
-    ensure_own(cluster, i32::try_from(slots).unwrap_or(i32::MAX)).await
 }
 
 /// Reads records into the channel until its receiver is gone. Blocks.

@@ -1,6 +1,6 @@
 //! The training pool: one process for each training that may run at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
@@ -13,15 +13,13 @@ use crate::platform::Owner;
 /// How far the pool has come.
 #[derive(Default)]
 pub(super) struct Progress {
-    /// Whether Millrace's own topics stand: they are asked for once in the API's life.
-    topics_stand: AtomicBool,
     /// What it waited for when it was driven last.
     waits_for: Mutex<Option<String>>,
 }
 
 /// Makes sure of Millrace's own topics and of the pool's processes.
 pub(super) async fn drive(app: &App, progress: &Progress) {
-    let error = deploy(app, &progress.topics_stand).await.err();
+    let error = deploy(app).await.err();
     let waits_for = error.map(|error| error.to_string());
     let mut said = progress
         .waits_for
@@ -36,14 +34,14 @@ pub(super) async fn drive(app: &App, progress: &Progress) {
     *said = waits_for;
 }
 
-async fn deploy(app: &App, stands: &AtomicBool) -> Result<()> {
+async fn deploy(app: &App) -> Result<()> {
     let row = control(&app.database).await?;
     let names = names_of(&row)?;
     let slots = app.config.platform.local.training_slots;
-    if !stands.load(Ordering::Relaxed) {
+    if !app.own_topics_stand.load(Ordering::Relaxed) {
         let cluster = app.clusters.get(&row)?;
         ensure_own(&cluster, i32::try_from(slots).unwrap_or(i32::MAX)).await?;
-        stands.store(true, Ordering::Relaxed);
+        app.own_topics_stand.store(true, Ordering::Relaxed);
     }
     let control = control_of(app).await?;
     let functions = (0..slots)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference;
-use tokio::sync::Mutex;
 
 use super::super::{Cluster, Code, Error, Need, Result};
 
@@ -39,13 +38,8 @@ pub(in crate::app) fn needs(
     ]
 }
 
-/// Held by whoever makes Millrace's own topics: one that somebody else is making exists already and cannot be described
-/// yet.
-static MAKING: Mutex<()> = Mutex::const_new(());
-
 /// Makes sure of the topics through which Millrace and its functions talk.
-pub(in crate::app) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
-    let _turn = MAKING.lock().await;
+pub(super) async fn ensure_own(cluster: &Cluster, slots: i32) -> Result<()> {
     let names = cluster.names();
     let need = |topic: String, partitions, config: &[(&str, &str)], purpose: &str| Need {
         topic,

@@ -50,6 +50,8 @@ struct State {
     /// An error that came behind records: it is told by the next poll.
     deferred: Option<Error>,
     has_lost_position: bool,
+    /// Since when committed offsets were asked for in vain.
+    unreadable: Option<Instant>,
     prober: Prober,
 }
 
@@ -93,6 +95,7 @@ impl GroupConsumer {
                 starts: BTreeMap::new(),
                 deferred: None,
                 has_lost_position: false,
+                unreadable: None,
                 prober: Prober::new(),
             }),
         })
@@ -196,6 +199,13 @@ impl GroupConsumer {
         self.consumer
             .resume(&unplaced(step, partitions)?)
             .map_err(|error| step.kafka(&error))
+    }
+
+    /// For how long the group's committed offsets have been asked for in vain; nothing where the last
+    /// answer was one.
+    #[must_use]
+    pub fn offsets_unreadable(&self) -> Option<Duration> {
+        self.state().unreadable.map(|since| since.elapsed())
     }
 
     /// Commits offsets and waits for the coordinator. Inside transactions use
@@ -349,10 +359,15 @@ impl GroupConsumer {
             return Ok(Vec::new());
         }
         let step = self.step("read the committed offsets");
-        let list = self
-            .consumer
-            .committed_offsets(list, BETWEEN_POLLS)
-            .map_err(|error| step.kafka(&error))?;
+        let asked = Instant::now();
+        let answer = self.consumer.committed_offsets(list, BETWEEN_POLLS);
+        let mut state = self.state();
+        state.unreadable = match &answer {
+            Ok(_) => None,
+            Err(_) => state.unreadable.or(Some(asked)),
+        };
+        drop(state);
+        let list = answer.map_err(|error| step.kafka(&error))?;
         list_entries(&list)
             .into_iter()
             .map(|entry| match entry.error {

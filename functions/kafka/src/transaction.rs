@@ -20,6 +20,11 @@ use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
 /// How long a dropped producer may take to abort its transaction.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection that was silent for so long is made anew. librdkafka (2.12.1) looks for a group's coordinator on behalf
+/// of a transaction three times within a moment, and then only when the connection to a broker comes or goes. Where the
+/// broker has just started and does not know its coordinators yet, nothing would come or go any more.
+const IDLE_MS: &str = "10000";
+
 /// A producer whose records become visible together.
 ///
 /// After an error, ask it what to do: [`Error::is_fenced`] means end the
@@ -49,6 +54,7 @@ impl TransactionalProducer {
             // After each commit the broker answers CONCURRENT_TRANSACTIONS for a
             // moment: this is the pause before the next try, 100 ms by default.
             ("retry.backoff.ms", "5"),
+            ("connections.max.idle.ms", IDLE_MS),
             // Nobody waits for a single record: what counts is whether any failed.
             ("delivery.report.only.error", "true"),
         ]);

@@ -148,6 +148,7 @@ fn poll(
         if let Some(failure) = work.failure.take() {
             return Err(failure);
         }
+        work.release(consumer)?;
         match batch {
             Ok(batch) if batch.is_empty() => {}
             Ok(batch) => {

@@ -10,6 +10,7 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{Batching, Guarantee, InferenceSpec};
 
+use super::topics::Topics;
 use super::watch::Watch;
 
 /// The broker ends a transaction that its producer left open after this time; until then readers
@@ -144,6 +145,36 @@ impl Output {
         }
         self.begun = None;
         Ok(())
+    }
+
+    /// Takes everything that this replica writes to into a transaction of nothing, for the caller to take back. The
+    /// markers of its end do what those of an earlier one did not, where a broker has lost them.
+    pub(super) fn touch(
+        &mut self,
+        consumer: &GroupConsumer,
+        topics: &Topics,
+        patience: &mut Patience<'_>,
+    ) -> Result<(), Error> {
+        let Writer::ExactlyOnce(producer) = &self.writer else {
+            return Ok(());
+        };
+        self.watch
+            .over("begin a transaction", || producer.begin())?;
+        for (topic, partition) in topics.destinations() {
+            producer.send(&OutRecord::to(topic).partition(partition))?;
+        }
+        persist(patience, || producer.flush(STEP_TIMEOUT))?;
+        // The group does not read this topic: an offset of it means nothing, whatever becomes of it.
+        let offsets = topics.destinations().take(1);
+        let offsets: Vec<_> = offsets
+            .map(|(topic, partition)| GroupOffset::new(topic, partition, 0))
+            .collect();
+        let member = consumer.group_metadata()?;
+        persist(patience, || {
+            self.watch.over("put offsets into the transaction", || {
+                producer.send_offsets(&member, &offsets, STEP_TIMEOUT)
+            })
+        })
     }
 
     /// Takes back all that was sent since the last commit, as far as the guarantee goes.

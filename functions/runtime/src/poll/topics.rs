@@ -33,7 +33,6 @@ const REFUSED: &str = "not-authorized";
 /// What is known of the topics; shared with the thread that looks at them.
 pub(super) struct Topics {
     input_partitions: AtomicI32,
-    output_partitions: AtomicI32,
     is_recreated: AtomicBool,
     /// Whether the cluster says that answers may not be written now.
     is_forbidden: AtomicBool,
@@ -60,6 +59,7 @@ struct Target {
     topic: String,
     /// What it is to the inference.
     purpose: &'static str,
+    partitions: AtomicI32,
     /// The largest batch of records that it takes.
     limit: AtomicUsize,
     /// The codes of what may be wrong with it.
@@ -80,7 +80,6 @@ impl Topics {
         let ends = spec.span.as_ref().map(|span| &span.ends);
         let topics = Arc::new(Self {
             input_partitions: AtomicI32::new(0),
-            output_partitions: AtomicI32::new(0),
             is_recreated: AtomicBool::new(false),
             is_forbidden: AtomicBool::new(false),
             ends: ends.map(|ends| match ends {
@@ -100,6 +99,7 @@ impl Topics {
             output: Target {
                 topic: spec.output_topic.clone(),
                 purpose: "output topic",
+                partitions: AtomicI32::new(0),
                 limit: AtomicUsize::new(usize::MAX),
                 missing: "output-topic-missing",
                 forbidden: "output-forbidden",
@@ -107,6 +107,7 @@ impl Topics {
             dead_letters: Target {
                 topic: spec.dead_letter_topic.clone(),
                 purpose: "topic of dead letters",
+                partitions: AtomicI32::new(0),
                 limit: AtomicUsize::new(usize::MAX),
                 missing: "dead-letter-topic-missing",
                 forbidden: "dead-letters-forbidden",
@@ -193,8 +194,18 @@ impl Topics {
     /// both topics have equally many partitions, else the key's, as Java's clients choose it.
     pub(super) fn output_partition(&self, partition: i32, key: Option<&[u8]>) -> i32 {
         let input = self.input_partitions.load(Ordering::Relaxed);
-        let output = self.output_partitions.load(Ordering::Relaxed);
+        let output = self.output.partitions.load(Ordering::Relaxed);
         output_partition(partition, key, input, output)
+    }
+
+    /// Every partition that answers and dead letters go to.
+    pub(super) fn destinations(&self) -> impl Iterator<Item = (&str, i32)> {
+        [&self.output, &self.dead_letters]
+            .into_iter()
+            .flat_map(|target| {
+                let partitions = target.partitions.load(Ordering::Relaxed);
+                (0..partitions).map(|partition| (target.topic.as_str(), partition))
+            })
     }
 
     /// Looks once, tells the status what it saw, and says whether all is well.
@@ -202,20 +213,11 @@ impl Topics {
         let input = self.look_at_input();
         self.follow();
         let output = self.look_at(&self.output);
-        if let Found::Writable(partitions) | Found::Forbidden(partitions) = output {
-            // Counts only grow: a record of a new partition may come before the next look.
-            self.output_partitions.store(partitions, Ordering::Relaxed);
-        }
         let dead_letters = self.look_at(&self.dead_letters);
         let found = [&output, &dead_letters];
-        let is_forbidden = found
-            .iter()
-            .any(|found| matches!(found, Found::Forbidden(_)));
+        let is_forbidden = found.iter().any(|found| matches!(found, Found::Forbidden));
         self.is_forbidden.store(is_forbidden, Ordering::Relaxed);
-        let is_well = input
-            && found
-                .iter()
-                .all(|found| matches!(found, Found::Writable(_)));
+        let is_well = input && found.iter().all(|found| matches!(found, Found::Writable));
         if is_well {
             self.status.recovered(REFUSED);
         }
@@ -291,6 +293,10 @@ impl Topics {
             }
         };
         self.status.recovered(target.missing);
+        // Counts only grow: a record of a new partition may come before the next look.
+        target
+            .partitions
+            .store(destination.partitions, Ordering::Relaxed);
         if destination.may_write == Some(false) {
             let principal = &self.principal;
             self.status.degraded(
@@ -299,10 +305,10 @@ impl Topics {
                     "the {purpose} {topic} may not be written to: {principal} lacks the operation Write on it. Nothing is dropped, and the inference goes on by itself when it is allowed: kafka-acls.sh --add --allow-principal {principal} --operation Write --topic {topic}"
                 ),
             );
-            return Found::Forbidden(destination.partitions);
+            return Found::Forbidden;
         }
         self.status.recovered(target.forbidden);
-        Found::Writable(destination.partitions)
+        Found::Writable
     }
 
     fn other(&self, error: &Error) {
@@ -316,10 +322,10 @@ impl Topics {
     }
 }
 
-/// What a look at a topic that answers go to found, with the number of its partitions.
+/// What a look at a topic that answers go to found.
 enum Found {
-    Writable(i32),
-    Forbidden(i32),
+    Writable,
+    Forbidden,
     Nothing,
 }
 

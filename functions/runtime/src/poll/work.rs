@@ -17,7 +17,7 @@ use millrace_wire::record::{Headers, Parts};
 
 use super::deadline::Deadline;
 use super::letter::{Letters, Sources, timestamp_ms};
-use super::output::{self, Output};
+use super::output::Output;
 use super::partitions::Partitions;
 use super::rate::Rate;
 use super::topics::Topics;
@@ -33,9 +33,14 @@ const PLACE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is asked whether what was forbidden is allowed now.
 const FORBIDDEN_LOOK: Duration = Duration::from_millis(100);
 
+/// For how long offsets are waited for that a transaction holds back, before this replica's own last one is taken for
+/// the reason: longer than the commit of another replica takes.
+const UNREADABLE: Duration = Duration::from_secs(10);
+
 /// The pause before a batch for which something was missing is tried again.
 const STALL_PAUSE: Duration = Duration::from_secs(1);
 
+const OFFSETS_UNREADABLE: &str = "offsets-unreadable";
 const NOT_COMMITTED: &str = "not-committed";
 const OFFSETS_LOST: &str = "offsets-lost";
 const REGISTRY_BEHIND: &str = "registry-behind";
@@ -65,6 +70,8 @@ pub(super) struct Work<'s> {
     /// When positions are looked at, though nothing was sent.
     next_look: Instant,
     next_placing: Instant,
+    /// When the markers of the last transaction are written again, where offsets cannot be read.
+    next_release: Instant,
     /// How many commits have failed one after another.
     failures: u32,
     /// What the handler waits for.
@@ -142,6 +149,7 @@ impl<'s> Work<'s> {
             since_commit: Counts::default(),
             next_look: Instant::now(),
             next_placing: Instant::now(),
+            next_release: Instant::now(),
             failures: 0,
             stalled: None,
         })
@@ -228,6 +236,49 @@ impl<'s> Work<'s> {
             return Ok(());
         }
         Ok(consumer.resume(partitions)?)
+    }
+
+    /// Frees the group's offsets where a broker holds them back for a transaction that has ended.
+    ///
+    /// A broker that is killed may lose the markers of a transaction's end while it starts again (see
+    /// `docs/kafka.md`): the offsets in that transaction count as pending from then on, and no member can read where to
+    /// go on. Markers of the same producer's next transaction end it. Taking back is safe: with the offsets in it, the
+    /// transaction of before is taken back as a whole, and its records are answered again.
+    pub(super) fn release(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
+        let Some(waits) = consumer.offsets_unreadable() else {
+            self.status.recovered(OFFSETS_UNREADABLE);
+            return Ok(());
+        };
+        let health = self.connection.health().status();
+        let answering = health.since.elapsed().unwrap_or_default();
+        let now = Instant::now();
+        if !health.connected || waits.min(answering) < UNREADABLE || now < self.next_release {
+            return Ok(());
+        }
+        self.next_release = now + UNREADABLE;
+        if self.output.begun().is_some() {
+            self.roll_back(consumer, None)?;
+        }
+        let group = &self.spec.group;
+        self.status.degraded(
+            OFFSETS_UNREADABLE,
+            format!(
+                "Kafka does not tell the offsets of the group {group}: a transaction that holds them has not ended. This replica ends what it may have left open itself, and waits for others; nothing is lost"
+            ),
+        );
+        let touched = self.output.touch(
+            consumer,
+            &self.topics,
+            &mut patience(&self.connection, &self.status, &self.shutdown),
+        );
+        match touched {
+            Err(error) if !self.can_undo(&error) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "not all of the last transaction could be ended again");
+            }
+            Ok(()) => {}
+        }
+        self.abort()
     }
 
     /// What the next batch may be; nothing while there is no room for a record at the rate that was
@@ -446,23 +497,23 @@ impl<'s> Work<'s> {
             }
         }
         self.abort()?;
-        let sought = output::persist(
-            &mut patience(&self.connection, &self.status, &self.shutdown),
-            || {
-                if self.partitions.is_empty() {
+        while !self.partitions.is_empty() {
+            match consumer.seek_to_committed() {
+                Ok(()) => break,
+                Err(error) if error.is_fenced() => {
+                    self.fenced = Some(error);
                     return Ok(());
                 }
-                consumer.seek_to_committed()
-            },
-        );
-        match sought {
-            Ok(()) => {}
-            Err(_) if self.shutdown.is_requested() => return Ok(()),
-            Err(error) if error.is_fenced() => {
-                self.fenced = Some(error);
-                return Ok(());
+                Err(error) if error.is_retriable() => {
+                    let mut patience = patience(&self.connection, &self.status, &self.shutdown);
+                    if !patience(&error) {
+                        return Ok(());
+                    }
+                    drop(patience);
+                    self.release(consumer)?;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
         }
         self.partitions.sought();
         self.rest();

@@ -18,6 +18,7 @@ mod models;
 mod npz;
 mod outage;
 mod process;
+mod protocol;
 mod proxy;
 mod records;
 mod redrive;

@@ -12,6 +12,7 @@ use millrace_wire::event::Body;
 use crate::answers::assert_each_once;
 use crate::fixture::{Fixture, LIMIT, end};
 use crate::models;
+use crate::protocol;
 use crate::proxy::Proxy;
 
 /// How long a replica's transaction may last, less what Kafka's client needs to find the broker again.
@@ -98,6 +99,59 @@ async fn a_killed_broker_and_one_that_is_away_at_the_start_are_waited_for() {
     fixture.wait_for_event("running", |body| {
         matches!(body, Body::InferenceRunning { version: 1, .. })
     });
+    end(process);
+    assert_each_once(&outputs.drain(), &fixture.ends());
+}
+
+/// What a broker that is killed may leave: offsets of a transaction that has ended for all but the broker that holds
+/// them. They are pending for ever, and no reader of the group is told where to go on.
+#[tokio::test]
+async fn offsets_that_a_broker_holds_back_for_ever_are_freed() {
+    let kafka = Kafka::start(
+        &KafkaOptions::default().property("transaction.partition.verification.enable", "false"),
+    );
+    let fixture = Fixture::new(&kafka, 1, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let spec = fixture.spec(0, &version);
+    fixture.send(0..1_000);
+    protocol::leave_offset_pending(
+        &kafka,
+        &spec.transactional_id,
+        &fixture.group,
+        &fixture.input,
+    );
+    let mut process = fixture.start(0, &spec);
+    process.wait_for("does not tell the offsets of the group", LIMIT);
+    let outputs = fixture.outputs();
+    fixture.wait_until_done();
+    fixture.wait_for_problem("offsets-unreadable");
+    end(process);
+    assert_each_once(&outputs.drain(), &fixture.ends());
+}
+
+#[tokio::test]
+async fn coordinators_that_a_broker_does_not_know_at_first_are_found() {
+    const CLIENT: &str = "patient";
+    let port = free_port();
+    let proxy = Proxy::before(port, CLIENT);
+    let options = KafkaOptions::default()
+        .port(port)
+        .property("advertised.listeners", &proxy.advertised());
+    let kafka = Kafka::start(&options);
+    let fixture = Fixture::new(&kafka, 2, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let mut spec = fixture.spec(0, &version);
+    spec.connection
+        .insert("client.id".to_owned(), CLIENT.to_owned());
+    let mut process = fixture.start(0, &spec);
+    process.wait_for("partitions assigned", LIMIT);
+    proxy.hide_coordinators(true);
+    fixture.send(0..1_000);
+    // After these librdkafka asks no more, unless a connection comes or goes.
+    proxy.wait_for_hidden(3);
+    proxy.hide_coordinators(false);
+    let outputs = fixture.outputs();
+    fixture.wait_until_done();
     end(process);
     assert_each_once(&outputs.drain(), &fixture.ends());
 }

@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use millrace_harness::block_until;
+
+use crate::fixture::LIMIT;
 
 /// The protocol's number of `FindCoordinator`, whose requests of the versions 1 and 2 hold a key and its type,
 /// and whose answers hold a throttle time and an error.
@@ -23,6 +27,8 @@ struct Shared {
     /// The `client.id` of those that may find no coordinator.
     client: &'static str,
     hides: AtomicBool,
+    /// How many answers have been kept from them.
+    hidden: AtomicUsize,
 }
 
 impl Proxy {
@@ -33,6 +39,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             client,
             hides: AtomicBool::new(false),
+            hidden: AtomicUsize::new(0),
         });
         thread::spawn({
             let shared = Arc::clone(&shared);
@@ -50,6 +57,14 @@ impl Proxy {
     /// The broker's property that sends clients here.
     pub fn advertised(&self) -> String {
         format!("CLIENT://127.0.0.1:{}", self.port)
+    }
+
+    /// Waits until so many answers have been kept from the chosen clients.
+    pub fn wait_for_hidden(&self, count: usize) {
+        block_until("coordinators are asked for", LIMIT, || {
+            let hidden = self.shared.hidden.load(Ordering::SeqCst);
+            if hidden >= count { Ok(()) } else { Err(hidden) }
+        });
     }
 
     /// Tells the chosen clients that no coordinator of a group is available, or ends to.
@@ -78,9 +93,11 @@ fn carry(shared: &Arc<Shared>, client: TcpStream, broker: TcpStream) {
         }
     });
     let (mut from_broker, mut to_client) = (broker, client);
+    let shared = Arc::clone(shared);
     thread::spawn(move || {
         while let Some(mut frame) = frame(&mut from_broker) {
             if hidden.lock().unwrap().remove(&frame[4..8]) {
+                shared.hidden.fetch_add(1, Ordering::SeqCst);
                 frame[12..14].copy_from_slice(&COORDINATOR_NOT_AVAILABLE.to_be_bytes());
             }
             if to_client.write_all(&frame).is_err() {

@@ -66,7 +66,7 @@ impl Inspection {
 /// Reads the structure of a model's file, skipping the bytes of tensors.
 ///
 /// # Errors
-/// [`Error::NotOnnx`] (also where a node reads what nothing gives), [`Error::CutShort`], [`Error::ExternalData`],
+/// [`Error::NotOnnx`] (also where a node reads what nothing gives, or what it gives itself), [`Error::CutShort`], [`Error::ExternalData`],
 /// [`Error::TooLarge`] where the structure alone takes more than 64 MiB, [`Error::Io`] where reading fails.
 pub fn inspect<R: Read + Seek>(reader: R) -> Result<Inspection, Error> {
     let structure = Model::from_proto(filter::structure(reader)?)?;

@@ -8,7 +8,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_onnx::proto::tensor_proto::DataLocation;
 use millrace_onnx::proto::{
-    GraphProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+    GraphProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
 };
 use millrace_onnx::{Dim, ElementType, Error, Model, inspect};
 use proptest::prelude::*;
@@ -108,6 +108,44 @@ proptest! {
     fn noise_never_panics(bytes: Vec<u8>) {
         prop_assert!(inspect(Cursor::new(bytes)).is_err());
     }
+}
+
+#[test]
+fn values_that_nothing_gives_or_two_nodes_do_and_cycles_are_refused() {
+    type Damage = fn(&mut [NodeProto]);
+    let damages: [(Damage, &str); 4] = [
+        (
+            |nodes| nodes[2].input[0] = "nothing".to_owned(),
+            "node 'dense_1' reads 'nothing', which no input",
+        ),
+        (
+            |nodes| nodes[3].output[0] = nodes[2].output[0].clone(),
+            "is given twice, one time by node",
+        ),
+        (
+            |nodes| nodes[1].output[0] = "dense_1.weight".to_owned(),
+            "'dense_1.weight' is given twice",
+        ),
+        (
+            |nodes| nodes[2].input[0] = nodes[4].output[0].clone(),
+            "node 'dense_1' waits for itself",
+        ),
+    ];
+    for (damage, sentence) in damages {
+        let mut proto = digits().proto().clone();
+        damage(&mut proto.graph.as_mut().unwrap().node);
+        let bytes = Model::from_proto(proto).unwrap().encode();
+        let refused = inspect(Cursor::new(bytes)).unwrap_err().to_string();
+        assert!(refused.contains(sentence), "{refused}");
+    }
+}
+
+#[test]
+fn nodes_in_another_order_are_taken() {
+    let mut proto = digits().proto().clone();
+    proto.graph.as_mut().unwrap().node.reverse();
+    let bytes = Model::from_proto(proto).unwrap().encode();
+    assert!(inspect(Cursor::new(bytes)).is_ok());
 }
 
 #[test]

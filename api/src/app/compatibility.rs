@@ -1,5 +1,7 @@
-//! Whether things fit each other: a model and a record format.
+//! Whether things fit each other: a model and a record format, a model and the outputs that are asked for.
 
+use millrace_wire::function::HandOn;
+use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 
@@ -94,6 +96,34 @@ fn check_one(input: &Tensor, format: &RecordFormat) -> Result<()> {
     )))
 }
 
+/// Checks that a model has the outputs that are asked for; all that is no tensor counts as an output.
+///
+/// # Errors
+/// `INCOMPATIBLE`, naming those that it has.
+pub fn check_outputs(
+    signature: &Signature,
+    asked: &[Choice],
+    hand_on: Option<&HandOn>,
+) -> Result<()> {
+    // Of a version from before the others were kept, its functions will tell.
+    let Some(others) = &signature.others else {
+        return Ok(());
+    };
+    let names = signature.outputs.iter().map(|output| &output.name);
+    let names: Vec<&String> = names.chain(others).collect();
+    let sureness = hand_on.map(|hand_on| &hand_on.output);
+    let mut asked = asked.iter().map(|choice| &choice.name).chain(sureness);
+    let Some(missing) = asked.find(|name| !names.contains(name)) else {
+        return Ok(());
+    };
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    Err(incompatible(format!(
+        "the model has no output {:?}; its outputs are {}",
+        missing,
+        names.join(", ")
+    )))
+}
+
 fn inputs_text(signature: &Signature) -> String {
     let inputs = signature.inputs.iter().map(|input| {
         let (name, kind) = (&input.name, &input.element_type);
@@ -141,6 +171,30 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the model's input x is float32 [n, 64], but a record has the shape [63]"
+        );
+    }
+
+    #[test]
+    fn outputs_that_are_asked_for_must_be_there() {
+        let output = |name: &str| json!({"name": name, "type": "float32", "shape": ["n"]});
+        let signature =
+            json!({"inputs": [], "outputs": [output("label"), output("score")], "others": ["map"]});
+        let signature: Signature = serde_json::from_value(signature).unwrap();
+        let score = [Choice::whole("score")];
+        check_outputs(&signature, &[], None).unwrap();
+        check_outputs(&signature, &score, None).unwrap();
+        check_outputs(&signature, &[Choice::whole("map")], None).unwrap();
+        let hand_on = HandOn {
+            topic: "next".to_owned(),
+            output: "sureness".to_owned(),
+            below: 0.5,
+        };
+        let error = check_outputs(&signature, &score, Some(&hand_on)).unwrap_err();
+        assert!(error.to_string().contains(r#"no output "sureness""#));
+        let error = check_outputs(&signature, &[Choice::whole("scores")], None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"the model has no output "scores"; its outputs are "label", "score", "map""#
         );
     }
 

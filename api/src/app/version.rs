@@ -337,6 +337,7 @@ fn wire_signature(signature: &millrace_onnx::Signature) -> Signature {
     Signature {
         inputs: signature.inputs.iter().map(tensor).collect(),
         outputs: signature.outputs.iter().map(tensor).collect(),
+        others: Some(signature.non_tensors.clone()),
     }
 }
 

@@ -17,14 +17,16 @@ use millrace_wire::pinned;
 use millrace_wire::prediction::Source;
 use millrace_wire::samples::Tolerance;
 use millrace_wire::trial::{Bytes, Outcome, Work};
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use compare::Written;
 pub use compare::{Again, Refusal, Verdict};
 use told::{Told, told};
 
 use super::reconciler::specification;
+use super::reconciler::topics::writes_to;
 use super::version::{self as versions, Selector};
 use super::{
     App, Cluster, Code, Error, Result, connection as connections, dead_letter, model as models,
@@ -228,13 +230,20 @@ impl Why {
         let tolerance = tolerance.check();
         let tolerance = tolerance.map_err(|reason| Error::new(Code::InvalidInput, reason))?;
         match self.rerun(app).await {
-            Ok(outcome) => Ok(compare::compare(
-                self.record.value.as_deref(),
-                self.refusal.as_ref(),
-                outcome,
-                tolerance,
-            )),
+            Ok(outcome) => Ok(compare::compare(self.written(), outcome, tolerance)),
             Err(gone) => Ok(Again::impossible(gone.message)),
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        if let Some(refusal) = &self.refusal {
+            return Written::Refused(refusal);
+        }
+        let is_output = |row: &inference::Model| row.output_topic == self.record.topic;
+        if self.inference.as_ref().is_none_or(is_output) {
+            Written::Output(self.record.value.as_deref().unwrap_or_default())
+        } else {
+            Written::HandedOn
         }
     }
 
@@ -317,17 +326,19 @@ async fn find_inference(
     let (Some(source), Some(version)) = (Source::parse(source), version) else {
         return Ok(None);
     };
-    let writes_there = Condition::any()
-        .add(inference::Column::OutputTopic.eq(topic))
-        .add(inference::Column::DeadLetterTopic.eq(topic));
-    Ok(inference::Entity::find()
+    let candidates = inference::Entity::find()
         .filter(inference::Column::ConnectionId.eq(connection_id))
         .filter(inference::Column::ModelId.eq(version.model_id))
         .filter(inference::Column::InputTopic.eq(source.topic))
-        .filter(writes_there)
         .order_by_desc(inference::Column::Id)
-        .one(&app.database)
-        .await?)
+        .all(&app.database)
+        .await?;
+    for row in candidates {
+        if writes_to(&row, topic)? {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads one record, on a thread where that may block.

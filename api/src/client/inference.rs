@@ -56,6 +56,9 @@ struct Beside {
     /// Where its predictions go
     #[arg(long, value_name = "TOPIC")]
     output_topic: String,
+    /// Where it hands on records of which it is not sure, where the other one hands on any
+    #[arg(long, value_name = "TOPIC")]
+    hand_on_topic: Option<String>,
     /// The version to run
     #[arg(long, value_name = "NUMBER")]
     version: Option<i32>,
@@ -150,6 +153,7 @@ impl Beside {
         json!({
             "project": project, "inference": self.inference, "name": self.name,
             "version": self.version, "alias": self.alias, "outputTopic": self.output_topic,
+            "handOnTopic": self.hand_on_topic,
             "start": self.from.map(|time| json!({"time": time})),
             "recordsPerSecond": self.rate, "replicas": self.replicas,
         })

@@ -147,6 +147,27 @@ impl From<Choice> for OutputChoice {
     }
 }
 
+/// An early exit: records of which the model is not sure go on to the next model as they came.
+#[derive(SimpleObject)]
+pub struct HandOn {
+    /// Where they go.
+    topic: String,
+    /// The output whose highest number says how sure the model is.
+    output: String,
+    /// Below this number it is not sure.
+    below: f64,
+}
+
+impl From<function::HandOn> for HandOn {
+    fn from(hand_on: function::HandOn) -> Self {
+        Self {
+            topic: hand_on.topic,
+            output: hand_on.output,
+            below: hand_on.below,
+        }
+    }
+}
+
 /// How batches form.
 #[derive(SimpleObject)]
 pub struct Batching {
@@ -342,6 +363,12 @@ impl Inference {
         Ok(settings.not_finite.into())
     }
 
+    /// Which records go on to the next model in place of an answer.
+    async fn hand_on(&self) -> Result<Option<HandOn>> {
+        let settings = inference::settings(&self.0).map_err(report)?;
+        Ok(settings.hand_on.map(HandOn::from))
+    }
+
     /// How batches form.
     async fn batching(&self) -> Result<Batching> {
         let batching = inference::settings(&self.0).map_err(report)?.batching;
@@ -412,7 +439,7 @@ impl Inference {
         Ok(Some(lags))
     }
 
-    /// Records predicted by the functions that were started since Millrace was, as they last reported.
+    /// Records predicted, or handed on, by the functions that were started since Millrace was, as they last reported.
     async fn predicted(&self, context: &Context<'_>) -> Long {
         context.app().replicas.counts(self.0.id).predicted.into()
     }

@@ -143,7 +143,10 @@ pub async fn inference(
         start: json!({}),
         platform: "local".to_owned(),
         replicas: 1,
-        settings: json!({}),
+        settings: json!({
+            "batching": {"max_batch": 1, "max_bytes": 1, "commit_interval_ms": 1},
+            "partitions": 1, "max_message_bytes": 1, "planned": [],
+        }),
         desired: Desired::Stopped,
         state: inference::State::Stopped,
         message: None,

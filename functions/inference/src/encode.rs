@@ -84,12 +84,17 @@ impl Writer<'_, '_> {
         written: &Written,
     ) -> Result<(), String> {
         let columns = written.columns(outputs, rows.len())?;
+        let unsure = written.unsure(outputs, rows.len())?;
         for (row, place) in rows.places.iter().enumerate() {
             self.refuse_up_to(*place);
             if self.policy == NotFinite::DeadLetter
                 && let Some(message) = not_finite(written, &columns, row)
             {
                 self.answers.refuse("not-finite", message);
+                continue;
+            }
+            if unsure.as_ref().is_some_and(|unsure| unsure[row]) {
+                self.answers.hand_on();
                 continue;
             }
             let outputs = columns.iter().map(|column| Output {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use millrace_artifacts::Store;
 use millrace_runtime::{Failure, Function, Shutdown, Status};
-use millrace_wire::function::InferenceSpec;
+use millrace_wire::function::{HandOn, InferenceSpec};
 use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
 use millrace_wire::registry::Version;
@@ -36,6 +36,7 @@ pub(crate) struct Loader {
     model: String,
     format: RecordFormat,
     outputs: Vec<Choice>,
+    hand_on: Option<HandOn>,
 }
 
 /// Why a version cannot be used.
@@ -63,6 +64,7 @@ impl Loader {
             model: spec.model.clone(),
             format: spec.input_format.clone(),
             outputs: spec.outputs.clone(),
+            hand_on: spec.hand_on.clone(),
         }
     }
 
@@ -86,7 +88,8 @@ impl Loader {
                 code: UNAVAILABLE,
                 message: format!("{name} cannot be read: {error}"),
             })?;
-        let made = Model::new(number, &file, &self.format, &self.outputs);
+        let hand_on = self.hand_on.as_ref();
+        let made = Model::new(number, &file, &self.format, &self.outputs, hand_on);
         let model = made.map_err(|error| match error {
             Unfit::Invalid(error) => Fault {
                 code: INVALID,

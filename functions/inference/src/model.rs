@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use millrace_engine::{Data, Error, Outputs, Session, SessionOptions};
+use millrace_wire::function::HandOn;
 use millrace_wire::prediction::Choice;
 use millrace_wire::record::RecordFormat;
 use millrace_wire::samples::{Samples, Tolerance};
@@ -68,16 +69,17 @@ pub(crate) fn open(file: &[u8]) -> Result<Opened, Error> {
 
 impl Model {
     /// Makes a version from the bytes of its file, and runs it once. These outputs are written, or
-    /// all.
+    /// all; records of which it is not sure are handed on.
     pub(crate) fn new(
         version: u32,
         file: &[u8],
         format: &RecordFormat,
         outputs: &[Choice],
+        hand_on: Option<&HandOn>,
     ) -> Result<Self, Unfit> {
         let Opened { session, classes } = open(file).map_err(Unfit::Invalid)?;
         let inputs = Inputs::plan(session.inputs(), format)?;
-        let written = Written::plan(session.outputs(), outputs, &classes)?;
+        let written = Written::plan(session.outputs(), outputs, hand_on, &classes)?;
         let mut model = Self {
             version,
             session,
@@ -125,6 +127,7 @@ impl Model {
         written
             .columns(&outputs, WARM_UP_RECORDS)
             .and_then(|columns| written.check_classes(&columns))
+            .and_then(|()| written.unsure(&outputs, WARM_UP_RECORDS).map(drop))
             .map_err(Unfit::Mismatch)
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use millrace_engine::{Element, Outputs, Slice, Slot, View};
+use millrace_wire::function::HandOn;
 use millrace_wire::prediction::{Choice, Form, Values};
 
 use crate::model::Unfit;
@@ -15,6 +16,8 @@ pub(crate) struct Written {
     pub(crate) choices: Vec<Choice>,
     /// Of each, whether it holds texts.
     are_texts: Vec<bool>,
+    /// The output that says how sure the model is, and how sure it has to be.
+    sureness: Option<(String, f64)>,
 }
 
 /// An output of a run.
@@ -29,6 +32,7 @@ impl Written {
     pub(crate) fn plan(
         slots: &[Slot],
         asked: &[Choice],
+        hand_on: Option<&HandOn>,
         classes: &BTreeMap<String, Vec<String>>,
     ) -> Result<Self, Unfit> {
         let mut choices: Vec<Choice> = if asked.is_empty() {
@@ -38,14 +42,7 @@ impl Written {
         };
         let mut are_texts = Vec::with_capacity(choices.len());
         for choice in &mut choices {
-            let Some(slot) = slots.iter().find(|slot| slot.name == choice.name) else {
-                let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-                return Err(Unfit::Mismatch(format!(
-                    "the model has no output {}; its outputs are {}",
-                    choice.name,
-                    names.join(", ")
-                )));
-            };
+            let slot = find(slots, &choice.name)?;
             are_texts.push(is_text(slot)?);
             if let (true, Some(names)) = (choice.classes.is_empty(), classes.get(&slot.name)) {
                 choice.classes.clone_from(names);
@@ -54,7 +51,32 @@ impl Written {
         if choices.is_empty() {
             return Err(Unfit::Mismatch("the model has no output".to_owned()));
         }
-        Ok(Self { choices, are_texts })
+        if let Some(HandOn { output, .. }) = hand_on
+            && is_text(find(slots, output)?)?
+        {
+            return Err(Unfit::Mismatch(format!(
+                "the output {output} holds texts, which do not say how sure the model is"
+            )));
+        }
+        Ok(Self {
+            choices,
+            are_texts,
+            sureness: hand_on.map(|one| (one.output.clone(), one.below)),
+        })
+    }
+
+    /// Of each record of a run, whether the model is not sure of it; nothing where all are answered.
+    pub(crate) fn unsure(
+        &self,
+        outputs: &Outputs<'_>,
+        records: usize,
+    ) -> Result<Option<Vec<bool>>, String> {
+        let Some((name, below)) = &self.sureness else {
+            return Ok(None);
+        };
+        let column = column(outputs, records, name, false)?;
+        let is_unsure = |row| !reaches(column.row(row), *below);
+        Ok(Some((0..records).map(is_unsure).collect()))
     }
 
     /// The outputs of a run on so many records.
@@ -65,19 +87,7 @@ impl Written {
     ) -> Result<Vec<Column<'a>>, String> {
         let mut columns = Vec::with_capacity(self.choices.len());
         for (Choice { name, .. }, is_text) in self.choices.iter().zip(&self.are_texts) {
-            let column = if *is_text {
-                let (shape, texts) = outputs.texts(name).map_err(|error| error.to_string())?;
-                Column::Texts(shape, texts)
-            } else {
-                Column::Numbers(outputs.get(name).map_err(|error| error.to_string())?)
-            };
-            if column.shape().first() != Some(&records) {
-                return Err(format!(
-                    "the output {name} has the shape {:?} for {records} records, so it does not give one row for each",
-                    column.shape()
-                ));
-            }
-            columns.push(column);
+            columns.push(column(outputs, records, name, *is_text)?);
         }
         Ok(columns)
     }
@@ -139,6 +149,58 @@ impl Column<'_> {
     }
 }
 
+/// Whether any of these numbers is as high; NaN is not.
+fn reaches(values: Values<'_>, least: f64) -> bool {
+    match values {
+        Values::F32(values) => values.iter().any(|value| f64::from(*value) >= least),
+        Values::F64(values) => values.iter().any(|value| *value >= least),
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a score is far below what a double holds exactly"
+        )]
+        Values::I64(values) => values.iter().any(|value| *value as f64 >= least),
+        Values::I32(values) => values.iter().any(|value| f64::from(*value) >= least),
+        Values::U8(values) => values.iter().any(|value| f64::from(*value) >= least),
+        Values::Bool(values) => values
+            .iter()
+            .any(|value| f64::from(u8::from(*value)) >= least),
+        Values::Text(_) => false,
+    }
+}
+
+/// The output of this name.
+fn find<'s>(slots: &'s [Slot], name: &str) -> Result<&'s Slot, Unfit> {
+    slots.iter().find(|slot| slot.name == name).ok_or_else(|| {
+        let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+        Unfit::Mismatch(format!(
+            "the model has no output {name}; its outputs are {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// An output of a run on so many records.
+fn column<'a>(
+    outputs: &'a Outputs<'_>,
+    records: usize,
+    name: &str,
+    is_text: bool,
+) -> Result<Column<'a>, String> {
+    let column = if is_text {
+        let (shape, texts) = outputs.texts(name).map_err(|error| error.to_string())?;
+        Column::Texts(shape, texts)
+    } else {
+        Column::Numbers(outputs.get(name).map_err(|error| error.to_string())?)
+    };
+    if column.shape().first() != Some(&records) {
+        return Err(format!(
+            "the output {name} has the shape {:?} for {records} records, so it does not give one row for each",
+            column.shape()
+        ));
+    }
+    Ok(column)
+}
+
 /// Whether an output holds texts; an error where it holds neither these nor numbers that can be
 /// written.
 fn is_text(output: &Slot) -> Result<bool, Unfit> {
@@ -180,19 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_as_sure_as_its_highest_score() {
+        assert!(reaches(Values::F32(&[0.1, 0.75]), 0.75));
+        assert!(!reaches(Values::F32(&[0.1, 0.75]), 0.76));
+        assert!(!reaches(Values::F64(&[f64::NAN]), 0.0), "nor is it of NaN");
+        assert!(reaches(Values::I64(&[-3, 2]), 1.5));
+        assert!(!reaches(Values::U8(&[]), 0.0));
+    }
+
+    #[test]
     fn outputs_are_chosen_by_name_and_know_their_classes() {
         let slots = [slot("label"), slot("scores")];
         let names = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
         let classes = BTreeMap::from([("scores".to_owned(), names.clone())]);
-        let all = Written::plan(&slots, &[], &classes).unwrap();
+        let all = Written::plan(&slots, &[], None, &classes).unwrap();
         assert_eq!(all.choices.len(), 2);
         assert_eq!(all.choices[1].classes, names);
-        let one = Written::plan(&slots, &[Choice::whole("scores")], &classes).unwrap();
+        let one = Written::plan(&slots, &[Choice::whole("scores")], None, &classes).unwrap();
         assert_eq!(one.choices[0].classes, names);
         let column = [Column::Numbers(View::new([1, 2], Slice::F32(&[0.0, 1.0])))];
         let fault = one.check_classes(&column).unwrap_err();
         assert!(fault.contains("2 scores, and 3 classes"), "{fault}");
-        let none = Written::plan(&slots, &[Choice::whole("other")], &classes);
+        let none = Written::plan(&slots, &[Choice::whole("other")], None, &classes);
         let fault = none.map(|_| ()).unwrap_err().to_string();
         assert!(fault.contains("label, scores"), "{fault}");
     }

@@ -1,7 +1,7 @@
 //! Trials: a version is run once, for samples or for one record, without a topic.
 
 use millrace_artifacts::Store;
-use millrace_runtime::handler::{Answers, Handler as _, Input};
+use millrace_runtime::handler::{Answer, Answers, Handler as _, Input};
 use millrace_runtime::{Schemas, onnxruntime};
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::pinned::Record;
@@ -99,10 +99,11 @@ fn answer(
     let answer = answers.iter().next();
     Ok(
         match answer.ok_or("the record got no answer: this is a fault of Millrace")? {
-            Ok(value) => Outcome::Answered {
+            Answer::Output(value) => Outcome::Answered {
                 value: Bytes::new(value),
             },
-            Err(refusal) => Outcome::Refused {
+            Answer::HandOn => Outcome::HandedOn,
+            Answer::Refused(refusal) => Outcome::Refused {
                 code: refusal.code.to_owned(),
                 message: refusal.message.clone(),
             },

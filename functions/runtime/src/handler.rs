@@ -57,14 +57,32 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// The value of its output.
+    Output(&'a [u8]),
+    /// It goes on to the next model as it came: this one is not sure of it.
+    HandOn,
+    /// It has no output.
+    Refused(&'a Refusal),
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// A range of the buffer.
+    Output(Range<usize>),
+    HandOn,
+    Refused(Refusal),
+}
+
 /// The answers to a batch. All outputs lie in one buffer, which is used again for the next batch.
 #[derive(Debug, Default)]
 pub struct Answers {
     /// Headers of every output of the batch.
     pub headers: Vec<(&'static str, String)>,
     buffer: Vec<u8>,
-    /// Each answer as its range of the buffer.
-    ranges: Vec<Result<Range<usize>, Refusal>>,
+    kept: Vec<Kept>,
 }
 
 impl Answers {
@@ -72,44 +90,50 @@ impl Answers {
     pub fn clear(&mut self) {
         self.headers.clear();
         self.buffer.clear();
-        self.ranges.clear();
+        self.kept.clear();
     }
 
     /// Answers the next record with what `write` appends to the buffer.
     pub fn output<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let start = self.buffer.len();
         let result = write(&mut self.buffer);
-        self.ranges.push(Ok(start..self.buffer.len()));
+        self.kept.push(Kept::Output(start..self.buffer.len()));
         result
+    }
+
+    /// Leaves the next record to the next model.
+    pub fn hand_on(&mut self) {
+        self.kept.push(Kept::HandOn);
     }
 
     /// Answers the next record with a refusal.
     pub fn refuse(&mut self, code: &'static str, message: impl Into<String>) {
-        self.ranges.push(Err(Refusal {
+        self.kept.push(Kept::Refused(Refusal {
             code,
             message: message.into(),
         }));
     }
 
-    /// The answers in the order of their records: an output's value, or why there is none.
+    /// The answers in the order of their records.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<&[u8], &Refusal>> {
-        self.ranges.iter().map(|answer| match answer {
-            Ok(range) => Ok(&self.buffer[range.clone()]),
-            Err(refusal) => Err(refusal),
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Answer<'_>> {
+        self.kept.iter().map(|answer| match answer {
+            Kept::Output(range) => Answer::Output(&self.buffer[range.clone()]),
+            Kept::HandOn => Answer::HandOn,
+            Kept::Refused(refusal) => Answer::Refused(refusal),
         })
     }
 
     /// How many records were answered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ranges.len()
+        self.kept.len()
     }
 
     /// Whether none was.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.kept.is_empty()
     }
 }
 
@@ -122,12 +146,18 @@ mod tests {
         let mut answers = Answers::default();
         answers.output(|buffer| buffer.extend_from_slice(b"one"));
         answers.refuse("size", "too short");
+        answers.hand_on();
         answers.output(|buffer| buffer.extend_from_slice(b"three"));
         let refusal = Refusal {
             code: "size",
             message: "too short".to_owned(),
         };
-        let expected: [Result<&[u8], &Refusal>; 3] = [Ok(b"one"), Err(&refusal), Ok(b"three")];
+        let expected = [
+            Answer::Output(b"one"),
+            Answer::Refused(&refusal),
+            Answer::HandOn,
+            Answer::Output(b"three"),
+        ];
         assert!(answers.iter().eq(expected));
         answers.clear();
         assert!(answers.is_empty());

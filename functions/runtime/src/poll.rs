@@ -12,6 +12,7 @@ mod note;
 mod output;
 mod partitions;
 mod rate;
+mod target;
 mod topics;
 mod watch;
 mod work;

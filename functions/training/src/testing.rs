@@ -26,6 +26,7 @@ pub fn spec(id: Uuid) -> TrainingSpec {
             signature: Signature {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
+                others: None,
             },
             samples: None,
         },

@@ -107,6 +107,9 @@ pub struct InferenceSpec {
     /// Whether the record is written beside its prediction.
     #[serde(default)]
     pub echo_input: bool,
+    /// Which records are handed on in place of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_on: Option<HandOn>,
     /// Where records go that could not be decoded or predicted.
     pub dead_letter_topic: String,
     /// Where dead letters come back from that somebody sent once more.
@@ -156,6 +159,18 @@ pub struct End {
     pub partition: i32,
     /// The offset, exclusive.
     pub offset: i64,
+}
+
+/// An early exit: a record of which the model is not sure goes on to the next model as it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandOn {
+    /// Where it goes.
+    pub topic: String,
+    /// The output of the model whose highest number says how sure it is.
+    pub output: String,
+    /// Below this it is not sure; nor is it of NaN.
+    pub below: f64,
 }
 
 /// What becomes of an output with numbers that are NaN or infinite.

@@ -7,6 +7,8 @@ pub const MODEL: &str = "millrace-model";
 pub const VERSION: &str = "millrace-version";
 /// The record that an output answers: `topic/partition/offset`.
 pub const SOURCE: &str = "millrace-source";
+/// On records that were handed on, and on what follows from them: the record that came first.
+pub const ORIGIN: &str = "millrace-origin";
 /// On dead letters: a short stable code of the fault.
 pub const ERROR: &str = "millrace-error";
 /// On dead letters: what is wrong, as a sentence.
@@ -40,14 +42,15 @@ pub fn is_ours(name: &str) -> bool {
 /// Whether a header of the input stays on the output.
 ///
 /// Left out are those that describe the input's bytes, which the output no longer has (schema
-/// ids, `content-type`, `CloudEvents` attributes), and Millrace's own, which are written anew.
+/// ids, `content-type`, `CloudEvents` attributes), and Millrace's own, which are written anew. Only
+/// where a chain of models has begun stays.
 #[must_use]
 pub fn passes_through(name: &str) -> bool {
     let describes_bytes = name.eq_ignore_ascii_case("content-type")
         || name.starts_with("ce_")
         || matches!(name, "__key_schema_id" | "__value_schema_id")
         || matches!(name, "key.schema.id" | "value.schema.id");
-    !describes_bytes && !name.starts_with("millrace-")
+    !describes_bytes && (!name.starts_with("millrace-") || name == ORIGIN)
 }
 
 #[cfg(test)]
@@ -56,7 +59,13 @@ mod tests {
 
     #[test]
     fn headers_that_describe_the_input_stay_behind() {
-        for kept in ["trace-id", "label", "Content-Length", "cell"] {
+        for kept in [
+            "trace-id",
+            "label",
+            "Content-Length",
+            "cell",
+            "millrace-origin",
+        ] {
             assert!(passes_through(kept), "{kept}");
         }
         for dropped in [

@@ -9,6 +9,9 @@ pub struct Signature {
     pub inputs: Vec<Tensor>,
     /// What it gives.
     pub outputs: Vec<Tensor>,
+    /// The names of what it takes or gives that is no tensor, as scikit-learn's maps; nothing where these were not kept yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Vec<String>>,
 }
 
 /// One input or output.

@@ -67,6 +67,8 @@ pub enum Outcome {
         /// The output's value.
         value: Bytes,
     },
+    /// The record would be handed on to the next model.
+    HandedOn,
     /// The record would go to the dead letters.
     Refused {
         /// A short stable code.

@@ -149,6 +149,7 @@ impl Workload {
             dead_letter_topic: dead_letters.clone(),
             redrive_topic: None,
             span: None,
+            hand_on: None,
             not_finite: NotFinite::Pass,
             group: group.clone(),
             guarantee: Guarantee::ExactlyOnce,
@@ -261,6 +262,7 @@ pub(crate) fn store(artifacts: &str, file: &[u8]) -> Result<Version> {
         signature: Signature {
             inputs: Vec::new(),
             outputs: Vec::new(),
+            others: None,
         },
         samples: None,
     })

@@ -2,8 +2,8 @@
 
 use millrace_entity::inference::{self, OutputFormat};
 use millrace_entity::{connection, datasource, segment};
-use millrace_wire::function::Batching;
-use millrace_wire::name::Names;
+use millrace_wire::function::{Batching, HandOn};
+use millrace_wire::name::{self, Names};
 use millrace_wire::prediction::{Choice, Form};
 
 use super::create::NewInference;
@@ -11,28 +11,46 @@ use super::extent::Extent;
 use crate::app::{App, Code, Error, Result};
 
 /// Predictions must not come back as records, and do not go where others write.
-pub(super) fn refuse_topics(row: &inference::Model, names: &Names) -> Result<()> {
+pub(super) fn refuse_topics(
+    row: &inference::Model,
+    hand_on: Option<&HandOn>,
+    names: &Names,
+) -> Result<()> {
     let invalid = |message: String| Err(Error::new(Code::InvalidInput, message));
-    let (input, output) = (&row.input_topic, &row.output_topic);
-    if output == input || row.dead_letter_topic == *input {
+    let input = &row.input_topic;
+    if row.dead_letter_topic == *input {
         return invalid(format!(
-            "the inference would read what it writes: {input:?} is its input; choose another output topic"
+            "the inference would read what it writes: {input:?} is where its dead letters go"
         ));
     }
-    if *output == row.dead_letter_topic {
+    let handed_on = hand_on.map(|hand_on| &hand_on.topic);
+    if handed_on == Some(&row.output_topic) {
         return invalid(format!(
-            "{output:?} is where this inference's dead letters go; choose another output topic"
+            "{:?} cannot hold answers and what is handed on: choose another topic for one of them",
+            row.output_topic
         ));
     }
-    if output.starts_with("__") {
-        return invalid(format!(
-            "the topic {output:?} is one that Kafka and its tools keep for themselves; choose an output topic whose name does not begin with `__`"
-        ));
-    }
-    if names.owns(output) {
-        return invalid(format!(
-            "the topic {output:?} is one of Millrace's own; choose an output topic whose name does not begin with the connection's prefix"
-        ));
+    for output in [Some(&row.output_topic), handed_on].into_iter().flatten() {
+        if output == input {
+            return invalid(format!(
+                "the inference would read what it writes: {input:?} is its input; choose another output topic"
+            ));
+        }
+        if *output == row.dead_letter_topic {
+            return invalid(format!(
+                "{output:?} is where this inference's dead letters go; choose another output topic"
+            ));
+        }
+        if output.starts_with("__") {
+            return invalid(format!(
+                "the topic {output:?} is one that Kafka and its tools keep for themselves; choose an output topic whose name does not begin with `__`"
+            ));
+        }
+        if names.owns(output) {
+            return invalid(format!(
+                "the topic {output:?} is one of Millrace's own; choose an output topic whose name does not begin with the connection's prefix"
+            ));
+        }
     }
     Ok(())
 }
@@ -58,6 +76,12 @@ pub(super) fn check_written(new: &NewInference) -> Result<()> {
         }
         if choice.threshold.is_some_and(f64::is_nan) {
             return invalid(format!("the threshold of the output {name:?} is no number"));
+        }
+    }
+    if let Some(hand_on) = &new.hand_on {
+        name::check_topic(&hand_on.topic)?;
+        if !hand_on.below.is_finite() {
+            return invalid("`below` is a finite number".to_owned());
         }
     }
     let is_plain = new.outputs.len() <= 1

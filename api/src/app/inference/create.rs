@@ -4,7 +4,7 @@
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference::{self, Desired, Guarantee, OutputFormat, State};
 use millrace_kafka::TopicDescription;
-use millrace_wire::function::{Batching, NotFinite};
+use millrace_wire::function::{Batching, HandOn, NotFinite};
 use millrace_wire::name;
 use millrace_wire::prediction::Choice;
 use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _};
@@ -53,6 +53,8 @@ pub struct NewInference {
     pub echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     pub not_finite: NotFinite,
+    /// Which records are handed on in place of an answer.
+    pub hand_on: Option<HandOn>,
     /// Which records of its input it answers.
     pub extent: Extent,
     /// Records a second at most, where that ends.
@@ -91,6 +93,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     let version = versions::select(database, &model, &new.version).await?;
     let signature = versions::signature(&version)?;
     compatibility::check(&signature, &datasources::format(&datasource)?)?;
+    compatibility::check_outputs(&signature, &new.outputs, new.hand_on.as_ref())?;
 
     let connection = match &new.connection {
         Some(name) => connection::find(database, project.id, name).await?,
@@ -141,7 +144,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     // The connection's prefix may be long.
     name::check_topic(&row.dead_letter_topic)?;
     name::check_topic(&row.redrive_topic)?;
-    refuse_topics(&row, names)?;
+    refuse_topics(&row, new.hand_on.as_ref(), names)?;
     settle(app, &cluster, &mut row, &new).await?;
 
     let transaction = app.begin().await?;
@@ -190,9 +193,10 @@ async fn settle(
         outputs: new.outputs.clone(),
         echo_input: new.echo_input,
         not_finite: new.not_finite,
+        hand_on: new.hand_on.clone(),
         partitions: input.partitions,
         max_message_bytes: input.max_message_bytes,
-        planned: missing(cluster, row, &input).await?,
+        planned: missing(cluster, row, new.hand_on.as_ref(), &input).await?,
         has_redrive: false,
         redrive_offsets: Vec::new(),
     };
@@ -207,10 +211,11 @@ async fn settle(
 async fn missing(
     cluster: &Cluster,
     row: &inference::Model,
+    hand_on: Option<&HandOn>,
     input: &TopicDescription,
 ) -> Result<Vec<String>> {
     let mut missing = Vec::new();
-    for need in needs(row, input.partitions, input.max_message_bytes) {
+    for need in needs(row, hand_on, input.partitions, input.max_message_bytes) {
         if cluster.row().topic_policy == TopicPolicy::Require {
             cluster.ensure_topic(need).await?;
             continue;

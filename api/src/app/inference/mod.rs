@@ -13,7 +13,7 @@ mod state;
 use millrace_entity::inference::{self, Desired, State};
 use millrace_entity::version;
 use millrace_kafka::PartitionLag;
-use millrace_wire::function::{Batching, NotFinite};
+use millrace_wire::function::{Batching, HandOn, NotFinite};
 use millrace_wire::prediction::Choice;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
@@ -70,6 +70,8 @@ pub struct Settled {
     pub echo_input: bool,
     /// What becomes of outputs with numbers that are not finite.
     pub not_finite: NotFinite,
+    /// Which records are handed on in place of an answer.
+    pub hand_on: Option<HandOn>,
 }
 
 /// What was settled when an inference was made.
@@ -82,6 +84,7 @@ pub fn settings(row: &inference::Model) -> Result<Settled> {
         outputs,
         echo_input,
         not_finite,
+        hand_on,
         ..
     } = Settings::of(row)?;
     Ok(Settled {
@@ -89,6 +92,7 @@ pub fn settings(row: &inference::Model) -> Result<Settled> {
         outputs,
         echo_input,
         not_finite,
+        hand_on,
     })
 }
 
@@ -125,6 +129,8 @@ pub async fn start(
     let datasource = datasources::get(database, row.datasource_id).await?;
     let signature = versions::signature(&begins_with(database, &row).await?)?;
     compatibility::check(&signature, &datasources::format(&datasource)?)?;
+    let asked = settings(&row)?;
+    compatibility::check_outputs(&signature, &asked.outputs, asked.hand_on.as_ref())?;
     let state = next(row.state, Step::Start)?;
     let mut changes = inference::ActiveModel {
         desired: Set(Desired::Running),

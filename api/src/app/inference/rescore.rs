@@ -4,6 +4,7 @@
 //! Invariant: an inference is taken over by one other at most.
 
 use millrace_entity::inference::{self, Desired};
+use millrace_wire::function::HandOn;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub struct Beside {
     pub version: Option<Selector>,
     /// Where its predictions go.
     pub output_topic: String,
+    /// Where it hands on the records of which it is not sure, where the other one hands on any.
+    pub hand_on_topic: Option<String>,
     /// Records a second at most, until it has answered its span.
     pub records_per_second: Option<u32>,
     /// How many functions share the work.
@@ -92,7 +95,21 @@ async fn like(
         outputs,
         echo_input,
         not_finite,
+        hand_on,
     } = settings(live)?;
+    let invalid = |message: &str| Err(Error::new(Code::InvalidInput, message));
+    let hand_on = match (hand_on, beside.hand_on_topic) {
+        (None, None) => None,
+        (Some(hand_on), Some(topic)) => Some(HandOn { topic, ..hand_on }),
+        (Some(_), None) => {
+            return invalid(
+                "the inference hands records on to a next model: say where this one hands them on to (`handOnTopic`); in the same topic that model would answer them once more",
+            );
+        }
+        (None, Some(_)) => {
+            return invalid("the inference hands no record on: leave `handOnTopic` out");
+        }
+    };
     let version = match (beside.version, &live.alias, live.version_id) {
         (Some(version), _, _) => version,
         (None, Some(alias), _) => Selector::Alias(alias.clone()),
@@ -119,6 +136,7 @@ async fn like(
         outputs,
         echo_input,
         not_finite,
+        hand_on,
         extent,
         records_per_second: beside.records_per_second,
         replicas: beside.replicas,

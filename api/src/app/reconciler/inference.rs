@@ -3,7 +3,9 @@
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
 use millrace_entity::{function_event, version};
 use millrace_kafka::GroupOffset;
-use millrace_wire::function::{self, Batching, FunctionSpec, InferenceSpec, NotFinite, Role};
+use millrace_wire::function::{
+    self, Batching, FunctionSpec, HandOn, InferenceSpec, NotFinite, Role,
+};
 use millrace_wire::prediction::{self, Choice};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -37,6 +39,9 @@ pub(in crate::app) struct Settings {
     /// What becomes of outputs with numbers that are not finite.
     #[serde(default)]
     pub(in crate::app) not_finite: NotFinite,
+    /// Which records are handed on in place of an answer.
+    #[serde(default)]
+    pub(in crate::app) hand_on: Option<HandOn>,
     /// Partitions of the input, as last seen.
     pub(in crate::app) partitions: i32,
     /// The largest record of the input.
@@ -86,7 +91,13 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
     let cluster = app.cluster(row.connection_id).await?;
     let mut settings = Settings::of(row)?;
     let mut owned = owned_topics(row)?;
-    for need in needs(row, settings.partitions, settings.max_message_bytes) {
+    let hand_on = settings.hand_on.as_ref();
+    for need in needs(
+        row,
+        hand_on,
+        settings.partitions,
+        settings.max_message_bytes,
+    ) {
         let topic = need.topic.clone();
         let found = cluster.ensure_topic(need).await?;
         if found.created {
@@ -375,6 +386,7 @@ pub(in crate::app) async fn specification(
         dead_letter_topic: row.dead_letter_topic.clone(),
         redrive_topic: settings.has_redrive.then(|| row.redrive_topic.clone()),
         not_finite: settings.not_finite,
+        hand_on: settings.hand_on,
         outputs: settings.outputs,
         echo_input: settings.echo_input,
         group: row.group_id.clone(),

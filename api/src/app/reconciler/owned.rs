@@ -6,13 +6,12 @@
 use millrace_entity::datasource;
 use millrace_entity::inference::{self, Desired, Model};
 use millrace_kafka::{Admin, Error as KafkaError, TopicDescription};
-use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, QueryFilter as _,
-};
+use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 
 use super::super::{Cluster, Code, Error, Result};
 use super::Settings;
+use super::topics::writes_to;
 
 /// A topic that Millrace made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,20 +70,22 @@ pub(super) async fn unshared(
     row: &Model,
     topics: Vec<OwnedTopic>,
 ) -> Result<Vec<OwnedTopic>> {
+    let others = inference::Entity::find()
+        .filter(inference::Column::Id.ne(row.id))
+        .filter(inference::Column::Desired.ne(Desired::Deleted))
+        .filter(inference::Column::ConnectionId.eq(row.connection_id))
+        .all(database)
+        .await?;
     let mut unshared = Vec::new();
     for topic in topics {
         let name = topic.name.as_str();
-        let other = inference::Entity::find()
-            .filter(inference::Column::Id.ne(row.id))
-            .filter(inference::Column::Desired.ne(Desired::Deleted))
-            .filter(inference::Column::ConnectionId.eq(row.connection_id))
-            .filter(
-                Condition::any()
-                    .add(inference::Column::InputTopic.eq(name))
-                    .add(inference::Column::OutputTopic.eq(name)),
-            )
-            .one(database)
-            .await?;
+        let mut other = None;
+        for one in &others {
+            if one.input_topic == name || writes_to(one, name)? {
+                other = Some(one);
+                break;
+            }
+        }
         let reader = datasource::Entity::find()
             .filter(datasource::Column::ConnectionId.eq(row.connection_id))
             .filter(datasource::Column::Topic.eq(name))

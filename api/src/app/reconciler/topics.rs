@@ -4,16 +4,28 @@ use std::collections::BTreeMap;
 
 use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference;
+use millrace_wire::function::HandOn;
 
 use super::super::{Cluster, Code, Error, Need, Result};
+use super::Settings;
 
 /// Room for the headers that are added to a record, and for what JSON adds to numbers.
 const ROOM: i64 = 64 * 1024;
+
+/// Whether an inference writes to a topic: answers, dead letters, or what it hands on.
+pub(in crate::app) fn writes_to(row: &inference::Model, topic: &str) -> Result<bool> {
+    if row.output_topic == topic || row.dead_letter_topic == topic {
+        return Ok(true);
+    }
+    let hand_on = Settings::of(row)?.hand_on;
+    Ok(hand_on.is_some_and(|hand_on| hand_on.topic == topic))
+}
 
 /// What an inference writes to. `partitions` and `max_message_bytes` are its input's: an output
 /// goes to its input's partition, and a dead letter is as large as its record and more.
 pub(in crate::app) fn needs(
     row: &inference::Model,
+    hand_on: Option<&HandOn>,
     partitions: i32,
     max_message_bytes: i64,
 ) -> Vec<Need> {
@@ -27,7 +39,7 @@ pub(in crate::app) fn needs(
         config: config.clone(),
         purpose: format!("{purpose} of the inference {:?}", row.name),
     };
-    vec![
+    let mut needs = vec![
         need(&row.output_topic, Some(partitions), "the predictions"),
         need(&row.dead_letter_topic, None, "the dead letters"),
         need(
@@ -35,7 +47,9 @@ pub(in crate::app) fn needs(
             Some(partitions),
             "the dead letters that are sent back,",
         ),
-    ]
+    ];
+    needs.extend(hand_on.map(|one| need(&one.topic, Some(partitions), "what is handed on")));
+    needs
 }
 
 /// Makes sure of the topics through which Millrace and its functions talk.

@@ -58,38 +58,57 @@ impl Again {
     }
 }
 
+/// What was written of a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Written<'a> {
+    /// Its output.
+    Output(&'a [u8]),
+    /// Itself, for the next model of a chain.
+    HandedOn,
+    /// Its dead letter.
+    Refused(&'a Refusal),
+}
+
 /// Compares what was written with what a trial showed.
-pub(super) fn compare(
-    written: Option<&[u8]>,
-    refused: Option<&Refusal>,
-    outcome: Outcome,
-    tolerance: Tolerance,
-) -> Again {
-    match outcome {
-        Outcome::Answered { value } => {
+pub(super) fn compare(written: Written<'_>, outcome: Outcome, tolerance: Tolerance) -> Again {
+    let is_now = |now: &str| match written {
+        Written::Output(_) => format!("it was answered and {now}"),
+        Written::HandedOn => format!("it was handed on and {now}"),
+        Written::Refused(refusal) => format!("it was refused by {} and {now}", refusal.code),
+    };
+    // What a topic takes is no matter of the version's.
+    let too_large = matches!(written, Written::Refused(refusal) if refusal.code == "too-large");
+    match (outcome, written) {
+        (Outcome::Answered { .. } | Outcome::HandedOn, _) if too_large => Again::impossible(
+            "it was answered or handed on, and that was larger than the topic took",
+        ),
+        (Outcome::Answered { value }, _) => {
             let Some(value) = value.bytes() else {
                 return Again::impossible("the answer cannot be read: a fault of Millrace's own");
             };
-            let compared = match refused {
-                Some(refusal) => answered_now(refusal),
-                None => outputs(written.unwrap_or_default(), &value, tolerance),
+            let compared = match written {
+                Written::Output(written) => outputs(written, &value, tolerance),
+                _ => Again::new(Verdict::Different, is_now("is answered now")),
             };
             Again {
                 value: Some(value),
                 ..compared
             }
         }
-        Outcome::Refused { code, message } => {
-            let compared = match refused {
-                Some(refusal) if refusal.code == code => Again::new(
+        (Outcome::HandedOn, Written::HandedOn) => {
+            Again::new(Verdict::Same, "the version is not sure of it, as before")
+        }
+        (Outcome::HandedOn, _) => Again::new(Verdict::Different, is_now("is handed on now")),
+        (Outcome::Refused { code, message }, _) => {
+            let compared = match written {
+                Written::Refused(refusal) if refusal.code == code => Again::new(
                     Verdict::Same,
                     format!("it cannot be answered, by the same error {code}"),
                 ),
-                Some(refusal) => Again::new(
-                    Verdict::Different,
-                    format!("it was refused by {} and is by {code} now", refusal.code),
-                ),
-                None => Again::new(
+                Written::Refused(_) => {
+                    Again::new(Verdict::Different, is_now(&format!("is by {code} now")))
+                }
+                Written::Output(_) | Written::HandedOn => Again::new(
                     Verdict::Different,
                     format!("it cannot be answered now: {message} ({code})"),
                 ),
@@ -99,25 +118,11 @@ pub(super) fn compare(
                 ..compared
             }
         }
-        Outcome::Failed { message } => Again::impossible(message),
-        Outcome::Agrees { .. } | Outcome::Differs { .. } => {
+        (Outcome::Failed { message }, _) => Again::impossible(message),
+        (Outcome::Agrees { .. } | Outcome::Differs { .. }, _) => {
             Again::impossible("the trial was another one: a fault of Millrace's own")
         }
     }
-}
-
-/// A dead letter whose record has an answer now.
-fn answered_now(refusal: &Refusal) -> Again {
-    // What the topic takes is no matter of the version's.
-    if refusal.code == "too-large" {
-        return Again::impossible(
-            "it was answered, and the answer was larger than the output topic took",
-        );
-    }
-    Again::new(
-        Verdict::Different,
-        format!("it was refused by {} and is answered now", refusal.code),
-    )
 }
 
 fn outputs(written: &[u8], now: &[u8], tolerance: Tolerance) -> Again {
@@ -238,7 +243,8 @@ mod tests {
             value: millrace_wire::trial::Bytes::new(b"{}"),
         };
         let verdict = |was: Option<&Refusal>, outcome| {
-            compare(Some(b"{}"), was, outcome, Tolerance::default()).verdict
+            let written = was.map_or(Written::Output(b"{}"), Written::Refused);
+            compare(written, outcome, Tolerance::default()).verdict
         };
         assert_eq!(
             verdict(Some(&refusal("size")), refused("size")),
@@ -262,5 +268,27 @@ mod tests {
             message: "m".to_owned(),
         };
         assert_eq!(verdict(None, failed), Verdict::Impossible);
+    }
+
+    #[test]
+    fn a_record_is_handed_on_again_or_answered_now() {
+        let answered = || Outcome::Answered {
+            value: millrace_wire::trial::Bytes::new(b"{}"),
+        };
+        let again = |written, outcome| compare(written, outcome, Tolerance::default());
+        let same = again(Written::HandedOn, Outcome::HandedOn);
+        assert_eq!(same.verdict, Verdict::Same);
+        let surer = again(Written::HandedOn, answered());
+        assert_eq!(surer.verdict, Verdict::Different);
+        assert_eq!(surer.message, "it was handed on and is answered now");
+        assert!(surer.value.is_some());
+        let less_sure = again(Written::Output(b"{}"), Outcome::HandedOn);
+        assert_eq!(less_sure.message, "it was answered and is handed on now");
+        let large = Refusal {
+            code: "too-large".to_owned(),
+            message: "m".to_owned(),
+        };
+        let narrow = again(Written::Refused(&large), Outcome::HandedOn);
+        assert_eq!(narrow.verdict, Verdict::Impossible);
     }
 }

@@ -79,6 +79,8 @@ pub struct ReplayInferenceInput {
     alias: Option<String>,
     /// Where its predictions go. Name the other one's topic if they shall go there too.
     output_topic: String,
+    /// Where records of which it is not sure are handed on to, where the other one hands on any.
+    hand_on_topic: Option<String>,
     /// The segment to answer.
     segment: Option<ID>,
     /// Where to begin; the first record that Kafka keeps without.
@@ -116,6 +118,8 @@ pub struct RescoreInferenceInput {
     alias: Option<String>,
     /// Where its predictions go, now and later. Name the other one's topic if they shall go there too.
     output_topic: String,
+    /// Where records of which it is not sure are handed on to, where the other one hands on any.
+    hand_on_topic: Option<String>,
     /// From where on everything is answered once more; the first record that Kafka keeps without.
     start: Option<StartInput>,
     /// Records a second at most, of all replicas together, until it takes the other one's place.
@@ -149,6 +153,7 @@ impl ReplayInferenceInput {
             name: self.name,
             version,
             output_topic: self.output_topic,
+            hand_on_topic: self.hand_on_topic,
             records_per_second: self.records_per_second,
             replicas: self.replicas,
         };
@@ -164,6 +169,7 @@ impl RescoreInferenceInput {
             name: self.name,
             version: Some(selector(self.version, self.alias)?),
             output_topic: self.output_topic,
+            hand_on_topic: self.hand_on_topic,
             records_per_second: self.records_per_second,
             replicas: self.replicas,
         };

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
-use millrace_wire::function::Batching;
+use millrace_wire::function::{Batching, HandOn};
 use millrace_wire::prediction::{Choice, Form};
 
 use super::beside::{extent, selector};
@@ -49,6 +49,8 @@ pub struct CreateInferenceInput {
     /// What becomes of an output with numbers that are NaN or infinite.
     #[graphql(default_with = "NotFinite::Pass")]
     not_finite: NotFinite,
+    /// Which records go on to the next model in place of an answer.
+    hand_on: Option<HandOnInput>,
     /// Where to begin; without, behind everything that is in the topic at this moment, or, where it ends, at the first
     /// record that Kafka keeps.
     start: Option<StartInput>,
@@ -129,6 +131,27 @@ impl From<OutputChoiceInput> for Choice {
             },
             classes: input.classes,
             threshold: input.threshold,
+        }
+    }
+}
+
+/// An early exit: records of which the model is not sure go on to the next model as they came.
+#[derive(InputObject)]
+pub struct HandOnInput {
+    /// Where they go, for another inference to read. It is made where it is missing, with as many partitions as the input.
+    topic: String,
+    /// The output of the model whose highest number says how sure it is. It need not be among those that are written.
+    output: String,
+    /// Below this number the model is not sure; nor is it of NaN.
+    below: f64,
+}
+
+impl From<HandOnInput> for HandOn {
+    fn from(input: HandOnInput) -> Self {
+        Self {
+            topic: input.topic,
+            output: input.output,
+            below: input.below,
         }
     }
 }
@@ -274,6 +297,7 @@ impl CreateInferenceInput {
             outputs: self.outputs.into_iter().map(Choice::from).collect(),
             echo_input: self.echo_input,
             not_finite: self.not_finite.into(),
+            hand_on: self.hand_on.map(Into::into),
             extent: extent(self.start, self.end, self.segment.as_ref())?,
             records_per_second: self.records_per_second,
             replicas: self.replicas,

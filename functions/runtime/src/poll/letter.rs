@@ -1,9 +1,9 @@
-//! The records that answer an input record: its output, or its dead letter.
+//! The records that answer an input record: its output, itself for the next model, or its dead letter.
 //!
 //! Invariant: key and timestamp are the input's; in a replay the timestamp is the present, and the
-//! input's stands in a header. An output keeps the headers that do not describe the input's bytes; a
-//! dead letter keeps everything. Both say which record they answer and which version answered;
-//! incoming headers of these names are replaced.
+//! input's stands in a header. An output keeps the headers that do not describe the input's bytes; what
+//! is handed on and a dead letter keep everything. All say which record they answer and which version
+//! answered; incoming headers of these names are replaced.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use millrace_kafka::{OutRecord, RecordView};
 use millrace_wire::header;
 use millrace_wire::prediction::Source;
 
+use super::target::Targets;
 use crate::handler::Refusal;
 
 /// Where the records of a batch come from, as text that answers carry in their values and headers. The
@@ -58,8 +59,7 @@ impl Sources {
 
 /// What the answers of one batch have in common.
 pub(super) struct Letters<'a> {
-    pub(super) output_topic: &'a str,
-    pub(super) dead_letter_topic: &'a str,
+    pub(super) targets: &'a Targets,
     /// Where dead letters come back from.
     pub(super) redrive_topic: Option<&'a str>,
     /// Model and version, by the handler.
@@ -114,9 +114,26 @@ impl<'a> Letters<'a> {
         source: &'a str,
         value: &'a [u8],
     ) -> OutRecord<'a> {
-        let mut out = OutRecord::to(self.output_topic).partition(partition);
+        let mut out = OutRecord::to(&self.targets.output.topic).partition(partition);
         out.value = Some(value);
         self.address(&mut out, record, source, header::passes_through);
+        out
+    }
+
+    /// The record as it came, for the next model of a chain.
+    pub(super) fn handed_on(
+        &self,
+        record: &'a RecordView<'_>,
+        topic: &'a str,
+        partition: i32,
+        source: &'a str,
+    ) -> OutRecord<'a> {
+        let mut out = OutRecord::to(topic).partition(partition);
+        out.value = record.value();
+        self.address(&mut out, record, source, |name| !header::is_ours(name));
+        if record.header(header::ORIGIN).is_none() {
+            out = out.header(header::ORIGIN, source.as_bytes());
+        }
         out
     }
 
@@ -127,7 +144,7 @@ impl<'a> Letters<'a> {
         source: &'a str,
         refusal: &'a Refusal,
     ) -> OutRecord<'a> {
-        let mut out = OutRecord::to(self.dead_letter_topic);
+        let mut out = OutRecord::to(&self.targets.dead_letters.topic);
         out.value = record.value();
         self.address(&mut out, record, source, |name| !header::is_ours(name));
         let attempt = self.attempt(record).to_string().into_bytes();

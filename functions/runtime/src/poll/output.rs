@@ -10,7 +10,7 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{Batching, Guarantee, InferenceSpec};
 
-use super::topics::Topics;
+use super::target::Targets;
 use super::watch::Watch;
 
 /// The broker ends a transaction that its producer left open after this time; until then readers
@@ -152,7 +152,7 @@ impl Output {
     pub(super) fn touch(
         &mut self,
         consumer: &GroupConsumer,
-        topics: &Topics,
+        targets: &Targets,
         patience: &mut Patience<'_>,
     ) -> Result<(), Error> {
         let Writer::ExactlyOnce(producer) = &self.writer else {
@@ -160,12 +160,12 @@ impl Output {
         };
         self.watch
             .over("begin a transaction", || producer.begin())?;
-        for (topic, partition) in topics.destinations() {
+        for (topic, partition) in targets.partitions() {
             producer.send(&OutRecord::to(topic).partition(partition))?;
         }
         persist(patience, || producer.flush(STEP_TIMEOUT))?;
         // The group does not read this topic: an offset of it means nothing, whatever becomes of it.
-        let offsets = topics.destinations().take(1);
+        let offsets = targets.partitions().take(1);
         let offsets: Vec<_> = offsets
             .map(|(topic, partition)| GroupOffset::new(topic, partition, 0))
             .collect();

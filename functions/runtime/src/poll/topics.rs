@@ -5,25 +5,21 @@
 //! re-created topic holds is never taken for the records that were meant.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use millrace_kafka::{Admin, Connection, Error, OutRecord, partition_by_key};
+use millrace_kafka::{Admin, Connection, Error};
 use millrace_wire::function::{Ends, InferenceSpec};
 
+use super::target::{Target, Targets};
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
 /// How often the topics are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a batch of one record has beside its key, its value and its headers, generously.
-const RECORD_OVERHEAD: usize = 128;
-/// The same of each header.
-const HEADER_OVERHEAD: usize = 10;
 
 /// The codes of what may be wrong with the topics.
 const INPUT_MISSING: &str = "input-topic-missing";
@@ -43,8 +39,7 @@ pub(super) struct Topics {
     admin: Admin,
     input: String,
     input_id: String,
-    output: Target,
-    dead_letters: Target,
+    pub(super) targets: Targets,
     /// Who must be allowed, in the words of Kafka's access control lists.
     principal: String,
     /// Whether records are compressed on their way.
@@ -52,19 +47,6 @@ pub(super) struct Topics {
     connection: Connection,
     status: Status,
     shutdown: Shutdown,
-}
-
-/// A topic that answers go to.
-struct Target {
-    topic: String,
-    /// What it is to the inference.
-    purpose: &'static str,
-    partitions: AtomicI32,
-    /// The largest batch of records that it takes.
-    limit: AtomicUsize,
-    /// The codes of what may be wrong with it.
-    missing: &'static str,
-    forbidden: &'static str,
 }
 
 impl Topics {
@@ -96,22 +78,7 @@ impl Topics {
             admin: Admin::new(connection)?,
             input: spec.input_topic.clone(),
             input_id: spec.input_topic_id.clone(),
-            output: Target {
-                topic: spec.output_topic.clone(),
-                purpose: "output topic",
-                partitions: AtomicI32::new(0),
-                limit: AtomicUsize::new(usize::MAX),
-                missing: "output-topic-missing",
-                forbidden: "output-forbidden",
-            },
-            dead_letters: Target {
-                topic: spec.dead_letter_topic.clone(),
-                purpose: "topic of dead letters",
-                partitions: AtomicI32::new(0),
-                limit: AtomicUsize::new(usize::MAX),
-                missing: "dead-letter-topic-missing",
-                forbidden: "dead-letters-forbidden",
-            },
+            targets: Targets::of(spec),
             principal: login.map_or("User:LOGIN".to_owned(), |name| format!("User:{name}")),
             compresses: ["compression.type", "compression.codec"]
                 .iter()
@@ -155,23 +122,10 @@ impl Topics {
         Some(ends.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// Why the output topic will not take a record, where it is larger than the topic allows.
-    pub(super) fn too_large(&self, record: &OutRecord<'_>) -> Option<String> {
-        let Target { topic, limit, .. } = &self.output;
-        let limit = limit.load(Ordering::Relaxed);
-        let size = size_of(record);
-        (size > limit).then(|| {
-            format!(
-                "the output has {size} bytes, and the topic {topic} takes at most {limit} (max.message.bytes)"
-            )
-        })
-    }
-
-    /// The bytes that both topics of answers take at once.
+    /// The bytes that each topic of answers takes at once.
     pub(super) fn smallest_limit(&self) -> usize {
-        let limits =
-            [&self.output, &self.dead_letters].map(|one| one.limit.load(Ordering::Relaxed));
-        limits[0].min(limits[1])
+        let limits = self.targets.iter().map(Target::limit);
+        limits.min().unwrap_or(usize::MAX)
     }
 
     /// Asks how large a record may be. Where that is not told, brokers refuse what is too large.
@@ -179,42 +133,27 @@ impl Topics {
         if self.compresses {
             return; // the limits count what is left of a record
         }
-        for target in [&self.output, &self.dead_letters] {
+        for target in self.targets.iter() {
             match self.admin.describe_topic(&target.topic) {
                 Ok(found) => {
-                    let limit = usize::try_from(found.max_message_bytes).unwrap_or(usize::MAX);
-                    target.limit.store(limit, Ordering::Relaxed);
+                    target.takes(usize::try_from(found.max_message_bytes).unwrap_or(usize::MAX));
                 }
                 Err(error) => tracing::warn!(%error, "cannot see how large a record may be"),
             }
         }
     }
 
-    /// The output partition for a record of this input partition and key: the same number where
-    /// both topics have equally many partitions, else the key's, as Java's clients choose it.
-    pub(super) fn output_partition(&self, partition: i32, key: Option<&[u8]>) -> i32 {
-        let input = self.input_partitions.load(Ordering::Relaxed);
-        let output = self.output.partitions.load(Ordering::Relaxed);
-        output_partition(partition, key, input, output)
-    }
-
-    /// Every partition that answers and dead letters go to.
-    pub(super) fn destinations(&self) -> impl Iterator<Item = (&str, i32)> {
-        [&self.output, &self.dead_letters]
-            .into_iter()
-            .flat_map(|target| {
-                let partitions = target.partitions.load(Ordering::Relaxed);
-                (0..partitions).map(|partition| (target.topic.as_str(), partition))
-            })
+    /// The partition of a target for a record of this partition of the input.
+    pub(super) fn partition(&self, target: &Target, partition: i32, key: Option<&[u8]>) -> i32 {
+        let inputs = self.input_partitions.load(Ordering::Relaxed);
+        target.partition(partition, inputs, key)
     }
 
     /// Looks once, tells the status what it saw, and says whether all is well.
     pub(super) fn look(&self) -> bool {
         let input = self.look_at_input();
         self.follow();
-        let output = self.look_at(&self.output);
-        let dead_letters = self.look_at(&self.dead_letters);
-        let found = [&output, &dead_letters];
+        let found: Vec<Found> = self.targets.iter().map(|one| self.look_at(one)).collect();
         let is_forbidden = found.iter().any(|found| matches!(found, Found::Forbidden));
         self.is_forbidden.store(is_forbidden, Ordering::Relaxed);
         let is_well = input && found.iter().all(|found| matches!(found, Found::Writable));
@@ -294,9 +233,7 @@ impl Topics {
         };
         self.status.recovered(target.missing);
         // Counts only grow: a record of a new partition may come before the next look.
-        target
-            .partitions
-            .store(destination.partitions, Ordering::Relaxed);
+        target.has_partitions(destination.partitions);
         if destination.may_write == Some(false) {
             let principal = &self.principal;
             self.status.degraded(
@@ -327,38 +264,4 @@ enum Found {
     Writable,
     Forbidden,
     Nothing,
-}
-
-/// The bytes of a record that is sent alone. The limits of topics count compressed ones.
-fn size_of(record: &OutRecord<'_>) -> usize {
-    let headers: usize = record
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.as_deref().map_or(0, <[u8]>::len) + HEADER_OVERHEAD)
-        .sum();
-    let part = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
-    part(record.key) + part(record.value) + headers + RECORD_OVERHEAD
-}
-
-fn output_partition(partition: i32, key: Option<&[u8]>, input: i32, output: i32) -> i32 {
-    match key {
-        _ if input == output => partition,
-        Some(key) => partition_by_key(key, output),
-        None => partition % output.max(1),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_keep_their_partition_where_they_can() {
-        assert_eq!(output_partition(2, Some(b"foobar"), 4, 4), 2);
-        assert_eq!(
-            output_partition(2, Some(b"foobar"), 4, 7),
-            partition_by_key(b"foobar", 7)
-        );
-        assert_eq!(output_partition(5, None, 6, 4), 1);
-    }
 }

@@ -24,7 +24,7 @@ use super::topics::Topics;
 use super::watch::Watch;
 use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
-use crate::handler::{Answers, Current, Handler, Input, Refusal, Stall};
+use crate::handler::{Answer, Answers, Current, Handler, Input, Refusal, Stall};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -110,6 +110,7 @@ impl From<Stall> for Interruption {
 #[derive(Default)]
 struct Counts {
     predicted: u64,
+    handed_on: u64,
     dead_lettered: u64,
 }
 
@@ -268,7 +269,7 @@ impl<'s> Work<'s> {
         );
         let touched = self.output.touch(
             consumer,
-            &self.topics,
+            &self.topics.targets,
             &mut patience(&self.connection, &self.status, &self.shutdown),
         );
         match touched {
@@ -366,9 +367,9 @@ impl<'s> Work<'s> {
             "a handler answers every record of its batch"
         );
         let sending = Instant::now();
+        let targets = &self.topics.targets;
         let letters = Letters {
-            output_topic: &self.spec.output_topic,
-            dead_letter_topic: &self.spec.dead_letter_topic,
+            targets,
             redrive_topic,
             headers: &self.answers.headers,
             is_replay: self.spec.span.is_some(),
@@ -376,15 +377,27 @@ impl<'s> Work<'s> {
         for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
             let source = input.source;
             let refusal = match answer {
-                Ok(value) => {
-                    let partition = self
-                        .topics
-                        .output_partition(letters.partition(record, source), record.key());
-                    let output = letters.output(record, partition, source, value);
-                    match self.topics.too_large(&output) {
+                Answer::Refused(refusal) => Cow::Borrowed(refusal),
+                Answer::Output(_) | Answer::HandOn => {
+                    let origin = letters.partition(record, source);
+                    let place = |target| self.topics.partition(target, origin, record.key());
+                    let counts = &mut self.since_commit;
+                    let (target, out, count) = if let Answer::Output(value) = answer {
+                        let target = &targets.output;
+                        let out = letters.output(record, place(target), source, value);
+                        (target, out, &mut counts.predicted)
+                    } else {
+                        let target = targets
+                            .hand_on
+                            .as_ref()
+                            .expect("a handler hands on where its inference says where to");
+                        let out = letters.handed_on(record, &target.topic, place(target), source);
+                        (target, out, &mut counts.handed_on)
+                    };
+                    match target.too_large(&out) {
                         None => {
-                            self.output.send(&output)?;
-                            self.since_commit.predicted += 1;
+                            self.output.send(&out)?;
+                            *count += 1;
                             continue;
                         }
                         Some(message) => Cow::Owned(Refusal {
@@ -393,7 +406,6 @@ impl<'s> Work<'s> {
                         }),
                     }
                 }
-                Err(refusal) => Cow::Borrowed(refusal),
             };
             tracing::debug!(
                 record.source = source,
@@ -459,11 +471,14 @@ impl<'s> Work<'s> {
         self.status.recovered(NOT_COMMITTED);
         let Counts {
             predicted,
+            handed_on,
             dead_lettered,
         } = std::mem::take(&mut self.since_commit);
         metrics::counter!("millrace_records_predicted_total").increment(predicted);
+        metrics::counter!("millrace_records_handed_on_total").increment(handed_on);
         metrics::counter!("millrace_records_dead_lettered_total").increment(dead_lettered);
-        self.status.progress(predicted, dead_lettered);
+        // The model was run on what was handed on, too.
+        self.status.progress(predicted + handed_on, dead_lettered);
         Ok(())
     }
 

@@ -105,6 +105,7 @@ impl<'k> Fixture<'k> {
             signature: Signature {
                 inputs: vec![tensor("input", 4)],
                 outputs: vec![tensor("output", 2)],
+                others: None,
             },
             samples: None,
         }
@@ -150,6 +151,7 @@ impl<'k> Fixture<'k> {
             dead_letter_topic: self.dead.clone(),
             redrive_topic: None,
             span: None,
+            hand_on: None,
             not_finite: NotFinite::Pass,
             group: self.group.clone(),
             guarantee: Guarantee::ExactlyOnce,

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod answers;
+mod chain;
 mod deadline;
 mod ensembles;
 mod exactly_once;

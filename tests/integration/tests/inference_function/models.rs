@@ -36,7 +36,7 @@ pub fn reciprocal() -> Vec<u8> {
 /// A model that looks each of its numbers up in a table of `size` entries, and fails, for its whole
 /// batch, where one lies behind the table's end.
 pub fn table(size: usize) -> Vec<u8> {
-    let entries: Vec<f32> = (0_u8..).map(f32::from).take(size).collect();
+    let entries: Vec<f32> = (0_u16..).map(f32::from).take(size).collect();
     let table = TensorProto::from_f32("table", &[size], &entries);
     // 7 is INT64 among the format's element types.
     let to_integer = vec![AttributeProto::from_int("to", 7)];

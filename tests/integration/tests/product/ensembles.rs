@@ -47,6 +47,12 @@ async fn a_tree_ensemble_names_the_best_classes_of_each_document() {
             "named twice",
         ),
         (json!([]), "KAFKA_ML", "INVALID_INPUT", "take JSON"),
+        (
+            json!([{"name": "label"}]),
+            "JSON",
+            "INCOMPATIBLE",
+            r#"its outputs are "output_label", "output_probability""#,
+        ),
     ];
     for (outputs, format, code, words) in refused {
         let wanted = json!({"output": output, "outputs": outputs, "format": format});

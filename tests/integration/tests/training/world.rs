@@ -107,6 +107,7 @@ impl<'a> World<'a> {
                 signature: Signature {
                     inputs: Vec::new(),
                     outputs: Vec::new(),
+                    others: None,
                 },
                 samples: None,
             },

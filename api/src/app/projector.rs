@@ -230,7 +230,7 @@ async fn apply(
         return Ok(Vec::new());
     }
     // Heartbeats say how things stand, not what happened: they leave no row.
-    if !matches!(event.body, Body::InferenceProgress { .. }) {
+    if !matches!(event.body, Body::InferenceProgress(_)) {
         let row = function_event::Model {
             id: event.id,
             function_kind: owner.to_owned(),
@@ -245,7 +245,7 @@ async fn apply(
         "training" => {
             training::report::apply(app, transaction, event.subject, event.time, &event.body).await
         }
-        _ => inference::apply(app, transaction, event.subject, &event.body).await,
+        _ => inference::apply(app, transaction, event).await,
     }
 }
 
@@ -261,6 +261,6 @@ fn describe(body: &Body) -> (&'static str, &'static str) {
         Body::TrainingCancelled => ("training", "cancelled"),
         Body::InferenceRunning { .. } => ("inference", "running"),
         Body::InferenceDegraded { .. } => ("inference", "degraded"),
-        Body::InferenceProgress { .. } => ("inference", "progress"),
+        Body::InferenceProgress(_) => ("inference", "progress"),
     }
 }

@@ -1,13 +1,17 @@
 //! Inferences: a version or an alias at work between two topics.
 
+mod activity;
 mod beside;
 mod input;
+
+use std::time::Instant;
 
 use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt as _};
 use millrace_entity::inference as rows;
 use millrace_entity::version as version_rows;
+use millrace_kafka::PartitionLag as Lag;
 use millrace_wire::function;
 use millrace_wire::prediction::{Choice, Form};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -25,6 +29,7 @@ use super::version::Version;
 use super::{GlobalId, Long, report};
 use crate::app::{App, Change, Error, inference, project};
 use crate::platform::Owner;
+use activity::{ErrorCount, InferenceActivity};
 use beside::{
     InferenceHandover, InferenceSpan, ReplayInferenceInput, ReplayInferencePayload,
     RescoreInferenceInput, RescoreInferencePayload,
@@ -192,6 +197,8 @@ pub struct PartitionLag {
     end: Long,
     /// Offsets between the two; markers of transactions count.
     lag: Option<Long>,
+    /// For how many seconds its oldest record has waited, by the record's own time; null where no function has read it.
+    seconds: Option<f64>,
 }
 
 #[Object]
@@ -427,6 +434,15 @@ impl Inference {
         let lags = inference::lag(context.app(), &self.0)
             .await
             .map_err(report)?;
+        let waiting = context.app().replicas.waiting_since(self.0.id);
+        let now = context.app().now();
+        let seconds = |lag: &Lag| {
+            if lag.lag == 0 {
+                return Some(0.0);
+            }
+            let since = waiting.get(&lag.partition)?;
+            Some((now - *since).as_seconds_f64().max(0.0))
+        };
         let lags = lags
             .into_iter()
             .map(|lag| PartitionLag {
@@ -434,14 +450,36 @@ impl Inference {
                 committed: lag.committed.map(Long),
                 end: Long(lag.end),
                 lag: lag.committed.map(|_| Long(lag.lag)),
+                seconds: lag.committed.and_then(|_| seconds(&lag)),
             })
             .collect();
         Ok(Some(lags))
     }
 
-    /// Records predicted, or handed on, by the functions that were started since Millrace was, as they last reported.
+    /// What its functions did in the last minute.
+    async fn activity(&self, context: &Context<'_>) -> InferenceActivity {
+        let activity = context.app().replicas.activity(self.0.id, Instant::now());
+        activity.into()
+    }
+
+    /// Records predicted by the functions that were started since Millrace was, as they last reported.
     async fn predicted(&self, context: &Context<'_>) -> Long {
         context.app().replicas.counts(self.0.id).predicted.into()
+    }
+
+    /// Records handed on to the next model by the functions that were started since Millrace was, as they last reported.
+    async fn handed_on(&self, context: &Context<'_>) -> Long {
+        context.app().replicas.counts(self.0.id).handed_on.into()
+    }
+
+    /// Dead letters of these functions, by what is wrong with the records.
+    async fn errors(&self, context: &Context<'_>) -> Vec<ErrorCount> {
+        let errors = context.app().replicas.counts(self.0.id).errors;
+        let count = |(code, records): (String, u64)| ErrorCount {
+            code,
+            records: records.into(),
+        };
+        errors.into_iter().map(count).collect()
     }
 
     /// Dead letters of the functions that were started since Millrace was, as they last reported.

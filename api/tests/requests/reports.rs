@@ -8,6 +8,7 @@ use millrace_entity::training::{self, State};
 use millrace_entity::version;
 use millrace_kafka::Record;
 use millrace_wire::event::{Body, Event};
+use millrace_wire::progress::Progress;
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _};
 use uuid::Uuid;
 
@@ -87,13 +88,12 @@ async fn a_heartbeat_tells_of_counts_and_of_no_change_to_the_inference() {
         // The reconciler is woken by changes of inferences alone.
         let since = Utc::now();
         for predicted in 1..4 {
-            let heartbeat = Body::InferenceProgress {
-                ordinal: 0,
+            let heartbeat = Body::InferenceProgress(Progress {
                 since,
                 version: 1,
                 predicted,
-                dead_lettered: 0,
-            };
+                ..Progress::default()
+            });
             report(&app.app, i64::try_from(predicted).unwrap(), id, heartbeat).await;
             assert_eq!(changes.try_recv(), Ok(Change::Counts(id)));
         }

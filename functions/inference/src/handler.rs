@@ -10,6 +10,7 @@ use millrace_runtime::{Missing, Schemas};
 use millrace_wire::function::{InferenceSpec, NotFinite};
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
+use millrace_wire::progress::Stage;
 use millrace_wire::record::{DecodeError, Decoder, RecordFormat};
 
 use crate::encode::{EchoAs, Rows, Writer};
@@ -146,7 +147,7 @@ impl Handler for Predictor {
         ]);
         let started = Instant::now();
         let faults = self.decode(batch)?;
-        stage("decode", started);
+        answers.took(Stage::Decode, started.elapsed());
         let rows = Rows {
             elements: self.elements,
             values: &self.rows,
@@ -211,16 +212,11 @@ fn run_and_write(
     writer: &mut Writer<'_, '_>,
 ) -> Result<(), String> {
     let started = Instant::now();
-    let (outputs, written) = model
-        .run(rows.len(), rows.values)
-        .map_err(|error| error.to_string())?;
-    stage("run", started);
+    let run = model.run(rows.len(), rows.values);
+    writer.answers.took(Stage::Run, started.elapsed());
+    let (outputs, written) = run.map_err(|error| error.to_string())?;
     let encoding = Instant::now();
     writer.write(rows, &outputs, written)?;
-    stage("encode", encoding);
+    writer.answers.took(Stage::Encode, encoding.elapsed());
     Ok(())
-}
-
-fn stage(name: &'static str, started: Instant) {
-    metrics::histogram!("millrace_stage_seconds", "stage" => name).record(started.elapsed());
 }

@@ -4,7 +4,9 @@
 //! cannot be answered is a failure of its own and never of its batch.
 
 use std::ops::Range;
+use std::time::Duration;
 
+use millrace_wire::progress::Stage;
 use millrace_wire::record::Parts;
 
 /// A record to be answered. It stays where the trigger has it.
@@ -83,6 +85,7 @@ pub struct Answers {
     pub headers: Vec<(&'static str, String)>,
     buffer: Vec<u8>,
     kept: Vec<Kept>,
+    took: Vec<(Stage, Duration)>,
 }
 
 impl Answers {
@@ -91,6 +94,21 @@ impl Answers {
         self.headers.clear();
         self.buffer.clear();
         self.kept.clear();
+        self.took.clear();
+    }
+
+    /// Says how long a stage of the work took. What is said of one stage adds up.
+    pub fn took(&mut self, stage: Stage, duration: Duration) {
+        match self.took.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, sum)) => *sum += duration,
+            None => self.took.push((stage, duration)),
+        }
+    }
+
+    /// How long the stages took.
+    #[must_use]
+    pub fn stages(&self) -> &[(Stage, Duration)] {
+        &self.took
     }
 
     /// Answers the next record with what `write` appends to the buffer.
@@ -159,7 +177,12 @@ mod tests {
             Answer::Output(b"three"),
         ];
         assert!(answers.iter().eq(expected));
+        for _ in 0..2 {
+            answers.took(Stage::Run, Duration::from_secs(1));
+        }
+        assert_eq!(answers.stages(), [(Stage::Run, Duration::from_secs(2))]);
         answers.clear();
+        assert!(answers.stages().is_empty());
         assert!(answers.is_empty());
     }
 }

@@ -10,22 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use millrace_wire::progress::{RECORDS, SECONDS};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::failure::Failure;
 use crate::readiness::Readiness;
-
-/// Upper bounds of the buckets of every metric in seconds: 0.1 ms to 30 s.
-const SECONDS: [f64; 12] = [
-    0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
-];
-
-/// Upper bounds of the buckets of every metric that counts records.
-const RECORDS: [f64; 11] = [
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
-];
 
 /// How often measured values are folded into their buckets, so that memory stays bounded where
 /// nobody asks for the metrics.

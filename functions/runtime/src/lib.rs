@@ -25,5 +25,5 @@ pub use report::Reporter;
 pub use schemas::{Missing, Schemas};
 pub use shutdown::Shutdown;
 pub use start::{Function, onnxruntime, run};
-pub use status::Status;
+pub use status::{Done, Status};
 pub use trial::try_out;

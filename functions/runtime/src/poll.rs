@@ -7,6 +7,7 @@
 //! reported, and stands still until a person decides.
 
 mod deadline;
+mod lag;
 mod letter;
 mod note;
 mod output;
@@ -139,12 +140,14 @@ fn poll(
             return Ok(End::Shutdown);
         }
         work.adopt(consumer, handler.refresh())?;
+        let waiting = Instant::now();
         let batch = if let Some(limits) = work.limits() {
             consumer.poll_batch(limits, work)
         } else {
             let _ = work.shutdown.wait(RATE_PAUSE);
             Ok(Vec::new())
         };
+        work.waited(waiting.elapsed());
         let batch = batch.map(|batch| work.cut(batch));
         if let Some(failure) = work.failure.take() {
             return Err(failure);
@@ -174,7 +177,7 @@ fn poll(
         if work.is_due() {
             work.commit(consumer)?;
         }
-        work.status.progress(0, 0);
+        work.report();
     }
 }
 

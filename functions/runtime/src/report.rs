@@ -118,7 +118,7 @@ impl Reporter {
     }
 
     fn accept(&self, event: Event) -> u64 {
-        let is_heartbeat = matches!(event.body, Body::InferenceProgress { .. });
+        let is_heartbeat = matches!(event.body, Body::InferenceProgress(_));
         let mut state = self.queue.lock();
         // The newest entry alone may be replaced: a heartbeat must not overtake a fact.
         if is_heartbeat
@@ -227,6 +227,7 @@ impl Sender {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use chrono::DateTime;
+    use millrace_wire::progress::Progress;
     use uuid::Uuid;
 
     use super::*;
@@ -236,13 +237,11 @@ mod tests {
     }
 
     fn heartbeat(predicted: u64) -> Event {
-        let body = Body::InferenceProgress {
-            ordinal: 0,
-            since: chrono::Utc::now(),
-            version: 1,
+        let progress = Progress {
             predicted,
-            dead_lettered: 0,
+            ..Progress::default()
         };
+        let body = Body::InferenceProgress(progress);
         event(body, &format!("progress-{predicted}"))
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use millrace_wire::event::{Body, Event};
+use millrace_wire::progress::{Behind, Progress, RECORDS, SECONDS, Stage};
 use uuid::Uuid;
 
 use crate::readiness::Readiness;
@@ -28,7 +29,6 @@ pub struct Status {
 struct Shared {
     subject: Uuid,
     ordinal: u32,
-    since: DateTime<Utc>,
     reporter: Reporter,
     readiness: Readiness,
     state: Mutex<State>,
@@ -39,12 +39,32 @@ struct State {
     /// The version that was last reported as running; none while degraded or not yet running.
     running: Option<u32>,
     version: Option<u32>,
-    predicted: u64,
-    dead_lettered: u64,
-    reported: Option<(u64, u64)>,
+    /// What was done, as heartbeats tell it.
+    progress: Progress,
+    /// How many records were done with when a heartbeat told it last.
+    reported: Option<u64>,
     last_progress: Instant,
     /// How many events were reported: part of each one's identity.
     events: u64,
+}
+
+/// Records that were done with since the last commit.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Those that were predicted.
+    pub predicted: u64,
+    /// Those that were handed on to the next model.
+    pub handed_on: u64,
+    /// Those that became dead letters, by the code of what is wrong with them.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+impl State {
+    fn took(&mut self, stage: Stage, duration: Duration) {
+        metrics::histogram!("millrace_stage_seconds", "stage" => stage.name()).record(duration);
+        let histogram = self.progress.stages.entry(stage).or_default();
+        histogram.add(&SECONDS, duration.as_secs_f64());
+    }
 }
 
 impl Status {
@@ -56,15 +76,17 @@ impl Status {
             shared: Arc::new(Shared {
                 subject,
                 ordinal,
-                since: Utc::now(),
                 reporter,
                 readiness,
                 state: Mutex::new(State {
                     problems: BTreeMap::new(),
                     running: None,
                     version: None,
-                    predicted: 0,
-                    dead_lettered: 0,
+                    progress: Progress {
+                        ordinal,
+                        since: Utc::now(),
+                        ..Progress::default()
+                    },
                     reported: None,
                     last_progress: Instant::now(),
                     events: 0,
@@ -138,18 +160,50 @@ impl Status {
         }
     }
 
-    /// Adds what was committed, and reports it from time to time. Call it also when nothing was.
-    pub fn progress(&self, predicted: u64, dead_lettered: u64) {
+    /// Adds a batch of so many records that was answered, and how long the stages of that took.
+    pub fn answered(&self, records: usize, stages: &[(Stage, Duration)]) {
+        let records = precise(records);
+        metrics::histogram!("millrace_batch_records").record(records);
         let mut state = self.lock();
-        state.predicted += predicted;
-        state.dead_lettered += dead_lettered;
-        let totals = (state.predicted, state.dead_lettered);
-        let due = if state.reported == Some(totals) {
+        state.progress.batches.add(&RECORDS, records);
+        for (stage, duration) in stages {
+            state.took(*stage, *duration);
+        }
+    }
+
+    /// Adds what was committed, and how long that took.
+    pub fn committed(&self, done: Done, duration: Duration) {
+        let Done {
+            predicted,
+            handed_on,
+            refused,
+        } = done;
+        metrics::counter!("millrace_commits_total").increment(1);
+        metrics::counter!("millrace_records_predicted_total").increment(predicted);
+        metrics::counter!("millrace_records_handed_on_total").increment(handed_on);
+        let mut state = self.lock();
+        state.took(Stage::Commit, duration);
+        let progress = &mut state.progress;
+        progress.predicted += predicted;
+        progress.handed_on += handed_on;
+        for (code, count) in refused {
+            metrics::counter!("millrace_records_dead_lettered_total", "code" => code)
+                .increment(count);
+            progress.dead_lettered += count;
+            *progress.errors.entry(code.to_owned()).or_default() += count;
+        }
+    }
+
+    /// Reports from time to time what was done and how far the replica is behind. Call it often.
+    pub fn report(&self, behind: impl FnOnce() -> Vec<Behind>) {
+        let mut state = self.lock();
+        let due = if state.reported == Some(state.progress.records()) {
             state.last_progress + IDLE_INTERVAL
         } else {
             state.last_progress + PROGRESS_INTERVAL
         };
         if Instant::now() >= due {
+            state.progress.partitions = behind();
             self.report_progress(&mut state);
         }
     }
@@ -157,8 +211,8 @@ impl Status {
     /// Reports the last totals before the end, and waits a moment for the acknowledgement.
     pub fn finish(&self, limit: Duration) {
         let mut state = self.lock();
-        let totals = (state.predicted, state.dead_lettered);
-        if state.reported != Some(totals) {
+        let held = std::mem::take(&mut state.progress.partitions);
+        if state.reported != Some(state.progress.records()) || !held.is_empty() {
             self.report_progress(&mut state);
         }
         drop(state);
@@ -171,16 +225,13 @@ impl Status {
         let Some(version) = state.version else {
             return;
         };
-        state.reported = Some((state.predicted, state.dead_lettered));
+        state.reported = Some(state.progress.records());
         state.last_progress = Instant::now();
-        let body = Body::InferenceProgress {
-            ordinal: self.shared.ordinal,
-            since: self.shared.since,
+        let progress = Progress {
             version,
-            predicted: state.predicted,
-            dead_lettered: state.dead_lettered,
+            ..state.progress.clone()
         };
-        self.send(state, body);
+        self.send(state, Body::InferenceProgress(progress));
     }
 
     fn report_running(&self, state: &mut State) {
@@ -217,4 +268,12 @@ impl Status {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a batch has far fewer records than a double can count"
+)]
+fn precise(count: usize) -> f64 {
+    count as f64
 }

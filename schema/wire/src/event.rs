@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::progress::Progress;
 use crate::{FORMAT, MessageError};
 
 /// One event.
@@ -98,20 +99,8 @@ pub enum Body {
         /// What is wrong, whose fault it is and what to do.
         message: String,
     },
-    /// A replica's heartbeat: what it has done since it started.
-    InferenceProgress {
-        /// The replica.
-        ordinal: u32,
-        /// When its process began to count.
-        #[serde(default)]
-        since: DateTime<Utc>,
-        /// The version that it answers with.
-        version: u32,
-        /// Records predicted.
-        predicted: u64,
-        /// Records sent to the dead letters.
-        dead_lettered: u64,
-    },
+    /// A replica's heartbeat.
+    InferenceProgress(Progress),
 }
 
 /// Metrics of one epoch.

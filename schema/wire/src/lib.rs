@@ -14,6 +14,7 @@ pub mod name;
 pub mod pinned;
 pub mod prediction;
 pub mod preprocessing;
+pub mod progress;
 pub mod record;
 pub mod registry;
 pub mod samples;

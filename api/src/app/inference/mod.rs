@@ -1,6 +1,7 @@
 //! Inferences: a version or an alias at work between two topics. The operations here write what is
 //! wanted into the row; the reconciler makes it so.
 
+mod activity;
 mod checks;
 mod create;
 mod extent;
@@ -22,6 +23,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+pub use activity::Activity;
 pub use create::{NewInference, create};
 pub use extent::Extent;
 pub(super) use extent::reached;

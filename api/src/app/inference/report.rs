@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use millrace_entity::inference::{self, State};
-use millrace_wire::event::Body;
+use millrace_wire::event::{Body, Event};
+use millrace_wire::progress::Progress;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveModelTrait as _, ConnectionTrait, IntoActiveModel as _};
 use uuid::Uuid;
 
+use super::activity::{Activity, Recent};
 use super::state::{Step, next};
 use super::{locked, note};
 use crate::app::{App, Change, Result};
@@ -36,6 +38,8 @@ struct Known {
     replicas: BTreeMap<u32, Replica>,
     /// What each process counted, by its replica and its start.
     counts: BTreeMap<(u32, DateTime<Utc>), Counts>,
+    /// The last heartbeats of each replica's last process.
+    recent: BTreeMap<u32, Recent>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -64,19 +68,36 @@ impl Replica {
     }
 }
 
-/// Records answered by processes that were started since the API was.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Records that processes which were started since the API was are done with.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// By a prediction.
     pub predicted: u64,
+    /// By handing them on.
+    pub handed_on: u64,
     /// By a dead letter.
     pub dead_lettered: u64,
+    /// Dead letters by the code of what is wrong with them.
+    pub errors: BTreeMap<String, u64>,
 }
 
 impl Counts {
-    fn add(&mut self, other: Self) {
+    fn of(progress: &Progress) -> Self {
+        Self {
+            predicted: progress.predicted,
+            handed_on: progress.handed_on,
+            dead_lettered: progress.dead_lettered,
+            errors: progress.errors.clone(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
         self.predicted += other.predicted;
+        self.handed_on += other.handed_on;
         self.dead_lettered += other.dead_lettered;
+        for (code, count) in &other.errors {
+            *self.errors.entry(code.clone()).or_default() += count;
+        }
     }
 }
 
@@ -96,9 +117,37 @@ impl Replicas {
         self.with(id, |known| {
             let mut sum = Counts::default();
             for counts in known.counts.values() {
-                sum.add(*counts);
+                sum.add(counts);
             }
             sum
+        })
+    }
+
+    /// What the replicas of an inference did lately. One that has fallen silent does nothing that anybody knows of.
+    #[must_use]
+    pub fn activity(&self, id: Uuid, now: Instant) -> Activity {
+        self.with(id, |known| {
+            let mut activity = Activity::default();
+            for recent in known.recent.values() {
+                if now.saturating_duration_since(recent.heard) <= SILENCE {
+                    recent.add_to(&mut activity);
+                }
+            }
+            activity
+        })
+    }
+
+    /// Since when records of an inference's input wait, by partition, as far as its replicas have told.
+    #[must_use]
+    pub fn waiting_since(&self, id: Uuid) -> BTreeMap<i32, DateTime<Utc>> {
+        self.with(id, |known| {
+            let mut last: Vec<_> = known.recent.values().filter_map(Recent::last).collect();
+            // A partition that has moved is told of by both for a moment.
+            last.sort_by_key(|(time, _)| *time);
+            let behind = last.iter().flat_map(|(_, progress)| &progress.partitions);
+            behind
+                .filter_map(|one| Some((one.partition, one.waiting_since?)))
+                .collect()
         })
     }
 
@@ -131,20 +180,22 @@ impl Replicas {
     }
 
     /// Notes a heartbeat of a process that counts since a moment. One from before this process is passed over.
-    fn progressed(
-        &self,
-        id: Uuid,
-        ordinal: u32,
-        since: DateTime<Utc>,
-        counts: Counts,
-        now: Instant,
-    ) {
+    fn progressed(&self, id: Uuid, time: DateTime<Utc>, progress: &Progress, now: Instant) {
+        let (ordinal, since) = (progress.ordinal, progress.since);
         if since < self.started {
             return;
         }
         self.with(id, |known| {
             known.replicas.entry(ordinal).or_default().heard = Some(now);
-            known.counts.insert((ordinal, since), counts);
+            known.counts.insert((ordinal, since), Counts::of(progress));
+            let recent = known
+                .recent
+                .entry(ordinal)
+                .or_insert_with(|| Recent::since(since, now));
+            if !recent.is_of(since) {
+                *recent = Recent::since(since, now);
+            }
+            recent.note(time, progress.clone(), now);
         });
     }
 
@@ -189,11 +240,10 @@ impl Replicas {
 pub(in crate::app) async fn apply(
     app: &App,
     transaction: &impl ConnectionTrait,
-    id: Uuid,
-    body: &Body,
+    event: &Event,
 ) -> Result<Vec<Change>> {
-    let now = Instant::now();
-    let version = match body {
+    let (id, now) = (event.subject, Instant::now());
+    let version = match &event.body {
         Body::InferenceRunning { ordinal, version } => {
             app.replicas.works(id, *ordinal, now);
             Some(*version)
@@ -204,19 +254,9 @@ pub(in crate::app) async fn apply(
             app.replicas.troubled(id, *ordinal, message);
             None
         }
-        Body::InferenceProgress {
-            ordinal,
-            since,
-            version,
-            predicted,
-            dead_lettered,
-        } => {
-            let counts = Counts {
-                predicted: *predicted,
-                dead_lettered: *dead_lettered,
-            };
-            app.replicas.progressed(id, *ordinal, *since, counts, now);
-            Some(*version)
+        Body::InferenceProgress(progress) => {
+            app.replicas.progressed(id, event.time, progress, now);
+            Some(progress.version)
         }
         _ => return Ok(Vec::new()),
     };
@@ -284,6 +324,8 @@ async fn write(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use millrace_wire::progress::Behind;
+
     use super::*;
 
     const ID: Uuid = Uuid::from_u128(1);
@@ -292,6 +334,18 @@ mod tests {
         Counts {
             predicted,
             dead_lettered,
+            ..Counts::default()
+        }
+    }
+
+    /// A heartbeat of a process of this replica that counts since so many seconds after the API's start.
+    fn progress(ordinal: u32, since: i64, counts: &Counts) -> Progress {
+        Progress {
+            ordinal,
+            since: at(since),
+            predicted: counts.predicted,
+            dead_lettered: counts.dead_lettered,
+            ..Progress::default()
         }
     }
 
@@ -304,12 +358,12 @@ mod tests {
     fn what_earlier_processes_counted_is_kept() {
         let replicas = Replicas::new(at(0));
         let now = Instant::now();
-        replicas.progressed(ID, 0, at(1), counts(10, 1), now);
-        replicas.progressed(ID, 1, at(1), counts(5, 0), now);
-        replicas.progressed(ID, 0, at(1), counts(12, 1), now);
+        replicas.progressed(ID, at(10), &progress(0, 1, &counts(10, 1)), now);
+        replicas.progressed(ID, at(10), &progress(1, 1, &counts(5, 0)), now);
+        replicas.progressed(ID, at(10), &progress(0, 1, &counts(12, 1)), now);
         assert_eq!(replicas.counts(ID), counts(17, 1));
         // A new process that has done more by its first report than the one before it had.
-        replicas.progressed(ID, 0, at(2), counts(13, 1), now);
+        replicas.progressed(ID, at(10), &progress(0, 2, &counts(13, 1)), now);
         assert_eq!(replicas.counts(ID), counts(30, 2));
         replicas.begin(ID);
         assert_eq!(replicas.counts(ID), counts(30, 2));
@@ -321,10 +375,10 @@ mod tests {
         let start = Instant::now();
         replicas.works(ID, 0, start);
         let later = start + SILENCE + Duration::from_secs(1);
-        replicas.progressed(ID, 0, at(-60), counts(5_000, 3), later);
+        replicas.progressed(ID, at(10), &progress(0, -60, &counts(5_000, 3)), later);
         assert_eq!(replicas.counts(ID), counts(0, 0));
         assert!(replicas.trouble(ID, 1, later).is_some(), "nobody was heard");
-        replicas.progressed(ID, 0, at(1), counts(7, 0), later);
+        replicas.progressed(ID, at(10), &progress(0, 1, &counts(7, 0)), later);
         assert_eq!(replicas.counts(ID), counts(7, 0));
     }
 
@@ -356,7 +410,41 @@ mod tests {
         let later = start + SILENCE + Duration::from_secs(1);
         let trouble = replicas.trouble(ID, 1, later).unwrap();
         assert!(trouble.contains("has not reported for more than 20 s"));
-        replicas.progressed(ID, 0, at(1), counts(1, 0), later);
+        replicas.progressed(ID, at(10), &progress(0, 1, &counts(1, 0)), later);
         assert_eq!(replicas.trouble(ID, 1, later), None);
+    }
+
+    #[test]
+    fn activity_is_that_of_replicas_that_are_heard() {
+        let replicas = Replicas::new(at(0));
+        let now = Instant::now();
+        for ordinal in 0..2 {
+            let first = progress(ordinal, 1, &counts(180, 0));
+            replicas.progressed(ID, at(10), &first, now);
+        }
+        let rate = |now| replicas.activity(ID, now).records_per_second;
+        assert!((rate(now) - 40.0).abs() < 1e-9);
+        let later = now + SILENCE + Duration::from_secs(1);
+        // A new process counts anew.
+        replicas.progressed(ID, at(20), &progress(1, 15, &counts(50, 0)), later);
+        assert!((rate(later) - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_last_word_on_a_partition_counts() {
+        let replicas = Replicas::new(at(0));
+        let now = Instant::now();
+        for (ordinal, time) in [(0, 30), (1, 20)] {
+            let mut told = progress(ordinal, 1, &counts(0, 0));
+            told.partitions.push(Behind {
+                partition: 7,
+                lag: 1,
+                waiting_since: Some(at(time - 10)),
+            });
+            replicas.progressed(ID, at(time), &told, now);
+        }
+        assert_eq!(replicas.waiting_since(ID), BTreeMap::from([(7, at(20))]));
+        replicas.progressed(ID, at(40), &progress(0, 1, &counts(0, 0)), now);
+        assert_eq!(replicas.waiting_since(ID), BTreeMap::from([(7, at(10))]));
     }
 }

@@ -100,7 +100,7 @@ pub(in crate::app) async fn apply(
         Body::TrainingCancelled => end(&row, &mut change, State::Cancelled, time)?,
         Body::InferenceRunning { .. }
         | Body::InferenceDegraded { .. }
-        | Body::InferenceProgress { .. } => return Ok(Vec::new()),
+        | Body::InferenceProgress(_) => return Ok(Vec::new()),
     }
     change.update(database).await?;
     Ok(changes)

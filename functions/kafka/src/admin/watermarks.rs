@@ -46,6 +46,22 @@ impl Admin {
         Ok(marks)
     }
 
+    /// Where a reader of committed records ends in each of these partitions.
+    pub fn stable_ends(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, i64>, Error> {
+        check_topic(topic)?;
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let spec = OffsetSpec::LatestStable;
+        let ends = offsets(self.native(), topic, partitions, spec, REQUEST_TIMEOUT)?;
+        self.answered();
+        Ok(ends)
+    }
+
     /// For each partition the first offset at or after a time (milliseconds
     /// since 1970), or the last stable offset where there is none.
     pub fn offsets_for_time(&self, topic: &str, time_ms: i64) -> Result<BTreeMap<i32, i64>, Error> {

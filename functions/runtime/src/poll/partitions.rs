@@ -5,11 +5,13 @@
 //! follows one of a newer. Of a span nothing is answered or committed beyond its ends.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_kafka::{Assigned, GroupOffset, RecordView, TopicPartition};
 
 use super::deadline::Suspects;
+use super::lag::Lags;
 use super::note::Note;
 use crate::handler::Current;
 
@@ -50,6 +52,8 @@ pub(super) struct Partitions {
     is_ahead: bool,
     /// Where the partitions of the input end that are read, of an inference over a span.
     span: Option<InputEnds>,
+    /// How far behind they are.
+    lags: Arc<Lags>,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,12 @@ impl Partitions {
             span: Some(InputEnds { topic, ends }),
             ..Self::default()
         }
+    }
+
+    /// These, whose lags are told there.
+    pub(super) fn told_by(self, lags: &Arc<Lags>) -> Self {
+        let lags = Arc::clone(lags);
+        Self { lags, ..self }
     }
 
     /// Moves the ends on, and returns where the partitions go on that have waited at theirs: what was
@@ -145,17 +155,20 @@ impl Partitions {
             };
             self.held.insert(key, partition);
         }
+        self.lags.assigned(assigned);
         waiting
     }
 
     /// Gives all partitions up.
     pub(super) fn clear(&mut self) {
+        self.lags.clear();
         self.held.clear();
         self.is_ahead = false;
     }
 
     /// Gives partitions up.
     pub(super) fn remove(&mut self, partitions: &[TopicPartition]) {
+        self.lags.removed(partitions);
         for partition in partitions {
             self.held.remove(partition);
         }
@@ -254,6 +267,7 @@ impl Partitions {
     /// Notes what has been committed, and returns the partitions that wait from now on, since they
     /// have reached their ends.
     pub(super) fn committed(&mut self, offsets: &[GroupOffset]) -> Vec<TopicPartition> {
+        self.lags.committed(offsets);
         let mut ended = Vec::new();
         for offset in offsets {
             let key = TopicPartition::new(&offset.topic, offset.partition);

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use chrono::Utc;
 use millrace_kafka::{Admin, Connection, Error};
 use millrace_wire::function::{Ends, InferenceSpec};
 
+use super::lag::Lags;
 use super::target::{Target, Targets};
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
@@ -40,6 +42,8 @@ pub(super) struct Topics {
     input: String,
     input_id: String,
     pub(super) targets: Targets,
+    /// How far the replica is behind.
+    pub(super) lags: Arc<Lags>,
     /// Who must be allowed, in the words of Kafka's access control lists.
     principal: String,
     /// Whether records are compressed on their way.
@@ -79,6 +83,7 @@ impl Topics {
             input: spec.input_topic.clone(),
             input_id: spec.input_topic_id.clone(),
             targets: Targets::of(spec),
+            lags: Arc::new(Lags::of(&spec.input_topic)),
             principal: login.map_or("User:LOGIN".to_owned(), |name| format!("User:{name}")),
             compresses: ["compression.type", "compression.codec"]
                 .iter()
@@ -100,6 +105,7 @@ impl Topics {
             .spawn(move || {
                 while !watched.shutdown.wait(INTERVAL) {
                     watched.look();
+                    watched.measure();
                 }
             })
             .map_err(|error| Failure::failed(format!("cannot watch the topics: {error}")))?;
@@ -162,6 +168,22 @@ impl Topics {
         }
         super::note_health(&self.connection, &self.status);
         is_well
+    }
+
+    /// Looks how far the replica is behind.
+    fn measure(&self) {
+        let held = self.lags.partitions();
+        match self.admin.stable_ends(&self.input, &held) {
+            Ok(mut ends) => {
+                if let Some(last) = self.ends() {
+                    for (partition, end) in &mut ends {
+                        *end = last.get(partition).map_or(0, |last| *last.min(end));
+                    }
+                }
+                self.lags.measured(&ends, Utc::now());
+            }
+            Err(error) => tracing::debug!(%error, "cannot see how far this replica is behind"),
+        }
     }
 
     fn look_at_input(&self) -> bool {

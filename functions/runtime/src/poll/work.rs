@@ -13,6 +13,7 @@ use millrace_kafka::{
     Admin, BatchLimits, Connection, Error, GroupConsumer, RecordView, TopicPartition,
 };
 use millrace_wire::function::InferenceSpec;
+use millrace_wire::progress::Stage;
 use millrace_wire::record::{Headers, Parts};
 
 use super::deadline::Deadline;
@@ -26,7 +27,7 @@ use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answer, Answers, Current, Handler, Input, Refusal, Stall};
 use crate::shutdown::Shutdown;
-use crate::status::Status;
+use crate::status::{Done, Status};
 
 /// How often it is asked whether partitions without a committed offset are new ones.
 const PLACE_INTERVAL: Duration = Duration::from_secs(1);
@@ -66,7 +67,9 @@ pub(super) struct Work<'s> {
     current: Current,
     sources: Sources,
     answers: Answers,
-    since_commit: Counts,
+    since_commit: Done,
+    /// How long records have been waited for since the last batch.
+    waited: Duration,
     /// When positions are looked at, though nothing was sent.
     next_look: Instant,
     next_placing: Instant,
@@ -107,13 +110,6 @@ impl From<Stall> for Interruption {
     }
 }
 
-#[derive(Default)]
-struct Counts {
-    predicted: u64,
-    handed_on: u64,
-    dead_lettered: u64,
-}
-
 impl<'s> Work<'s> {
     pub(super) fn new(
         spec: &'s InferenceSpec,
@@ -137,7 +133,8 @@ impl<'s> Work<'s> {
             partitions: match topics.ends() {
                 Some(ends) => Partitions::within(&spec.input_topic, ends),
                 None => Partitions::default(),
-            },
+            }
+            .told_by(&topics.lags),
             rate: spec
                 .span
                 .as_ref()
@@ -147,7 +144,8 @@ impl<'s> Work<'s> {
             current,
             sources: Sources::default(),
             answers: Answers::default(),
-            since_commit: Counts::default(),
+            since_commit: Done::default(),
+            waited: Duration::ZERO,
             next_look: Instant::now(),
             next_placing: Instant::now(),
             next_release: Instant::now(),
@@ -305,6 +303,16 @@ impl<'s> Work<'s> {
         })
     }
 
+    /// Notes that records were waited for.
+    pub(super) fn waited(&mut self, duration: Duration) {
+        self.waited += duration;
+    }
+
+    /// Reports from time to time.
+    pub(super) fn report(&self) {
+        self.status.report(|| self.topics.lags.told());
+    }
+
     /// What of a batch is to be answered.
     pub(super) fn cut<'b>(&mut self, mut batch: Vec<RecordView<'b>>) -> Vec<RecordView<'b>> {
         self.partitions.cut(&mut batch);
@@ -324,7 +332,6 @@ impl<'s> Work<'s> {
         batch: &[RecordView<'_>],
         handler: &mut dyn Handler,
     ) -> Result<(), Interruption> {
-        metrics::histogram!("millrace_batch_records").record(precise(batch.len()));
         let redrive_topic = self.spec.redrive_topic.as_deref();
         self.sources.write(batch, redrive_topic);
         let headers: Vec<RecordHeaders<'_>> = batch.iter().map(RecordHeaders).collect();
@@ -343,6 +350,9 @@ impl<'s> Work<'s> {
             })
             .collect();
         self.answers.clear();
+        let waited = std::mem::take(&mut self.waited);
+        self.answers.took(Stage::Wait, waited);
+        self.topics.lags.read(batch);
         let suspects = self.partitions.suspects(batch);
         let is_culprit = matches!(batch, [record] if self.partitions.is_culprit(record));
         if is_culprit {
@@ -414,9 +424,10 @@ impl<'s> Work<'s> {
                 refusal.message
             );
             self.output.send(&letters.dead(record, source, &refusal))?;
-            self.since_commit.dead_lettered += 1;
+            *self.since_commit.refused.entry(refusal.code).or_default() += 1;
         }
-        metrics::histogram!("millrace_stage_seconds", "stage" => "send").record(sending.elapsed());
+        self.answers.took(Stage::Send, sending.elapsed());
+        self.status.answered(batch.len(), self.answers.stages());
         Ok(())
     }
 
@@ -460,25 +471,15 @@ impl<'s> Work<'s> {
         if let Err(error) = result {
             return self.roll_back(consumer, Some(error));
         }
-        metrics::histogram!("millrace_stage_seconds", "stage" => "commit")
-            .record(started.elapsed());
-        metrics::counter!("millrace_commits_total").increment(1);
+        let duration = started.elapsed();
         let ended = self.partitions.committed(&offsets);
         if !ended.is_empty() {
             consumer.pause(&ended)?;
         }
         self.failures = 0;
         self.status.recovered(NOT_COMMITTED);
-        let Counts {
-            predicted,
-            handed_on,
-            dead_lettered,
-        } = std::mem::take(&mut self.since_commit);
-        metrics::counter!("millrace_records_predicted_total").increment(predicted);
-        metrics::counter!("millrace_records_handed_on_total").increment(handed_on);
-        metrics::counter!("millrace_records_dead_lettered_total").increment(dead_lettered);
-        // The model was run on what was handed on, too.
-        self.status.progress(predicted + handed_on, dead_lettered);
+        let done = std::mem::take(&mut self.since_commit);
+        self.status.committed(done, duration);
         Ok(())
     }
 
@@ -491,7 +492,7 @@ impl<'s> Work<'s> {
         cause: Option<Error>,
     ) -> Result<(), Failure> {
         self.partitions.taken_back();
-        self.since_commit = Counts::default();
+        self.since_commit = Done::default();
         metrics::counter!("millrace_aborts_total").increment(1);
         if let Some(error) = cause {
             if self.shutdown.is_requested() && error.is_retriable() {
@@ -565,7 +566,7 @@ impl<'s> Work<'s> {
     /// Forgets the membership that ran out, and what was done under it.
     pub(super) fn leave(&mut self) -> Result<(), Failure> {
         self.partitions.clear();
-        self.since_commit = Counts::default();
+        self.since_commit = Done::default();
         self.abort()
     }
 
@@ -618,12 +619,4 @@ impl<'s> Work<'s> {
             self.failure = Some(failure);
         }
     }
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "a batch has far fewer records than a double can count"
-)]
-fn precise(count: usize) -> f64 {
-    count as f64
 }

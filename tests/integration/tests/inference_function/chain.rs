@@ -3,7 +3,9 @@
 use chrono::{TimeDelta, Utc};
 use millrace_harness::Kafka;
 use millrace_kafka::{GroupOffset, OutRecord};
+use millrace_wire::event::Body;
 use millrace_wire::function::{HandOn, InferenceSpec};
+use millrace_wire::progress::Progress;
 
 use crate::answers::{Answer, Answers, assert_each_once};
 use crate::fixture::{Fixture, LIMIT, end};
@@ -145,6 +147,17 @@ async fn a_topic_that_is_missing_is_waited_for() {
     fixture.kafka.create_topic(&next, 1, &[]).await;
     fixture.wait_until_done();
     end(process);
+    fixture.wait_for_event("what it did", |body| {
+        matches!(
+            body,
+            Body::InferenceProgress(Progress {
+                predicted: 50,
+                handed_on: 100,
+                dead_lettered: 0,
+                ..
+            })
+        )
+    });
     let handed_on = Answers::of(fixture.kafka, &next).drain();
     assert_eq!(handed_on.len(), 100);
 }

@@ -19,7 +19,7 @@ use crate::proxy::Proxy;
 const TRANSACTION: Duration = Duration::from_secs(20);
 
 /// The status line and the body of a GET.
-fn get(address: &str, path: &str) -> Result<(String, String), String> {
+pub fn get(address: &str, path: &str) -> Result<(String, String), String> {
     let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();

@@ -2,6 +2,7 @@
 
 use millrace_harness::{Kafka, Process};
 use millrace_wire::event::Body;
+use millrace_wire::progress::Progress;
 
 use crate::fixture::{Fixture, LIMIT, end};
 use crate::models;
@@ -56,13 +57,13 @@ async fn it_reports_its_progress() {
     fixture.wait_for_event("the last progress", |body| {
         matches!(
             body,
-            Body::InferenceProgress {
+            Body::InferenceProgress(Progress {
                 ordinal: 0,
                 version: 5,
                 predicted: 30,
                 dead_lettered: 0,
                 ..
-            }
+            })
         )
     });
 }

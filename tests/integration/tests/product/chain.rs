@@ -25,8 +25,39 @@ const NEXT: &str = r#"mutation Next($input: String!, $output: String!) { createI
 }) { inference { name } } }"#;
 
 const REPLAY: &str = r#"mutation Replay($output: String!, $handOn: String) { replayInference(input: {
-  inference: "points", name: "again", outputTopic: $output, handOnTopic: $handOn
+  inference: "points", name: "again", outputTopic: $output, handOnTopic: $handOn, recordsPerSecond: 25
 }) { inference { handOn { topic } } } }"#;
+
+const ACTIVITY: &str = r"query Activity($name: String!) { project { inference(name: $name) {
+  predicted handedOn errors { code records } lag { partition lag seconds }
+  activity { recordsPerSecond batchRecords { count sum } stages { stage seconds { count mean median p99 } } }
+} } }";
+
+/// Whether all that was done is told, and that nothing is left.
+fn is_told(data: &Value) -> bool {
+    let told = &data["project"]["inference"];
+    let stages = told["activity"]["stages"].as_array().unwrap();
+    let ran = stages.iter().find(|one| one["stage"] == "RUN");
+    let lag = told["lag"].as_array().unwrap();
+    (&told["predicted"], &told["handedOn"]) == (&json!(50), &json!(200))
+        && told["errors"] == json!([])
+        && told["activity"]["recordsPerSecond"].as_f64() > Some(0.0)
+        && told["activity"]["batchRecords"]["sum"].as_f64() >= Some(250.0)
+        && ran.is_some_and(|run| run["seconds"]["p99"].as_f64() > Some(0.0))
+        && lag.len() == 2
+        && lag
+            .iter()
+            .all(|one| one["lag"] == 0 && one["seconds"] == 0.0)
+}
+
+/// Whether it is told that something is left, and for how long.
+fn is_behind(data: &Value) -> bool {
+    let lag = data["project"]["inference"]["lag"].as_array();
+    lag.is_some_and(|lag| {
+        lag.iter()
+            .any(|one| one["lag"].as_i64() > Some(0) && one["seconds"].as_f64() > Some(0.0))
+    })
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_is_made_replayed_and_taken_apart() {
@@ -82,6 +113,11 @@ async fn a_chain_is_made_replayed_and_taken_apart() {
         .filter(|one| one.header("millrace-origin").is_some());
     assert_eq!(by_next.count(), 200);
 
+    let activity = json!({"name": "points"});
+    millrace
+        .wait_for("its work is told", LIMIT, ACTIVITY, activity, is_told)
+        .await;
+
     let again = unique("again");
     let (code, message) = millrace.refuse(REPLAY, json!({"output": again})).await;
     assert_eq!(code, "INVALID_INPUT");
@@ -91,6 +127,10 @@ async fn a_chain_is_made_replayed_and_taken_apart() {
     let made = millrace.execute(REPLAY, wanted).await;
     let replay = &made["replayInference"]["inference"];
     assert_eq!(replay["handOn"]["topic"], apart.as_str());
+    let behind = json!({"name": "again"});
+    millrace
+        .wait_for("it is behind", LIMIT, ACTIVITY, behind, is_behind)
+        .await;
     let state = r#"query State { project { inference(name: "again") { state } } }"#;
     let is_finished = |data: &Value| data["project"]["inference"]["state"] == "FINISHED";
     millrace

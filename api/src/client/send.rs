@@ -16,7 +16,7 @@ use millrace_wire::record::{Label, RecordFormat};
 use millrace_wire::split::Split;
 use serde_json::{Value, json};
 
-use self::encode::Encoded;
+use self::encode::{Encoded, Encoder, Registered};
 use super::{Client, Server};
 use crate::output;
 
@@ -56,6 +56,15 @@ pub struct SendArguments {
     /// Make no segment of what was sent
     #[arg(long)]
     no_segment: bool,
+    /// The id of the records' schema in the registry, where the datasource's records name it
+    #[arg(long, value_name = "ID")]
+    schema_id: Option<u32>,
+    /// The file that holds this schema, for records of AVRO and PROTOBUF
+    #[arg(long, value_name = "FILE", requires = "schema_id")]
+    schema: Option<PathBuf>,
+    /// The message in it, for records of PROTOBUF: the first one without
+    #[arg(long, value_name = "NAME", requires = "schema")]
+    message: Option<String>,
     /// Share of the segment for validation
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     validation: f64,
@@ -131,6 +140,7 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
             usize::try_from(rows).unwrap_or(usize::MAX)
         }),
     };
+    let registered = registered(arguments.schema_id, arguments.schema, arguments.message)?;
     let split = Split {
         seed: arguments.seed.cast_unsigned(),
         validation: arguments.validation,
@@ -144,9 +154,8 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
             split.sizes(rows.len() as u64).context("nothing was sent")?;
         }
         // Neither are the rows in front of one that is no record.
-        let records = rows
-            .iter()
-            .map(|row| encode::row(&row, &target.format, target.label.as_ref()));
+        let encoder = Encoder::new(&target.format, target.label.as_ref(), registered.as_ref())?;
+        let records = rows.iter().map(|row| encoder.row(&row));
         let records: Vec<Encoded> = records.collect::<Result<_>>().context("nothing was sent")?;
         drop(rows);
         let sent = stream(&target, &records)?;
@@ -173,6 +182,26 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
         .await;
     let made = made.context("the records were sent, but no segment could be made of them")?;
     report_segment(&made["createSegment"]["segment"], arguments.json)
+}
+
+/// The schema of the registry that is named, with the text of its file.
+fn registered(
+    id: Option<u32>,
+    file: Option<PathBuf>,
+    message: Option<String>,
+) -> Result<Option<Registered>> {
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let text = file.map(|file| {
+        let read = std::fs::read_to_string(&file);
+        read.with_context(|| format!("{} cannot be read", file.display()))
+    });
+    Ok(Some(Registered {
+        id,
+        text: text.transpose()?,
+        message,
+    }))
 }
 
 async fn find(client: &Client, project: &str, name: &str) -> Result<Target> {

@@ -5,8 +5,9 @@
 
 use std::io::Cursor;
 
+use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, FormatError, check_shape};
@@ -163,6 +164,40 @@ impl Channels {
     }
 }
 
+/// Writes the numbers of a record as a PNG file, which holds exactly these.
+///
+/// # Errors
+/// [`FormatError`] where they are not as many as the format has.
+pub fn image_record(format: &Image, numbers: &[u8]) -> Result<Vec<u8>, FormatError> {
+    let channels = format.channels.count() as usize;
+    let pixels = format.height as usize * format.width as usize;
+    if numbers.len() != channels * pixels {
+        return Err(FormatError(format!(
+            "an image of {} × {} pixels has {} numbers, and {} are given",
+            format.width,
+            format.height,
+            channels * pixels,
+            numbers.len()
+        )));
+    }
+    // In a file they stand pixel by pixel.
+    let place = |place: usize| match format.layout {
+        ImageLayout::ChannelsLast => place,
+        ImageLayout::ChannelsFirst => place % channels * pixels + place / channels,
+    };
+    let samples: Vec<u8> = (0..numbers.len()).map(|one| numbers[place(one)]).collect();
+    let color = match format.channels {
+        Channels::Gray => ExtendedColorType::L8,
+        Channels::Rgb => ExtendedColorType::Rgb8,
+        Channels::Rgba => ExtendedColorType::Rgba8,
+    };
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file)
+        .write_image(&samples, format.width, format.height, color)
+        .map_err(|error| FormatError(format!("no image can be made of it: {error}")))?;
+    Ok(file)
+}
+
 fn open(value: &[u8]) -> Result<DynamicImage, DecodeError> {
     let refuse = |reason: String| DecodeError::Image { reason };
     let format = image::guess_format(value).ok();
@@ -182,7 +217,6 @@ fn open(value: &[u8]) -> Result<DynamicImage, DecodeError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use image::{ExtendedColorType, ImageEncoder as _};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -312,6 +346,23 @@ mod tests {
     }
 
     proptest! {
+        /// What is written is what is read.
+        #[test]
+        fn numbers_are_written_and_read_back(
+            (height, width) in (1..5_u32, 1..5_u32), channels in 0..3_usize, first: bool, seed: u8,
+        ) {
+            let channels = ["GRAY", "RGB", "RGBA"][channels];
+            let layout = if first { "CHANNELS_FIRST" } else { "CHANNELS_LAST" };
+            let format = format(height, width, &json!({"channels": channels, "layout": layout}));
+            let RecordFormat::Image(image) = &format else { unreachable!("it is one of images") };
+            let numbers: Vec<u8> =
+                (0..).map(|one: u8| one.wrapping_mul(7).wrapping_add(seed)).take(format.elements()).collect();
+            let file = image_record(image, &numbers).unwrap();
+            let expected: Vec<f32> = numbers.iter().copied().map(f32::from).collect();
+            prop_assert_eq!(decode(&format, &file).unwrap(), expected);
+            prop_assert!(image_record(image, &numbers[1..]).is_err());
+        }
+
         /// Whatever the bytes are, they are decoded or refused.
         #[test]
         fn rubbish_is_refused(place in 0..60_usize, byte: u8, cut in 0..60_usize) {

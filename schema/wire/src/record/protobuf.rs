@@ -4,12 +4,14 @@
 
 mod compile;
 mod read;
+mod write;
 
 use protox::prost_reflect::MessageDescriptor;
 use serde::{Deserialize, Serialize};
 
 use self::compile::{Program, parse};
 use self::read::State;
+pub use self::write::MessageWriter;
 use super::framing::{self, Part, SchemaKey};
 use super::label::fields_of;
 use super::place::{self, Field, Layout};
@@ -78,6 +80,11 @@ impl ProtobufRecord {
 
 /// The program for a message of a file.
 fn of_text(schema: &str, message: Option<&str>, layout: &Layout) -> Result<Program, String> {
+    compile::compile(&find(schema, message)?, layout)
+}
+
+/// A message of a file, by its full name; the first one without a name.
+fn find(schema: &str, message: Option<&str>) -> Result<MessageDescriptor, String> {
     let messages = parse(schema, &[])?;
     let found = match message {
         None => messages.first().cloned(),
@@ -85,11 +92,10 @@ fn of_text(schema: &str, message: Option<&str>, layout: &Layout) -> Result<Progr
             .first()
             .and_then(|first| first.parent_pool().get_message_by_name(name)),
     };
-    let found = found.ok_or_else(|| match message {
+    found.ok_or_else(|| match message {
         None => "it has no message".to_owned(),
         Some(name) => format!("it has no message {name}; give the name with its package"),
-    })?;
-    compile::compile(&found, layout)
+    })
 }
 
 /// Reads the records of one format.

@@ -21,6 +21,7 @@ mod retention;
 mod samples;
 mod secured;
 mod segments;
+mod send;
 mod shared_topics;
 mod start;
 mod trainings;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
-use millrace_wire::record::{ByteOrder, Dtype, Encoding, RawArray, half};
+use millrace_wire::record::{AvroWriter, ByteOrder, Dtype, Encoding, RawArray, half};
 
 use super::fields;
 use crate::client::send::rows::Row;
@@ -68,8 +68,22 @@ impl<'r> Cells<'r> {
         match encoding {
             Encoding::Text => Ok(self.take()?.1.as_bytes().to_vec()),
             Encoding::Raw(array) => self.array(array),
-            Encoding::Avro(record) => fields::avro(self, record, None),
+            Encoding::Avro(record) => match &record.writer {
+                AvroWriter::Schema { schema } => fields::avro(self, schema, record, None),
+                AvroWriter::Registry => bail!(
+                    "rows cannot be sent with a schema of the registry beside the value: send them with your own producer"
+                ),
+            },
         }
+    }
+
+    /// The next ones, each a byte.
+    pub(super) fn bytes(&mut self, count: usize) -> Result<Vec<u8>> {
+        let byte = |(at, text): (String, &str)| {
+            let byte = text.parse();
+            byte.map_err(|_| anyhow!("{at}: {text:?} is not a number from 0 to 255"))
+        };
+        (0..count).map(|_| byte(self.take()?)).collect()
     }
 
     /// The next ones as the bytes of an array.

@@ -2,14 +2,13 @@
 
 use std::str::FromStr;
 
-use anyhow::{Result, anyhow, bail};
-use millrace_wire::record::{self, AvroRecord, AvroWriter, JsonRecord, Label, Missing, Written};
+use anyhow::{Result, anyhow};
+use millrace_wire::record::{
+    self, AvroRecord, JsonRecord, Label, MessageWriter, Missing, ProtobufRecord, Written,
+};
 use serde_json::{Number, Value};
 
 use super::cells::Cells;
-
-/// Why records of a registry are not written.
-pub(super) const NO_SCHEMA: &str = "rows cannot be sent as records of a registry's schema: nobody says which; send them with your own producer";
 
 /// A document of the numbers in their fields, and of a label that stands in one.
 pub(super) fn document(
@@ -17,9 +16,6 @@ pub(super) fn document(
     format: &JsonRecord,
     label: Option<&Label>,
 ) -> Result<Vec<u8>> {
-    if format.registry {
-        bail!("{NO_SCHEMA}");
-    }
     let fields = format.fields.iter();
     let fields = fields.map(|field| (&*field.pointer, &*field.shape, field.in_text));
     written(cells, fields, format.missing, label, |fields| {
@@ -30,17 +26,31 @@ pub(super) fn document(
 /// An Avro record of the numbers in their fields, and of a label that stands in one.
 pub(super) fn avro(
     cells: &mut Cells<'_>,
+    schema: &str,
     format: &AvroRecord,
     label: Option<&Label>,
 ) -> Result<Vec<u8>> {
-    let AvroWriter::Schema { schema } = &format.writer else {
-        bail!("{NO_SCHEMA}");
-    };
     let row = cells.row();
     let fields = format.fields.iter();
     let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
     written(cells, fields, format.missing, label, |fields| {
         record::avro_record(schema, fields).map_err(|error| anyhow!("row {row}: {error}"))
+    })
+}
+
+/// A message of the numbers in their fields, and of a label that stands in one.
+pub(super) fn message(
+    cells: &mut Cells<'_>,
+    writer: &MessageWriter,
+    format: &ProtobufRecord,
+    label: Option<&Label>,
+) -> Result<Vec<u8>> {
+    let row = cells.row();
+    let fields = format.fields.iter();
+    let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
+    written(cells, fields, format.missing, label, |fields| {
+        let message = writer.write(fields);
+        message.map_err(|error| anyhow!("row {row}: {error}"))
     })
 }
 

@@ -5,6 +5,95 @@ use millrace_wire::record::{ByteOrder, Dtype, JsonField, JsonRecord, Missing, Ra
 
 use super::*;
 
+fn row(row: &Row<'_>, format: &RecordFormat, label: Option<&Label>) -> Result<Encoded> {
+    Encoder::new(format, label, None)?.row(row)
+}
+
+fn of_json(format: serde_json::Value) -> RecordFormat {
+    serde_json::from_value(format).unwrap()
+}
+
+fn encoded(
+    format: &RecordFormat,
+    registered: Option<&Registered>,
+    cells: &[&str],
+) -> Result<Vec<u8>, String> {
+    let cells = ByteRecord::from(cells.to_vec());
+    let row = Row {
+        number: 4,
+        cells: &cells,
+    };
+    Encoder::new(format, None, registered)
+        .and_then(|encoder| encoder.row(&row))
+        .map(|record| record.value.unwrap())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn values_begin_with_the_schema_that_they_name() {
+    let id = |text: Option<&str>| Registered {
+        id: 7,
+        text: text.map(str::to_owned),
+        message: None,
+    };
+    let json = of_json(
+        serde_json::json!({"type": "JSON", "registry": true, "fields": [{"pointer": "/x"}]}),
+    );
+    assert_eq!(
+        encoded(&json, Some(&id(None)), &["1"]).unwrap(),
+        b"\0\0\0\0\x07{\"x\":1}"
+    );
+    let fault = encoded(&json, None, &["1"]).unwrap_err();
+    assert!(fault.contains("`--schema-id`"), "{fault}");
+    let registry = serde_json::json!({"type": "REGISTRY"});
+    let avro = of_json(
+        serde_json::json!({"type": "AVRO", "writer": registry, "fields": [{"pointer": "/x"}]}),
+    );
+    let schema = r#"{"type": "record", "name": "r", "fields": [{"name": "x", "type": "int"}]}"#;
+    assert_eq!(
+        encoded(&avro, Some(&id(Some(schema))), &["1"]).unwrap(),
+        [0, 0, 0, 0, 7, 2]
+    );
+    let fault = encoded(&avro, Some(&id(None)), &["1"]).unwrap_err();
+    assert!(fault.contains("`--schema`"), "{fault}");
+    let protobuf = of_json(
+        serde_json::json!({"type": "PROTOBUF", "writer": registry, "fields": [{"pointer": "/x"}]}),
+    );
+    let file = r#"syntax = "proto3"; message Other {} message R { int32 x = 1; }"#;
+    let second = Registered {
+        message: Some("R".to_owned()),
+        ..id(Some(file))
+    };
+    // One index, which is 1, and then the field 1 with the number 5.
+    assert_eq!(
+        encoded(&protobuf, Some(&second), &["5"]).unwrap(),
+        [0, 0, 0, 0, 7, 2, 2, 8, 5]
+    );
+    let raw = of_json(serde_json::json!({"type": "RAW", "dtype": "uint8", "shape": [1]}));
+    let fault = encoded(&raw, Some(&id(None)), &["1"]).unwrap_err();
+    assert!(fault.contains("name no schema"), "{fault}");
+}
+
+#[test]
+fn rows_become_messages_and_images() {
+    let schema = r#"syntax = "proto3"; message R { int32 x = 1; }"#;
+    let writer = serde_json::json!({"type": "SCHEMA", "schema": schema});
+    let protobuf = of_json(
+        serde_json::json!({"type": "PROTOBUF", "writer": writer, "fields": [{"pointer": "/x"}]}),
+    );
+    assert_eq!(encoded(&protobuf, None, &["5"]).unwrap(), [8, 5]);
+    let fault = encoded(&protobuf, None, &["0.5"]).unwrap_err();
+    assert!(fault.starts_with("row 4: the field \"/x\""), "{fault}");
+    let image =
+        of_json(serde_json::json!({"type": "IMAGE", "height": 1, "width": 2, "channels": "GRAY"}));
+    let file = encoded(&image, None, &["0", "255"]).unwrap();
+    assert!(file.starts_with(b"\x89PNG"));
+    assert_eq!(
+        encoded(&image, None, &["0", "256"]).unwrap_err(),
+        "row 4, column 2: \"256\" is not a number from 0 to 255"
+    );
+}
+
 fn encode_text(cells: &[&str], dtype: Dtype, label: bool) -> Result<Encoded> {
     let cells = ByteRecord::from(cells.to_vec());
     let array = RawArray {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::compile::parse;
 use crate::record::tests::decode_with;
 use crate::record::{
-    DecodeError, Decoder, Label, Parts, RecordFormat, Reference, SchemaDocument, SchemaKey,
-    SchemaKind, framed, framed_message,
+    DecodeError, Decoder, Label, MessageWriter, Parts, RecordFormat, Reference, SchemaDocument,
+    SchemaKey, SchemaKind, Written, framed, framed_message,
 };
 
 const READING: &str = r#"
@@ -357,4 +357,98 @@ proptest! {
             let _ = decode(&format, bytes);
         }
     }
+}
+
+fn written(fields: &[(&str, &[u32], Value)]) -> Result<Vec<u8>, String> {
+    let fields: Vec<Written<'_>> = fields
+        .iter()
+        .map(|(pointer, shape, numbers)| Written {
+            pointer,
+            shape,
+            numbers: numbers.as_array().unwrap(),
+            in_text: false,
+        })
+        .collect();
+    let writer = MessageWriter::new(READING, None).unwrap();
+    writer.write(&fields).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let message = written(&[
+        ("/x", &[], json!([0.5])),
+        ("/y", &[], json!([null])),
+        ("/at/deep/z", &[], json!([-7])),
+        ("/spectrum", &[2, 2], json!([1, 2, 3, 4.5])),
+        ("/pixels", &[2], json!([0, 255])),
+        ("/color", &[], json!([5])),
+        ("/good", &[], json!([1])),
+        ("/count", &[], json!([16_777_216])),
+    ]);
+    let fields = json!([
+        {"pointer": "/x"}, {"pointer": "/at/deep/z"}, {"pointer": "/spectrum", "shape": [2, 2]},
+        {"pointer": "/pixels", "shape": [2]}, {"pointer": "/color"}, {"pointer": "/good"}, {"pointer": "/count"},
+        {"pointer": "/y"}
+    ]);
+    let parts = Parts {
+        key: None,
+        value: Some(&message.unwrap()),
+        timestamp_ms: None,
+        headers: &(),
+    };
+    let mut row = Vec::new();
+    let mut decoder = Decoder::new(&format(&fields, "NAN"), None);
+    decoder.decode(&parts, &mut row, &mut Vec::new()).unwrap();
+    let expected = [
+        0.5,
+        -7.0,
+        1.0,
+        2.0,
+        3.0,
+        4.5,
+        0.0,
+        255.0,
+        5.0,
+        1.0,
+        16_777_216.0,
+    ];
+    assert_eq!(row[..11], expected);
+    assert!(row[11].is_nan());
+}
+
+#[test]
+fn what_no_message_can_hold_is_told() {
+    for (pointer, shape, numbers, words) in [
+        ("/x", [].as_slice(), json!([null]), "it would be 0 then"),
+        ("/count", &[], json!([-1]), "-1 is not one of its type"),
+        ("/pixels", &[2], json!([1, 256]), "256 is not a byte"),
+        ("/good", &[], json!([2]), "2 is not one of its type"),
+        (
+            "/nowhere",
+            &[],
+            json!([1]),
+            "acme.Reading has no field \"nowhere\"",
+        ),
+        ("/x/y", &[], json!([1]), "\"x\" is no message"),
+        ("/id", &[], json!([1]), "not one of its type"),
+        (
+            "/x",
+            &[2],
+            json!([1, 2]),
+            "it is one number, and 2 are given",
+        ),
+        ("", &[], json!([1]), "it is a message"),
+    ] {
+        let error = written(&[(pointer, shape, numbers)]).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn messages_know_their_place_in_the_file() {
+    let indexes = |message| MessageWriter::new(READING, message).unwrap().indexes();
+    assert_eq!(indexes(None), [0]);
+    // The message of the map's entries, which nobody wrote, stands before it.
+    assert_eq!(indexes(Some("acme.Reading.At.Deep")), [0, 1, 0]);
+    assert_eq!(indexes(Some("acme.Other")), [1]);
 }

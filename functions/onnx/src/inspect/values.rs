@@ -14,8 +14,8 @@ pub(super) fn check(model: &Model) -> Result<(), Error> {
     let ModelProto { functions, .. } = model.proto();
     check_graph(model.graph(), &HashSet::new())?;
     for function in functions {
-        let own = function.input.iter().map(String::as_str).collect();
-        let given = check_nodes(&function.node, own, &HashSet::new())?;
+        let own: HashSet<&str> = function.input.iter().map(String::as_str).collect();
+        let given = check_nodes(&function.node, &own, &HashSet::new())?;
         let outputs = function.output.iter().map(String::as_str);
         check_outputs(outputs, function.name(), &given)?;
     }
@@ -23,7 +23,7 @@ pub(super) fn check(model: &Model) -> Result<(), Error> {
 }
 
 fn check_graph(graph: &GraphProto, around: &HashSet<&str>) -> Result<(), Error> {
-    let given = check_nodes(&graph.node, own_values(graph), around)?;
+    let given = check_nodes(&graph.node, &own_values(graph), around)?;
     let outputs = graph.output.iter().map(ValueInfoProto::name);
     check_outputs(outputs, graph.name(), &given)
 }
@@ -41,7 +41,7 @@ fn own_values(graph: &GraphProto) -> HashSet<&str> {
 /// known behind them. In which order the nodes stand is not looked at: runtimes sort them.
 fn check_nodes<'a>(
     nodes: &'a [NodeProto],
-    own: HashSet<&'a str>,
+    own: &HashSet<&'a str>,
     around: &HashSet<&'a str>,
 ) -> Result<HashSet<&'a str>, Error> {
     let mut makers = HashMap::new();
@@ -49,14 +49,14 @@ fn check_nodes<'a>(
         // An output that nobody wants has an empty name.
         for output in node.output.iter().filter(|output| !output.is_empty()) {
             if own.contains(output.as_str()) || makers.insert(output.as_str(), index).is_some() {
-                return Err(refused(format!(
+                return Err(refused(&format!(
                     "'{output}' is given twice, one time by node '{}'",
                     node.label()
                 )));
             }
         }
     }
-    let mut given: HashSet<&str> = around | &own;
+    let mut given: HashSet<&str> = around | own;
     given.extend(makers.keys());
     for node in nodes {
         // An input that is left out has an empty name.
@@ -101,7 +101,7 @@ fn check_cycles(nodes: &[NodeProto], makers: &HashMap<&str, usize>) -> Result<()
     }
     match waits_for.iter().position(|count| *count > 0) {
         None => Ok(()),
-        Some(node) => Err(refused(format!(
+        Some(node) => Err(refused(&format!(
             "node '{}' waits for itself, or for nodes that do: the graph has a cycle",
             nodes[node].label()
         ))),
@@ -139,12 +139,12 @@ fn check_outputs<'a>(
 }
 
 fn nobody_gives(value: &str, who: &str) -> Error {
-    refused(format!(
+    refused(&format!(
         "{who} '{value}', which no input, initializer or node gives"
     ))
 }
 
-fn refused(reason: String) -> Error {
+fn refused(reason: &str) -> Error {
     Error::NotOnnx {
         reason: format!("{reason}; export the model again"),
     }

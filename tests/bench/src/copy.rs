@@ -1,20 +1,24 @@
-//! The floor of an inference's Kafka work: a process that copies records to another topic, exactly once,
-//! and does nothing else. It is written with rdkafka alone, so that the product's own layers are measured
-//! and not hidden in the floor; its clients are set as the product's are.
+//! The floor of an inference's Kafka work: a process that copies records to another topic, and does nothing else. It is
+//! written with rdkafka alone, so that the product's own layers are measured and not hidden in the floor; its clients are
+//! set as the product's are.
 //!
-//! Invariant: it reads as a member of a group and commits every 100 ms, in transactions, as an inference does.
+//! Invariant: it reads as a member of a group and commits every 100 ms, in transactions or behind what is written, as an
+//! inference does.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::{ClientConfig, Message as _};
+
+use crate::answer::Answer;
 
 /// Time between commits, as an inference has it by default.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
@@ -34,6 +38,18 @@ pub(crate) struct Arguments {
     pub(crate) output: String,
     #[arg(long)]
     pub(crate) group: String,
+    /// Without transactions.
+    #[arg(long)]
+    at_least_once: bool,
+    /// The file of an answer, which is written in place of the value that is read.
+    #[arg(long)]
+    answer: Option<PathBuf>,
+}
+
+/// What is written in place of what is read.
+struct Instead {
+    answer: Answer,
+    headers: OwnedHeaders,
 }
 
 type Producer = ThreadedProducer<DefaultProducerContext>;
@@ -46,6 +62,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     });
     let consumer = consumer(arguments)?;
     let producer = producer(arguments)?;
+    let instead = match &arguments.answer {
+        None => None,
+        Some(file) => {
+            let answer = Answer::read(file)?;
+            let headers = answer.headers();
+            Some(Instead { answer, headers })
+        }
+    };
+    let is_exact = !arguments.at_least_once;
     let mut begun: Option<Instant> = None;
     loop {
         let left = begun.map_or(COMMIT_INTERVAL, |begun| {
@@ -53,13 +78,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         });
         if let Some(message) = consumer.poll(left) {
             if begun.is_none() {
-                producer.begin_transaction()?;
+                if is_exact {
+                    producer.begin_transaction()?;
+                }
                 begun = Some(Instant::now());
             }
-            send(&producer, &arguments.output, &message?)?;
+            send(&producer, &arguments.output, &message?, instead.as_ref())?;
         }
         if begun.is_some_and(|begun| begun.elapsed() >= COMMIT_INTERVAL) {
-            commit(&consumer, &producer)?;
+            commit(&consumer, &producer, is_exact)?;
             begun = None;
         }
     }
@@ -77,14 +104,22 @@ fn consumer(arguments: &Arguments) -> Result<BaseConsumer> {
         .set("enable.auto.offset.store", "false")
         .set("fetch.queue.backoff.ms", "5")
         .set("queued.max.messages.kbytes", "32768")
+        .set("queued.min.messages", "10000")
         .create()?;
     consumer.subscribe(&[&arguments.input])?;
     Ok(consumer)
 }
 
 fn producer(arguments: &Arguments) -> Result<Producer> {
-    let producer: Producer = ClientConfig::new()
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", &arguments.bootstrap_servers)
+        .set("delivery.report.only.error", "true")
+        .set("enable.idempotence", "true");
+    if arguments.at_least_once {
+        return Ok(config.set("linger.ms", "0").create()?);
+    }
+    let producer: Producer = config
         .set("transactional.id", &arguments.group)
         .set("linger.ms", "5")
         .set("retry.backoff.ms", "5")
@@ -93,11 +128,20 @@ fn producer(arguments: &Arguments) -> Result<Producer> {
     Ok(producer)
 }
 
-fn send(producer: &Producer, topic: &str, message: &BorrowedMessage<'_>) -> Result<()> {
+fn send(
+    producer: &Producer,
+    topic: &str,
+    message: &BorrowedMessage<'_>,
+    instead: Option<&Instead>,
+) -> Result<()> {
     let mut record = BaseRecord::<'_, [u8], [u8]>::to(topic).partition(message.partition());
     record.payload = message.payload();
     record.key = message.key();
     record.timestamp = message.timestamp().to_millis();
+    if let Some(instead) = instead {
+        record.payload = Some(&instead.answer.value);
+        record.headers = Some(instead.headers.clone());
+    }
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -110,15 +154,18 @@ fn send(producer: &Producer, topic: &str, message: &BorrowedMessage<'_>) -> Resu
     }
 }
 
-fn commit(consumer: &BaseConsumer, producer: &Producer) -> Result<()> {
-    let Some(member) = consumer.group_metadata() else {
-        bail!("the consumer is in no group");
-    };
+fn commit(consumer: &BaseConsumer, producer: &Producer, is_exact: bool) -> Result<()> {
     // rdkafka's own flush sleeps 100 ms a round, and its commit begins with one.
     while producer.in_flight_count() > 0 {
         let _ = producer.flush(Duration::ZERO);
         thread::sleep(FLUSH_PAUSE);
     }
+    if !is_exact {
+        return Ok(consumer.commit(&consumer.position()?, CommitMode::Sync)?);
+    }
+    let Some(member) = consumer.group_metadata() else {
+        bail!("the consumer is in no group");
+    };
     producer.send_offsets_to_transaction(&consumer.position()?, &member, LIMIT)?;
     producer.commit_transaction(LIMIT)?;
     Ok(())

@@ -12,17 +12,23 @@ pub(crate) struct Effort {
     pub(crate) small_records: usize,
     /// Records of 3,136 bytes in one turn through Kafka.
     pub(crate) large_records: usize,
+    /// Records in one turn at an even pace.
+    pub(crate) paced_records: usize,
+    /// Records after which memory is looked at.
+    pub(crate) lasting_records: usize,
     /// Records of 784 bytes that a model is trained on.
     pub(crate) job_records: u32,
 }
 
 impl Effort {
-    /// About four minutes on two quiet cores.
+    /// About eight minutes on two quiet cores.
     pub(crate) const FULL: Self = Self {
         rounds: 5,
         turn: Duration::from_millis(500),
         small_records: 600_000,
         large_records: 120_000,
+        paced_records: 4_000,
+        lasting_records: 1_000_000,
         job_records: 100_000,
     };
     /// So many records that their CPU time shows in hundredths of a second, and no more.
@@ -31,6 +37,8 @@ impl Effort {
         turn: Duration::from_millis(100),
         small_records: 60_000,
         large_records: 12_000,
+        paced_records: 500,
+        lasting_records: 20_000,
         job_records: 5_000,
     };
 }

@@ -1,39 +1,28 @@
 //! Inference through real Kafka, exactly once: the function's own process, beside a process that only copies
 //! topics and beside a loop that only runs the model.
 
-use std::ffi::OsString;
-use std::iter;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-use millrace_artifacts::Store;
-use millrace_harness::{Process, free_port, onnxruntime};
-use millrace_onnx::layers::{self, Activation, Layer};
-use millrace_wire::function::{
-    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, NotFinite, Role, VARIABLE,
-};
-use millrace_wire::prediction::OutputFormat;
-use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
-use millrace_wire::registry::Version;
-use millrace_wire::signature::Signature;
-use uuid::Uuid;
+use anyhow::Result;
+use millrace_wire::function::{Batching, Guarantee};
+use tempfile::TempDir;
 
+use crate::answer::Answer;
 use crate::bare;
 use crate::cluster::Cluster;
 use crate::effort::Effort;
-use crate::numbers::Numbers;
+use crate::launch::Program;
+use crate::models::Model;
 use crate::report::{Better, Row};
-use crate::subject::{Cost, Subject};
+use crate::subject::Cost;
 
-/// Different records, which take turns.
-const RECORDS: usize = 1_000;
+/// How the rows begin.
+pub(crate) const NAME: &str = "inference";
 
-/// A model with the records that it answers.
+/// A model with what was measured.
 struct Workload {
     name: &'static str,
-    features: u32,
-    file: Vec<u8>,
-    version: Version,
-    records: Vec<Vec<u8>>,
+    model: Model,
     /// Records in one turn.
     count: usize,
     rounds: Vec<Round>,
@@ -43,6 +32,8 @@ struct Workload {
 struct Round {
     inference: Cost,
     copy: Cost,
+    /// Of a copy that writes what the inference writes.
+    same_bytes: Cost,
     bare: Cost,
 }
 
@@ -54,17 +45,22 @@ pub(crate) fn rows(effort: &Effort) -> Result<Vec<Row>> {
     let artifacts = format!("file://{}", folder.path().display());
     let cluster = Cluster::open()?;
     let mut workloads = [
-        Workload::new("8-16-2", [8, 16, 2], effort.small_records, &artifacts)?,
-        Workload::new(
-            "MLP 784-128-10",
-            [784, 128, 10],
-            effort.large_records,
-            &artifacts,
-        )?,
+        Workload {
+            name: "8-16-2",
+            model: Model::dense([8, 16, 2], &artifacts)?,
+            count: effort.small_records,
+            rounds: Vec::new(),
+        },
+        Workload {
+            name: "MLP 784-128-10",
+            model: Model::dense([784, 128, 10], &artifacts)?,
+            count: effort.large_records,
+            rounds: Vec::new(),
+        },
     ];
     for _ in 0..effort.rounds {
         for workload in &mut workloads {
-            workload.measure(&cluster, &artifacts, effort)?;
+            workload.measure(&cluster, &folder, effort)?;
         }
     }
     let [small, large] = &workloads;
@@ -74,127 +70,55 @@ pub(crate) fn rows(effort: &Effort) -> Result<Vec<Row>> {
 }
 
 impl Workload {
-    fn new(
-        name: &'static str,
-        [features, hidden, classes]: [u32; 3],
-        count: usize,
-        artifacts: &str,
-    ) -> Result<Self> {
-        let dense = |units: u32, activation| Layer::Dense {
-            units: units as usize,
-            activation,
-            bias: true,
+    fn measure(&mut self, cluster: &Cluster, folder: &TempDir, effort: &Effort) -> Result<()> {
+        let records = &self.model.records;
+        let guarantee = Guarantee::ExactlyOnce;
+        let answer: PathBuf = folder.path().join("answer.json");
+        let inference = Program::Inference {
+            model: &self.model,
+            artifacts: &format!("file://{}", folder.path().display()),
+            guarantee,
+            properties: &[],
         };
-        let layers = [
-            dense(hidden, Activation::Relu),
-            dense(classes, Activation::Softmax),
-        ];
-        let file = layers::build(&[features as usize], &layers, 1)?.encode();
-        let mut numbers = Numbers::from_seed(1);
-        let record = |_| {
-            let floats = numbers.floats(features as usize);
-            floats.into_iter().flat_map(f32::to_le_bytes).collect()
+        let mut subject = inference.start(cluster)?;
+        let inference = subject.measure(records, self.count)?;
+        Answer::of(cluster, &subject.route.output)?.write(&answer)?;
+        subject.end()?;
+        let copy = |answer| -> Result<Cost> {
+            let mut subject = Program::Copy { guarantee, answer }.start(cluster)?;
+            let cost = subject.measure(records, self.count)?;
+            subject.end()?;
+            Ok(cost)
         };
-        Ok(Self {
-            name,
-            features,
-            version: store(artifacts, &file)?,
-            file,
-            records: (0..RECORDS).map(record).collect(),
-            count,
-            rounds: Vec::new(),
-        })
-    }
-
-    fn measure(&mut self, cluster: &Cluster, artifacts: &str, effort: &Effort) -> Result<()> {
-        let inference = self.start_inference(cluster, artifacts)?;
-        let inference = inference.measure(&self.records, self.count)?;
-        let copy = start_copy(cluster)?.measure(&self.records, self.count)?;
         let batch = Batching::default().max_batch as usize;
-        let bare = bare::run(&self.file, self.features as usize, batch, effort.turn)?;
+        let features = self.model.features as usize;
         self.rounds.push(Round {
             inference,
-            copy,
-            bare,
+            copy: copy(None)?,
+            same_bytes: copy(Some(&answer))?,
+            bare: bare::run(&self.model.file, features, batch, effort.turn)?,
         });
         Ok(())
-    }
-
-    /// Starts the function's own binary, as the platform does.
-    fn start_inference<'a>(&self, cluster: &'a Cluster, artifacts: &str) -> Result<Subject<'a>> {
-        let input = cluster.topic("bench-input")?;
-        let output = cluster.topic("bench-output")?;
-        let dead_letters = cluster.topic("bench-dead-letters")?;
-        let events = cluster.topic("bench-events")?;
-        let group = cluster.group(&input)?;
-        let inference = InferenceSpec {
-            id: Uuid::now_v7(),
-            project: "default".to_owned(),
-            name: "bench".to_owned(),
-            connection: cluster.properties.clone(),
-            model: "bench".to_owned(),
-            version: self.version.clone(),
-            alias: None,
-            input_topic_id: cluster.admin.describe_topic(&input)?.id,
-            input_topic: input.clone(),
-            input_format: RecordFormat::Raw(RawArray {
-                dtype: Dtype::Float32,
-                shape: vec![self.features],
-                byte_order: ByteOrder::Little,
-            }),
-            output_topic: output.clone(),
-            output_format: OutputFormat::Json,
-            outputs: Vec::new(),
-            echo_input: false,
-            dead_letter_topic: dead_letters.clone(),
-            redrive_topic: None,
-            span: None,
-            hand_on: None,
-            not_finite: NotFinite::Pass,
-            group: group.clone(),
-            guarantee: Guarantee::ExactlyOnce,
-            transactional_id: group.clone(),
-            batching: Batching::default(),
-        };
-        let control = Control {
-            connection: cluster.properties.clone(),
-            events_topic: events.clone(),
-            // Read for an alias, and this inference follows none.
-            registry_topic: "none".to_owned(),
-        };
-        let spec = FunctionSpec::new(
-            control,
-            artifacts.to_owned(),
-            format!("127.0.0.1:{}", free_port()),
-            0,
-            Role::Inference(Box::new(inference)),
-        );
-        let environment = [
-            (VARIABLE, OsString::from(spec.to_json())),
-            ("MILLRACE_ONNXRUNTIME__LIBRARY", onnxruntime().into()),
-        ];
-        Ok(Subject {
-            cluster,
-            process: Process::start("millrace-inference", iter::empty::<&str>(), environment),
-            input: input.clone(),
-            group,
-            topics: vec![input, output, dead_letters, events],
-        })
     }
 
     fn rows(&self) -> Vec<Row> {
         let figures = |figure: fn(&Round) -> f64| self.rounds.iter().map(figure).collect();
         let rate: Vec<f64> = figures(|round| round.inference.records_per_second());
         let copy_rate: Vec<f64> = figures(|round| round.copy.records_per_second());
+        let same_rate: Vec<f64> = figures(|round| round.same_bytes.records_per_second());
         let bare_rate: Vec<f64> = figures(|round| round.bare.records_per_second());
         let cpu: Vec<f64> = figures(|round| round.inference.cpu_micros_per_record());
         let copy_cpu: Vec<f64> = figures(|round| round.copy.cpu_micros_per_record());
+        let same_cpu: Vec<f64> = figures(|round| round.same_bytes.cpu_micros_per_record());
         let bare_cpu: Vec<f64> = figures(|round| round.bare.cpu_micros_per_record());
         let both_cpu: Vec<f64> = figures(|round| {
             round.copy.cpu_micros_per_record() + round.bare.cpu_micros_per_record()
         });
+        let same_both_cpu: Vec<f64> = figures(|round| {
+            round.same_bytes.cpu_micros_per_record() + round.bare.cpu_micros_per_record()
+        });
 
-        let name = |floor: &str| format!("inference, {}, exactly once | {floor}", self.name);
+        let name = |floor: &str| format!("{NAME}, {}, exactly once | {floor}", self.name);
         let rates = |floor: &str, floors: &[f64]| {
             Row::new(name(floor), "records/s", Better::Higher, &rate, floors)
         };
@@ -203,67 +127,27 @@ impl Workload {
         };
         let mut rows = vec![
             rates("a copy: records a second", &copy_rate),
+            rates("a copy of the same bytes: records a second", &same_rate),
             rates("session.run alone: records a second", &bare_rate),
             costs("a copy: CPU", &copy_cpu),
+            costs("a copy of the same bytes: CPU", &same_cpu),
             costs("session.run alone: CPU", &bare_cpu),
             costs("a copy and session.run: CPU", &both_cpu),
+            costs(
+                "a copy of the same bytes and session.run: CPU",
+                &same_both_cpu,
+            ),
         ];
-        // The small model is all Kafka, the large one is half arithmetic: each has the floor that binds it.
-        if self.features == 8 {
-            rows[0].target = Some(0.75);
-            rows[2].target = Some(1.4);
+        // The small model is all Kafka, the large one is half arithmetic: each has the floors that bind it. A copy of small
+        // records writes less than an inference, and one of large records more: what counts is the same bytes.
+        let targets: &[(usize, f64)] = if self.model.features == 8 {
+            &[(0, 0.75), (1, 0.75), (3, 1.4), (4, 1.4)]
         } else {
-            rows[4].target = Some(1.2);
+            &[(6, 1.2), (7, 1.2)]
+        };
+        for (row, target) in targets {
+            rows[*row].target = Some(*target);
         }
         rows
     }
-}
-
-fn start_copy(cluster: &Cluster) -> Result<Subject<'_>> {
-    let input = cluster.topic("bench-input")?;
-    let output = cluster.topic("bench-output")?;
-    let group = cluster.group(&input)?;
-    let servers = &cluster.properties["bootstrap.servers"];
-    let arguments = [
-        "copy",
-        "--bootstrap-servers",
-        servers,
-        "--input",
-        &input,
-        "--output",
-        &output,
-        "--group",
-        &group,
-    ];
-    let process = Process::start("millrace-bench", arguments, iter::empty::<(&str, &str)>());
-    Ok(Subject {
-        cluster,
-        process,
-        input: input.clone(),
-        group,
-        topics: vec![input, output],
-    })
-}
-
-/// Puts a model into the artifact store.
-pub(crate) fn store(artifacts: &str, file: &[u8]) -> Result<Version> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let stored = runtime
-        .block_on(async {
-            let store = Store::open(artifacts).await?;
-            store.put_bytes(file.to_vec().into()).await
-        })
-        .context("cannot store the model")?;
-    Ok(Version {
-        version: 1,
-        digest: stored.digest,
-        size: stored.size,
-        // For people and the API: the function reads it from the file.
-        signature: Signature {
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            others: None,
-        },
-        samples: None,
-    })
 }

@@ -29,8 +29,8 @@ use uuid::Uuid;
 
 use crate::cluster::Cluster;
 use crate::cpu;
-use crate::inference::store;
 use crate::memory::Memory;
+use crate::models::store;
 use crate::numbers::Numbers;
 
 /// Bytes of a record, which are numbers from 0 to 255.

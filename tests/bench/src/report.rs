@@ -26,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) ratio: f64,
     /// What the ratio shall reach, where that is decided.
     pub(crate) target: Option<f64>,
+    /// By how much the value may be above the floor, in its unit, where that is decided instead.
+    pub(crate) margin: Option<f64>,
     pub(crate) better: Better,
 }
 
@@ -54,16 +56,36 @@ impl Row {
             floor,
             ratio: value / floor,
             target: None,
+            margin: None,
             better,
         }
     }
 
     fn is_reached(&self) -> Option<bool> {
+        if let Some(margin) = self.margin {
+            return Some(self.value <= self.floor + margin);
+        }
         let target = self.target?;
         Some(match self.better {
             Better::Higher => self.ratio >= target,
             Better::Lower => self.ratio <= target,
         })
+    }
+
+    /// What is to be reached, in words, and whether it is.
+    fn verdict(&self) -> String {
+        let wanted = match (self.margin, self.target, self.better) {
+            (Some(margin), _, _) => format!("≤ {margin} {} more", self.unit),
+            (None, Some(target), Better::Higher) => format!("≥ {target}"),
+            (None, Some(target), Better::Lower) => format!("≤ {target}"),
+            (None, None, _) => return String::new(),
+        };
+        let verdict = if self.is_reached() == Some(true) {
+            "reached"
+        } else {
+            "missed"
+        };
+        format!("{wanted} {verdict}")
     }
 }
 
@@ -102,23 +124,15 @@ impl fmt::Display for Report {
             "", "value", "floor", "unit", "ratio"
         )?;
         for row in &self.rows {
-            let sign = match row.better {
-                Better::Higher => '≥',
-                Better::Lower => '≤',
-            };
-            let target = match (row.target, row.is_reached()) {
-                (Some(target), Some(true)) => format!("{sign} {target} reached"),
-                (Some(target), _) => format!("{sign} {target} missed"),
-                (None, _) => String::new(),
-            };
             writeln!(
                 formatter,
-                "{:width$}  {:>12} {:>12}  {:13} {:>7.3}  {target}",
+                "{:width$}  {:>12} {:>12}  {:13} {:>7.3}  {}",
                 row.name,
                 number(row.value),
                 number(row.floor),
                 row.unit,
-                row.ratio
+                row.ratio,
+                row.verdict()
             )?;
         }
         Ok(())
@@ -186,5 +200,15 @@ mod tests {
         assert_eq!(row(Better::Higher, &[3.0]).is_reached(), Some(true));
         assert_eq!(row(Better::Lower, &[3.0]).is_reached(), Some(false));
         assert_eq!(row(Better::Lower, &[2.0]).is_reached(), Some(true));
+    }
+
+    #[test]
+    fn a_margin_counts_from_the_floor() {
+        let row = |value: f64| Row {
+            margin: Some(0.5),
+            ..Row::new("x".to_owned(), "ms", Better::Lower, &[value], &[2.0])
+        };
+        assert_eq!(row(2.5).verdict(), "≤ 0.5 ms more reached");
+        assert_eq!(row(2.6).verdict(), "≤ 0.5 ms more missed");
     }
 }

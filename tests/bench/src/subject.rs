@@ -8,19 +8,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
 use millrace_harness::Process;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::cluster::{Cluster, Ends};
 use crate::cpu;
+use crate::launch::Route;
 
 /// Records that every process handles before it is measured.
 const WARM_UP: usize = 2_000;
 /// How often the group's offsets are looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// After so long nothing is to be expected any more.
-const LIMIT: Duration = Duration::from_mins(10);
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 const REQUEST: Duration = Duration::from_secs(10);
 
 /// What records have cost.
@@ -45,47 +47,60 @@ impl Cost {
 /// A running process with its topics.
 pub(crate) struct Subject<'a> {
     pub(crate) cluster: &'a Cluster,
+    /// When the process was started.
+    pub(crate) begun: DateTime<Utc>,
     pub(crate) process: Process,
-    pub(crate) input: String,
-    pub(crate) group: String,
-    /// All topics that were made for it.
-    pub(crate) topics: Vec<String>,
+    pub(crate) route: Route,
 }
 
 impl Subject<'_> {
-    /// Has the process handle some records, then measures what `count` more of them cost; ends it, and removes
-    /// its topics.
-    pub(crate) fn measure(mut self, records: &[Vec<u8>], count: usize) -> Result<Cost> {
-        let watch = watch(&self.cluster.properties, &self.group)?;
-        let ends = self.cluster.fill(&self.input, records, WARM_UP)?;
-        self.cluster.release()?;
-        self.wait_for(&watch, &ends)?;
+    /// Has the process handle some records, then measures what `count` more of them cost.
+    pub(crate) fn measure(&mut self, records: &[Vec<u8>], count: usize) -> Result<Cost> {
+        self.handle(records, WARM_UP)?;
+        self.handle(records, count)
+    }
 
-        let ends = self.cluster.fill(&self.input, records, count)?;
+    /// Has the process handle so many records, which become visible to it at once.
+    pub(crate) fn handle(&mut self, records: &[Vec<u8>], count: usize) -> Result<Cost> {
+        let watch = watch(&self.cluster.properties, &self.route.group)?;
+        let ends = self.cluster.fill(&self.route.input, records, count)?;
         let cpu = cpu::seconds(self.process.id())?;
         let start = Instant::now();
         self.cluster.release()?;
         self.wait_for(&watch, &ends)?;
-        let cost = Cost {
+        Ok(Cost {
             records: count,
             seconds: start.elapsed().as_secs_f64(),
             cpu_seconds: cpu::seconds(self.process.id())? - cpu,
-        };
+        })
+    }
 
+    /// Ends the process, and removes its topics.
+    pub(crate) fn end(mut self) -> Result<()> {
         self.process.terminate();
         self.process.wait(LIMIT);
-        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-        self.cluster.admin.delete_topics(&topics)?;
-        Ok(cost)
+        Ok(self.cluster.admin.delete_topics(&self.route.topics())?)
+    }
+
+    /// Fails where the process has ended, or nothing is to be expected of it since `start` any more.
+    pub(crate) fn check(&mut self, start: Instant) -> Result<()> {
+        let is_running = self.process.running();
+        ensure!(
+            is_running && start.elapsed() < LIMIT,
+            "the records are not handled; the process {}, and said:\n{}",
+            if is_running { "runs" } else { "has ended" },
+            self.process.lines().join("\n")
+        );
+        Ok(())
     }
 
     /// Waits until the group has committed these offsets, or more: behind the last record stands the marker of
     /// its transaction.
     fn wait_for(&mut self, watch: &BaseConsumer, ends: &Ends) -> Result<()> {
-        let deadline = Instant::now() + LIMIT;
+        let start = Instant::now();
         let mut asked = TopicPartitionList::new();
         for partition in ends.keys() {
-            asked.add_partition(&self.input, *partition);
+            asked.add_partition(&self.route.input, *partition);
         }
         loop {
             let committed = watch.committed_offsets(asked.clone(), REQUEST)?;
@@ -95,13 +110,8 @@ impl Subject<'_> {
             if is_there {
                 return Ok(());
             }
-            let is_running = self.process.running();
-            ensure!(
-                is_running && Instant::now() < deadline,
-                "the records are not handled; committed is {committed:?}, wanted is {ends:?}; the process {}, and said:\n{}",
-                if is_running { "runs" } else { "has ended" },
-                self.process.lines().join("\n")
-            );
+            self.check(start)
+                .with_context(|| format!("committed is {committed:?}, wanted is {ends:?}"))?;
             thread::sleep(LOOK);
         }
     }

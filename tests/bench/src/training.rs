@@ -15,6 +15,8 @@ use crate::numbers::Numbers;
 use crate::products::Products;
 use crate::report::{Better, Row};
 
+/// How the rows begin.
+pub(crate) const NAME: &str = "training step";
 const LEARNING_RATE: [f32; 1] = [1e-3];
 /// Batches that take turns, so that no step finds its own records in the cache.
 const BATCHES: usize = 8;
@@ -38,7 +40,7 @@ pub(crate) fn rows(effort: &Effort) -> Result<Vec<Row>> {
 /// How a step is called in a row.
 pub(crate) fn name(case: &str, batch: usize, threads: usize) -> String {
     let plural = if threads == 1 { "" } else { "s" };
-    format!("training step, {case}, batch {batch}, {threads} thread{plural}")
+    format!("{NAME}, {case}, batch {batch}, {threads} thread{plural}")
 }
 
 /// A step in both lowerings, and its products.

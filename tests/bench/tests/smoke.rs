@@ -23,8 +23,12 @@ fn a_quick_run_writes_every_row() {
     for (subject, count) in [
         ("training step, ", 32),
         ("decoding, ", 9),
-        ("inference, 8-16-2, ", 5),
-        ("inference, MLP 784-128-10, ", 5),
+        ("inference, 8-16-2, ", 8),
+        ("inference, MLP 784-128-10, ", 8),
+        ("latency, 1,000 records a second, at least once ", 5),
+        ("latency, 1,000 records a second, exactly once ", 4),
+        ("memory, ", 2),
+        ("start, ", 7),
     ] {
         let found = names.iter().filter(|name| name.starts_with(subject));
         assert_eq!(found.count(), count, "{subject}: {said}");
@@ -35,13 +39,17 @@ fn a_quick_run_writes_every_row() {
         let ratio = number("value") / number("floor");
         assert!((number("ratio") - ratio).abs() < 1e-9, "{row}");
         assert!(row["unit"].is_string(), "{row}");
-        assert!(row["target"].is_null() || number("target") > 0.0, "{row}");
+        for wanted in ["target", "margin"] {
+            assert!(row[wanted].is_null() || number(wanted) > 0.0, "{row}");
+        }
         let better = row["better"].as_str().unwrap();
         assert!(["higher", "lower"].contains(&better), "{row}");
         assert!(said.contains(row["name"].as_str().unwrap()), "{said}");
     }
-    let targets = rows.iter().filter(|row| row["target"].is_number());
-    assert_eq!(targets.count(), 12);
+    for (wanted, count) in [("target", 21), ("margin", 3)] {
+        let rows = rows.iter().filter(|row| row[wanted].is_number());
+        assert_eq!(rows.count(), count, "{wanted}");
+    }
 }
 
 /// Of 60,000 records of 784 bytes, 45 MiB, next to nothing is in a process's own memory where they are to be in a file. All else

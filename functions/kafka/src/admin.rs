@@ -54,6 +54,7 @@ impl Admin {
                         native.serve_main_queue(
                             client.inner().context().as_ref(),
                             Duration::from_millis(100),
+                            |_| {},
                         );
                     }
                 }

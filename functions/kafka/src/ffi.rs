@@ -75,6 +75,18 @@ pub(crate) struct GroupAnswer {
     pub(crate) members: Vec<String>,
 }
 
+/// What became of a record that was written, or was not.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) error: Option<Code>,
+    /// Only where it was not written.
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// What was given with the record.
+    pub(crate) opaque: usize,
+}
+
 /// Which offsets `ListOffsets` is to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OffsetSpec {
@@ -364,9 +376,15 @@ impl<'a> Native<'a> {
         }
     }
 
-    /// Waits for one event of the main queue and hands it to the context.
-    /// rdkafka's admin client never does, so that its logs pile up unread.
-    pub(crate) fn serve_main_queue(self, context: &impl ClientContext, wait: Duration) {
+    /// Waits for one event of the main queue and hands it to the context, or what it reports of
+    /// records to `reported`. rdkafka's admin client never does, so that its logs pile up unread;
+    /// its producers wait in whole milliseconds and spin for the rest of the last one.
+    pub(crate) fn serve_main_queue(
+        self,
+        context: &impl ClientContext,
+        wait: Duration,
+        mut reported: impl FnMut(Report),
+    ) {
         // SAFETY: the client outlives the queue, which is destroyed before the
         // call returns; what an event holds is copied before it is destroyed.
         unsafe {
@@ -401,6 +419,13 @@ impl<'a> Native<'a> {
                     let code: Code = sys::rd_kafka_event_error(event.pointer).into();
                     let reason = text(sys::rd_kafka_event_error_string(event.pointer));
                     context.error(KafkaError::Global(code), &reason);
+                }
+                sys::RD_KAFKA_EVENT_DR => {
+                    while let Some(message) =
+                        sys::rd_kafka_event_message_next(event.pointer).as_ref()
+                    {
+                        reported(report(message));
+                    }
                 }
                 _ => {}
             }
@@ -638,6 +663,24 @@ unsafe fn partition_answer(entry: &sys::rd_kafka_topic_partition_t) -> Partition
         offset: entry.offset,
         metadata,
         error: (code != Code::NoError).then_some(code),
+    }
+}
+
+/// # Safety
+/// The message must be one of a delivery report, whose topic is alive.
+unsafe fn report(message: &sys::rd_kafka_message_t) -> Report {
+    let code: Code = message.err.into();
+    let error = (code != Code::NoError).then_some(code);
+    Report {
+        topic: match error {
+            // SAFETY: as the caller promises.
+            Some(_) => unsafe { text(sys::rd_kafka_topic_name(message.rkt)) },
+            None => String::new(),
+        },
+        error,
+        partition: message.partition,
+        offset: message.offset,
+        opaque: message._private.addr(),
     }
 }
 

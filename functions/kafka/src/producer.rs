@@ -3,6 +3,8 @@
 //! Invariant: no record is lost silently. A failed delivery reaches whoever
 //! waits for it, and otherwise the next [`Producer::flush`].
 
+mod served;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,14 +19,16 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
 
 use crate::error::{Step, code_text};
-use crate::ffi::{Headers, Native, Topic};
+use crate::ffi::{Headers, Native, Report, Topic};
 use crate::health::Health;
 use crate::observer::Observer;
 use crate::{Connection, Error, OutRecord};
+
+pub(crate) use served::Served;
 
 /// How long a full queue is given between two tries.
 const QUEUE_PAUSE: Duration = Duration::from_millis(1);
@@ -84,12 +88,9 @@ impl Producer {
     /// Makes the producer; the cluster is not contacted yet.
     pub fn new(connection: &Connection) -> Result<Self, Error> {
         let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
+        let client = connection.client(PRODUCER_DEFAULTS, PRODUCER_FIXED, deliveries)?;
         Ok(Self {
-            writer: Writer::new(connection.client(
-                PRODUCER_DEFAULTS,
-                PRODUCER_FIXED,
-                deliveries,
-            )?),
+            writer: Writer::new(client)?,
         })
     }
 
@@ -143,15 +144,15 @@ pub(crate) const UNTRACKED: usize = 0;
 pub(crate) struct Writer {
     /// They stand before the client, since they must be dropped before it.
     topics: Mutex<Vec<(String, Topic)>>,
-    pub(crate) client: ThreadedProducer<Deliveries>,
+    pub(crate) client: Served,
 }
 
 impl Writer {
-    pub(crate) fn new(client: ThreadedProducer<Deliveries>) -> Self {
-        Self {
+    pub(crate) fn new(client: BaseProducer<Deliveries>) -> Result<Self, Error> {
+        Ok(Self {
             topics: Mutex::default(),
-            client,
-        }
+            client: Served::start(client)?,
+        })
     }
 
     /// Hands a record to librdkafka, waiting while its queue is full.
@@ -207,7 +208,7 @@ impl Writer {
 /// Waits until every record has its delivery report, which the producer's own
 /// thread serves; rdkafka's flush would sleep 100 ms a round.
 pub(crate) fn wait_for_reports(
-    client: &ThreadedProducer<Deliveries>,
+    client: &BaseProducer<Deliveries>,
     timeout: Duration,
 ) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
@@ -277,6 +278,43 @@ impl Deliveries {
         (id, receiver)
     }
 
+    /// Tells whoever waits for a record what became of it.
+    fn report(&self, report: &Report) {
+        let id = report.opaque;
+        let result = match report.error {
+            None => {
+                self.observer.health().up();
+                if id == UNTRACKED {
+                    return;
+                }
+                Ok(Delivered {
+                    partition: report.partition,
+                    offset: report.offset,
+                })
+            }
+            // Purged records belong to a transaction that was aborted,
+            // or to a producer that is going away: both say so themselves.
+            Some(Code::PurgeQueue | Code::PurgeInflight) if id == UNTRACKED => return,
+            Some(code) => {
+                let partition = match code {
+                    Code::UnknownTopicOrPartition | Code::UnknownTopic => None,
+                    _ => Some(report.partition),
+                };
+                let error = KafkaError::MessageProduction(code);
+                Err(write_step(&report.topic, partition).kafka(&error))
+            }
+        };
+        let mut reports = self.lock();
+        match (reports.waiting.remove(&id), result) {
+            // Whoever waited may have gone; the record's fate is then nobody's.
+            (Some(sender), result) => drop(sender.send(result)),
+            (None, Err(error)) => {
+                reports.failed.get_or_insert(error);
+            }
+            (None, Ok(_)) => {}
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Reports> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -299,40 +337,18 @@ impl ClientContext for Deliveries {
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
+    /// rdkafka calls it while a producer is dropped, and [`Served`] reports until then.
     fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
-        let result = match result {
-            Ok(message) => {
-                self.observer.health().up();
-                if id == UNTRACKED {
-                    return;
-                }
-                Ok(Delivered {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                })
-            }
-            Err((error, message)) => {
-                let partition = Some(message.partition());
-                let error = match error.rdkafka_error_code() {
-                    // Purged records belong to a transaction that was aborted,
-                    // or to a producer that is going away: both say so themselves.
-                    Some(Code::PurgeQueue | Code::PurgeInflight) if id == UNTRACKED => return,
-                    Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-                        write_step(message.topic(), None).kafka(error)
-                    }
-                    _ => write_step(message.topic(), partition).kafka(error),
-                };
-                Err(error)
-            }
+        let (message, error) = match result {
+            Ok(message) => (message, None),
+            Err((error, message)) => (message, error.rdkafka_error_code()),
         };
-        let mut reports = self.lock();
-        match (reports.waiting.remove(&id), result) {
-            // Whoever waited may have gone; the record's fate is then nobody's.
-            (Some(sender), result) => drop(sender.send(result)),
-            (None, Err(error)) => {
-                reports.failed.get_or_insert(error);
-            }
-            (None, Ok(_)) => {}
-        }
+        self.report(&Report {
+            error,
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            opaque: id,
+        });
     }
 }

@@ -17,6 +17,8 @@ use crate::producer::{
 };
 use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
 
+/// How long a first answer of the brokers is waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a dropped producer may take to abort its transaction.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -59,8 +61,9 @@ impl TransactionalProducer {
             ("delivery.report.only.error", "true"),
         ]);
         let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
+        let client = connection.client(PRODUCER_DEFAULTS, &fixed, deliveries)?;
         Ok(Self {
-            writer: Writer::new(connection.client(PRODUCER_DEFAULTS, &fixed, deliveries)?),
+            writer: Writer::new(client)?,
             open: AtomicBool::new(false),
         })
     }
@@ -68,8 +71,13 @@ impl TransactionalProducer {
     /// Takes over the transactional id: aborts what a predecessor left open and
     /// fences it. Call it once, before the group is joined.
     pub fn init(&self, timeout: Duration) -> Result<(), Error> {
-        self.writer
-            .client
+        let client = &self.writer.client;
+        // Where no broker is connected yet, librdkafka looks for its coordinator only every half a second. Why there is no
+        // answer, if there is none, is told by what follows.
+        let _ = client
+            .client()
+            .fetch_metadata(Some("__transaction_state"), CONNECT_TIMEOUT);
+        client
             .init_transactions(timeout)
             .map_err(|error| Step::new("take over the transactional id").kafka(&error))?;
         self.writer.client.context().health().up();

@@ -15,13 +15,16 @@ use millrace_onnx::{
     ClassLabels, Clipping, CrossEntropy, Dim, ElementType, Loss, Lowering, Model, Optimizer,
     StepGraph, StepOptions, Tensor, evaluate,
 };
-use running::{relative_error, run};
+use running::{Program, relative_error, run};
 use support::{Draft, Tensors};
 
 /// The largest relative error of a gradient in the Euclidean norm.
 const LARGEST_ERROR: f64 = 1e-5;
 /// A large step loses least of the gradient (p − p.new) / lr to the rounding of p.
 const LEARNING_RATE: f64 = 1024.0;
+/// The oldest and the newest in which models are trained, and two between: since 18 the axes of reductions are inputs, since 20 a
+/// `Gelu` is one operator.
+const OPERATOR_SETS: [i64; 4] = [13, 18, 20, 24];
 
 #[test]
 fn onnx_runtime_agrees_with_the_reference() {
@@ -53,6 +56,43 @@ fn prepared_models_predict_what_the_exported_ones_do() {
             );
         }
     }
+}
+
+/// A gradient is written in the operator set of its model: what a model may be written in, its step has to be valid in.
+#[test]
+fn steps_are_valid_in_older_and_newer_operator_sets() {
+    load(&library::path()).unwrap();
+    let mut tried = [0; OPERATOR_SETS.len()];
+    let mut wrong = Vec::new();
+    for case in cases::all() {
+        for (opset, tried) in OPERATOR_SETS.into_iter().zip(&mut tried) {
+            let mut proto = case.model.proto().clone();
+            for import in &mut proto.opset_import {
+                if import.domain().is_empty() {
+                    import.version = Some(opset);
+                }
+            }
+            // Not every operator, and not every form of it, is in every set.
+            let Ok(model) = Model::from_proto(proto) else {
+                continue;
+            };
+            if Program::load(&model).is_err() {
+                continue;
+            }
+            *tried += 1;
+            let options = support::options(Loss::MeanSquaredError, Optimizer::Sgd);
+            let step = StepGraph::build(&model, &options).map_err(|error| error.to_string());
+            let loaded = step.and_then(|step| {
+                let loaded = Program::load(&step.step);
+                loaded.map(drop).map_err(|error| error.to_string())
+            });
+            if let Err(error) = loaded {
+                wrong.push(format!("{}, operator set {opset}: {error}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(tried.iter().all(|tried| *tried > 100), "{tried:?}");
 }
 
 /// Three steps of whole models with every loss and optimizer: from the second on there is a state.

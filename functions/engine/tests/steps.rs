@@ -9,13 +9,30 @@ mod support;
 use millrace_engine::{Carried, Slice, StepSession, Tensor, View, load};
 use millrace_onnx::layers::{self, Activation, Layer, Padding};
 use millrace_onnx::proto::{AttributeProto, NodeProto};
-use millrace_onnx::{Dim, ElementType, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions};
+use millrace_onnx::{
+    Dim, ElementType, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions, fast,
+};
 use support::Draft;
 
 /// Enough that every kernel has work for several threads.
 const RECORDS: usize = 70;
 const CLASSES: u16 = 10;
 const STEPS: i64 = 4;
+
+/// Every attention is one node and its gradient another, with a mask as without.
+#[test]
+fn attention_is_one_operator() {
+    for (name, _, model) in models() {
+        let graph = graph(&model, Lowering::Fast);
+        let count = |operator: &str| {
+            let nodes = graph.step.graph().node.iter();
+            nodes.filter(|node| node.op_type() == operator).count()
+        };
+        let expected = usize::from(name.ends_with("transformer"));
+        assert_eq!(count(fast::ATTENTION), expected, "{name}");
+        assert_eq!(count(fast::ATTENTION_GRADIENT), expected, "{name}");
+    }
+}
 
 #[test]
 fn one_thread_and_several_make_the_same_bytes() {
@@ -158,15 +175,26 @@ fn models() -> Vec<(&'static str, Vec<usize>, Model)> {
         let model = layers::build(&features, &layers, 1).unwrap();
         (name, features, model)
     });
-    let transformer = ("transformer", vec![TOKENS, WIDTH], transformer());
-    models.into_iter().chain([transformer]).collect()
+    let records = vec![TOKENS, WIDTH];
+    let transformers = [
+        ("transformer", records.clone(), transformer(false)),
+        ("masked transformer", records, transformer(true)),
+    ];
+    models.into_iter().chain(transformers).collect()
 }
 
 const TOKENS: usize = 24;
 const WIDTH: usize = 32;
 
-/// A layer of attention and two dense ones, with a normalization behind each sum.
-fn transformer() -> Model {
+/// What is added to the scores of tokens that come later.
+fn causal_mask() -> Vec<f32> {
+    let places = (0..TOKENS).flat_map(|query| (0..TOKENS).map(move |key| (query, key)));
+    let added = places.map(|(query, key)| if key > query { f32::NEG_INFINITY } else { 0.0 });
+    added.collect()
+}
+
+/// A layer of attention, causal or not, and two dense ones, with a normalization behind each sum.
+fn transformer(is_causal: bool) -> Model {
     let size = |size: usize| i64::try_from(size).unwrap();
     let ints = |name: &str, values: &[i64]| vec![AttributeProto::from_ints(name, values)];
     let axis = |axis| vec![AttributeProto::from_int("axis", axis)];
@@ -221,9 +249,16 @@ fn transformer() -> Model {
             ints("perm", &perm),
         );
     }
+    draft = draft.node("MatMul", &["q apart", "k apart"], "scores");
+    let mut scores = "scores";
+    if is_causal {
+        draft = draft
+            .weights("mask", &[1, 1, TOKENS, TOKENS], &causal_mask())
+            .node("Add", &["scores", "mask"], "masked");
+        scores = "masked";
+    }
     draft
-        .node("MatMul", &["q apart", "k apart"], "scores")
-        .node("Softmax", &["scores"], "shares")
+        .node("Softmax", &[scores], "shares")
         .node("MatMul", &["shares", "v apart"], "apart")
         .node_with("Transpose", &["apart"], "back", ints("perm", &[0, 2, 1, 3]))
         .node("Reshape", &["back", "whole"], "attended")

@@ -136,6 +136,9 @@ fn label(node: &NodeProto) -> String {
 fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
     match initializer.element() {
         _ if graph.frozen.contains(initializer.name()) => "it is frozen on request".to_owned(),
+        ElementType::Float32 if holds_nan(initializer) => {
+            "it holds NaN, as a training leaves it that has diverged: export the model from before that".to_owned()
+        }
         ElementType::Float32 if !graph.is_finite(initializer) => {
             "it holds numbers that are not finite, as masks do".to_owned()
         }
@@ -146,8 +149,13 @@ fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
     }
 }
 
+fn holds_nan(initializer: &TensorProto) -> bool {
+    let values = initializer.to_f32().unwrap_or_default();
+    values.into_iter().any(f32::is_nan)
+}
+
 /// The tensors that change when what may train changes.
-fn reached(graph: &Graph, facts: &Facts) -> HashSet<String> {
+pub(crate) fn reached(graph: &Graph, facts: &Facts) -> HashSet<String> {
     let initializers = graph.initializers.iter();
     let candidates = initializers.filter(|tensor| graph.may_train(tensor));
     let mut reached: HashSet<String> = candidates.map(|tensor| tensor.name().to_owned()).collect();

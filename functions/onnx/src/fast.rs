@@ -17,7 +17,7 @@
 //! | [`CONVOLUTION_GRADIENT`] | G, x, w, y or nothing, the index or nothing | ∂L/∂w, ∂L/∂b or nothing, ∂L/∂x or nothing |
 //! | [`NORMALIZATION`] | x, γ, and each or nothing: β, d | y, and x + d |
 //! | [`NORMALIZATION_GRADIENT`] | G, x, γ, a gradient of x or nothing | each or nothing: ∂L/∂x, ∂L/∂γ, ∂L/∂β |
-//! | [`ATTENTION`] | Q, K, V, or one tensor that has all of them | Y = P V, and P = softmax(s · Q K) along the keys |
+//! | [`ATTENTION`] | Q, K, V, or one tensor that has all of them, and M or nothing | Y = P V, and P = softmax(s · Q K + M) along the keys |
 //! | [`ATTENTION_GRADIENT`] | G, P, Q, K, V, or one tensor that has all of them | each or nothing: ∂L/∂Q, ∂L/∂K, ∂L/∂V, or that of the one tensor |
 //! | [`LSTM`], [`GRU`], [`RNN`] | X, W, R, and each or nothing: B, h₀, c₀ | Y, the last h, the last c, the gates, all c |
 //! | [`LSTM_GRADIENT`], [`GRU_GRADIENT`], [`RNN_GRADIENT`] | X, W, R, B, h₀, c₀, Y, the gates, all c, and each or nothing: the gradients of Y, of the last h, of the last c | each or nothing: ∂L/∂X, ∂L/∂W, ∂L/∂R, ∂L/∂B, ∂L/∂h₀, ∂L/∂c₀ |
@@ -42,7 +42,8 @@
 //! - `Attention` multiplies matrices of each record and head: Q `[queries, inner]`, K `[inner, keys]`, V `[keys, width]`. `sizes`
 //!   are those of heads, queries, keys, inner and width; `scale` is s. `queries`, `keys`, `values` and `output` say where the
 //!   matrices lie in a record: where the first one begins, and how far heads, rows and columns are from one another. A record
-//!   of Y has the sizes `shape`. The gradient has the same attributes.
+//!   of Y has the sizes `shape`. `mask` says how far the numbers of M for records, heads, queries and keys are from one another:
+//!   0 where all have the same. M does not train. The gradient has the same attributes.
 //! - `Lstm`, `Gru` and `Rnn` are the layers of the standard set with their default activations, for sequences of one length, and
 //!   tensors of the same shapes. `reverse` has a number for each direction: 1 where it goes backwards. A `Gru` has its reset gate
 //!   behind the product (`linear_before_reset`). The gates, `[steps, directions, batch, …]`, are for their gradients alone, and

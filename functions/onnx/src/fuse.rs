@@ -12,6 +12,7 @@ use self::attention::Attention;
 use self::convolution::Convolution;
 use self::normalization::Normalization;
 use self::product::Product;
+use crate::differentiate;
 use crate::emitter::Emitter;
 use crate::facts::Facts;
 use crate::forward::Forward;
@@ -57,7 +58,17 @@ pub(crate) fn fuse(forward: &mut Forward, targets: &[&str], emitter: &mut Emitte
         }
         nodes[fused.place] = Some(fused.node);
     }
-    forward.graph.nodes = nodes.into_iter().flatten().collect();
+    let nodes: Vec<NodeProto> = nodes.into_iter().flatten().collect();
+    // Sizes that only nodes needed which are gone: ONNX Runtime would warn of them in each training.
+    let still_used: HashSet<&str> = nodes.iter().flat_map(uses).collect();
+    let users = before.users.keys().copied();
+    let unused: HashSet<String> = users
+        .filter(|name| !still_used.contains(name) && !before.seen.contains(name))
+        .map(str::to_owned)
+        .collect();
+    let initializers = &mut forward.graph.initializers;
+    initializers.retain(|initializer| !unused.contains(initializer.name()));
+    forward.graph.nodes = nodes;
 }
 
 /// A node that takes the place of others.
@@ -87,6 +98,8 @@ struct Nodes<'a> {
     makers: HashMap<&'a str, usize>,
     /// Tensors that something outside the graph sees.
     seen: HashSet<&'a str>,
+    /// Tensors that depend on what trains.
+    trains: HashSet<String>,
 }
 
 impl<'a> Nodes<'a> {
@@ -107,6 +120,7 @@ impl<'a> Nodes<'a> {
             users,
             makers,
             seen: predictions.chain(targets.iter().copied()).collect(),
+            trains: differentiate::reached(&forward.graph, &forward.facts),
         }
     }
 

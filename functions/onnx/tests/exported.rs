@@ -302,16 +302,18 @@ fn control_flow_whose_shape_is_not_constant_is_named() {
 /// As PyTorch's older exporter writes the mask of an attention.
 #[test]
 fn a_mask_of_infinite_numbers_does_not_train() {
-    let model = linear()
-        .weights("mask", &[3], &[0.0, f32::NEG_INFINITY, 0.0])
-        .node("Add", &["scores", "mask"], "masked")
-        .node("Softmax", &["masked"], "y")
-        .result("y")
-        .model();
-    let found = check(&model, None).unwrap();
-    assert_eq!(found.parameters.len(), 1);
-    let (name, why) = &found.constants[0];
-    assert!(name == "mask" && why.contains("not finite"), "{why}");
+    for (number, reason) in [(f32::NEG_INFINITY, "as masks do"), (f32::NAN, "diverged")] {
+        let model = linear()
+            .weights("mask", &[3], &[0.0, number, 0.0])
+            .node("Add", &["scores", "mask"], "masked")
+            .node("Softmax", &["masked"], "y")
+            .result("y")
+            .model();
+        let found = check(&model, None).unwrap();
+        assert_eq!(found.parameters.len(), 1);
+        let (name, why) = &found.constants[0];
+        assert!(name == "mask" && why.contains(reason), "{why}");
+    }
 }
 
 #[test]

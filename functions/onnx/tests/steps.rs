@@ -255,6 +255,31 @@ fn a_diagonal_is_refused_in_words() {
 }
 
 #[test]
+fn peepholes_are_refused_in_words() {
+    let inputs = ["x", "w", "r", "", "", "", "", "p"];
+    let units = vec![AttributeProto::from_int("hidden_size", 3)];
+    let model = Draft::new()
+        .input(
+            "x",
+            ElementType::Float32,
+            &[Dim::Fixed(4), batch(), Dim::Fixed(2)],
+        )
+        .weights("w", &[1, 12, 2], &noise(24, 1))
+        .weights("r", &[1, 12, 3], &noise(36, 2))
+        .weights("p", &[1, 9], &noise(9, 3))
+        .node_with("LSTM", &inputs, "y", units)
+        .result("y")
+        .model();
+    let found = check(&model, None).unwrap();
+    assert!(!found.trainable());
+    let obstacle = found.obstacles[0].to_string();
+    assert!(
+        obstacle.contains("node 'make y' (LSTM) has peephole connections"),
+        "{obstacle}"
+    );
+}
+
+#[test]
 fn an_unknown_operator_in_front_of_all_parameters_is_no_obstacle() {
     let model = Draft::new()
         .input("raw", ElementType::Float32, &[batch(), Dim::Fixed(4)])

@@ -1,4 +1,4 @@
-//! `Attention`: Y = P V with P = softmax(s · Q K), a record after the other, head by head.
+//! `Attention`: Y = P V with P = softmax(s · Q K + M), a record after the other, head by head.
 //!
 //! A head's matrices are small: they stay in the processor's cache from the first product to the last, and are read from where
 //! they lie in the tensors.
@@ -23,6 +23,7 @@ pub(super) const OPERATOR: Definition = Definition {
     name: fast::ATTENTION,
     inputs: &[
         Port::Required(Float32),
+        Port::Optional(Float32),
         Port::Optional(Float32),
         Port::Optional(Float32),
     ],
@@ -53,14 +54,23 @@ fn compute(context: &ComputeContext, heads: &Heads) -> Result<()> {
         found.fill(0.0);
         return Ok(());
     }
+    let mask = context.input(OPERANDS)?;
+    let mask = match &mask {
+        None => None,
+        Some(mask) => Some(Mask::new(tensor::<f32>(mask)?.1, heads, records)?),
+    };
     let found = found.chunks_exact_mut(heads.outputs());
     let shares = shares.chunks_exact_mut(heads.shares());
     let parts = found.zip(shares).enumerate();
-    let parts = parts.map(|(record, (found, shares))| (given.of(record), found, shares));
-    for_each(context, parts.collect(), |(given, found, shares)| {
-        scratch::with([PANEL], |[panel]| {
-            attend(heads, given, found, shares, panel);
-        });
+    let parts = parts.map(|(record, (found, shares))| Part {
+        heads,
+        given: given.of(record),
+        mask: mask.map(|mask| mask.of(record)),
+        found,
+        shares,
+    });
+    for_each(context, parts.collect(), |part| {
+        scratch::with([PANEL], |[panel]| part.attend(panel));
     })
 }
 
@@ -98,33 +108,96 @@ impl<'a> Given<'a> {
     }
 }
 
-fn attend(
-    heads: &Heads,
-    given: [&[f32]; OPERANDS],
-    found: &mut [f32],
-    shares: &mut [f32],
-    panel: &mut [f32],
-) {
-    let (queries, keys) = (heads.queries, heads.keys);
-    let [query, key, value] = heads.operands;
-    for (head, shares) in shares.chunks_exact_mut(queries * keys).enumerate() {
-        Product {
-            left: query.matrix(given[0], head),
-            right: key.matrix(given[1], head),
-            target: Rectangle::new(shares, queries, keys, keys),
-            ending: Ending {
-                factor: heads.scale,
-                ..Ending::PLAIN
-            },
-        }
-        .compute_with(panel);
-        instructions::run(Softmax { shares, keys });
-        let shares = Matrix::new(shares, queries, keys);
-        let value = value.matrix(given[2], head);
-        heads
-            .output
-            .product(shares, value, 1.0, found, head)
+/// One record.
+struct Part<'a> {
+    heads: &'a Heads,
+    given: [&'a [f32]; OPERANDS],
+    mask: Option<Mask<'a>>,
+    found: &'a mut [f32],
+    shares: &'a mut [f32],
+}
+
+impl Part<'_> {
+    fn attend(self, panel: &mut [f32]) {
+        let Self {
+            heads,
+            given,
+            mask,
+            found,
+            shares,
+        } = self;
+        let (queries, keys) = (heads.queries, heads.keys);
+        let [query, key, value] = heads.operands;
+        for (head, shares) in shares.chunks_exact_mut(queries * keys).enumerate() {
+            Product {
+                left: query.matrix(given[0], head),
+                right: key.matrix(given[1], head),
+                target: Rectangle::new(shares, queries, keys, keys),
+                ending: Ending {
+                    factor: heads.scale,
+                    ..Ending::PLAIN
+                },
+            }
             .compute_with(panel);
+            if let Some(mask) = mask {
+                mask.add(head, shares, keys);
+            }
+            instructions::run(Softmax { shares, keys });
+            let shares = Matrix::new(shares, queries, keys);
+            let value = value.matrix(given[2], head);
+            heads
+                .output
+                .product(shares, value, 1.0, found, head)
+                .compute_with(panel);
+        }
+    }
+}
+
+/// What is added to the scores: to those of all records, or of one.
+#[derive(Clone, Copy)]
+struct Mask<'a> {
+    values: &'a [f32],
+    /// How far its numbers for records, heads, queries and keys are from one another.
+    strides: [usize; 4],
+}
+
+impl<'a> Mask<'a> {
+    fn new(values: &'a [f32], heads: &Heads, records: usize) -> Result<Self> {
+        let strides = heads.mask.ok_or_else(missing)?;
+        let sizes = [records, heads.count, heads.queries, heads.keys];
+        let last = strides
+            .iter()
+            .zip(sizes)
+            .map(|(stride, size)| stride * size.saturating_sub(1));
+        if values.len() != last.sum::<usize>() + 1 {
+            return Err(Error::new("the mask of an attention is of another size"));
+        }
+        Ok(Self { values, strides })
+    }
+
+    /// That of a record.
+    fn of(self, record: usize) -> Self {
+        Self {
+            values: &self.values[record * self.strides[0]..],
+            ..self
+        }
+    }
+
+    /// Adds it to the rows of a head's scores.
+    fn add(&self, head: usize, scores: &mut [f32], keys: usize) {
+        let [_, of_head, of_query, of_key] = self.strides;
+        for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
+            let values = &self.values[head * of_head + query * of_query..];
+            if of_key == 0 {
+                for score in row {
+                    *score += values[0];
+                }
+            } else {
+                for (score, value) in row.iter_mut().zip(values) {
+                    *score += value;
+                }
+            }
+        }
     }
 }
 

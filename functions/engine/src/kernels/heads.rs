@@ -24,6 +24,8 @@ pub(super) struct Heads {
     pub(super) output: Place,
     /// The sizes of a record of Y.
     pub(super) shape: Vec<i64>,
+    /// How far the numbers of a mask for records, heads, queries and keys are from one another, where there is one.
+    pub(super) mask: Option<[usize; 4]>,
 }
 
 impl Heads {
@@ -68,6 +70,7 @@ impl Heads {
             ],
             output,
             shape,
+            mask: numbers(node, "mask").ok(),
         })
     }
 

@@ -30,7 +30,10 @@ impl Attention {
             return None;
         }
         let shares = softmax.output.first()?;
-        let (scale, scores, mut taken) = scaled(softmax.input.first()?, nodes);
+        let scores = softmax.input.first()?.as_str();
+        let (mask, scores, mut taken) = masked(scores, nodes).unwrap_or((None, scores, Vec::new()));
+        let (scale, scores, scales) = scaled(scores, nodes);
+        taken.extend(scales);
         let maker = nodes.only_maker(scores)?;
         let place = nodes.only_user(shares, "MatMul")?;
         let (first, second) = (&nodes.all[maker], &nodes.all[place]);
@@ -44,12 +47,20 @@ impl Attention {
             taken,
             scale,
         };
-        let attribute = attention.attributes()?;
+        let mut attribute = attention.attributes()?;
+        if let Some(mask) = mask {
+            attribute.push(attention.layout_of_mask(mask, nodes)?);
+        }
         let (output, layout) = attention.output(second, nodes)?;
         let inputs = attention.operands.iter().map(|view| view.source.clone());
         let mut input: Vec<String> = inputs.collect();
         if attention.is_packed() {
             input.truncate(1);
+        }
+        if let Some(mask) = mask {
+            // What it is added to stands in front of it, also where that is nothing.
+            input.resize(OPERANDS, String::new());
+            input.push(mask.to_owned());
         }
         let kept = emitter.free_name(&format!("{}/shares", softmax.label()));
         Some(Fused {
@@ -106,6 +117,36 @@ impl Attention {
             self.taken.append(&mut view.taken);
         }
         Some(attributes)
+    }
+
+    /// How far the numbers of a mask for records, heads, queries and keys are from one another: not at all where all have the
+    /// same.
+    fn layout_of_mask(&self, mask: &str, nodes: &Nodes<'_>) -> Option<AttributeProto> {
+        let view = self.operands.first()?;
+        let [heads, queries, _] = view.dims.as_slice() else {
+            return None;
+        };
+        let keys = self.operands.get(1)?.dims.last()?;
+        let shape = nodes.facts.get(mask).shape.as_deref()?;
+        let sizes = [heads.size, queries.size, keys.size];
+        let mut strides = [0; RANK];
+        let mut stride = 1;
+        // The last dimensions are those of the scores.
+        for (axis, extent) in (0..RANK).rev().zip(shape.iter().rev()) {
+            let is_whole = match axis {
+                0 => *extent == view.records,
+                _ => extent.as_fixed() == Some(sizes[axis - 1]),
+            };
+            if is_whole {
+                strides[axis] = stride;
+                stride *= sizes.get(axis.wrapping_sub(1)).copied().unwrap_or(1);
+            } else if extent.as_fixed() != Some(1) {
+                return None;
+            }
+        }
+        let fits =
+            shape.len() <= RANK && nodes.facts.get(mask).element == Some(ElementType::Float32);
+        fits.then(|| AttributeProto::from_ints("mask", &strides))
     }
 
     /// What comes out behind the nodes that move the result about, and how that lies.
@@ -170,6 +211,26 @@ fn views(operands: [&String; OPERANDS], nodes: &Nodes<'_>) -> Option<Vec<View>> 
     let is_taken =
         |view: &View| view.dims.len() == RANK - 1 && view.records == first && is_float(view);
     views.iter().all(is_taken).then_some(views)
+}
+
+/// What is added to the scores and does not train, the scores, and the node that adds.
+fn masked<'a>(
+    scores: &'a str,
+    nodes: &Nodes<'a>,
+) -> Option<(Option<&'a str>, &'a str, Vec<usize>)> {
+    let maker = nodes.only_maker(scores)?;
+    let node = &nodes.all[maker];
+    let [left, right] = node.input.as_slice() else {
+        return None;
+    };
+    let is_mask = |tensor: &str| !nodes.trains.contains(tensor);
+    let (mask, scores) = match (is_mask(left), is_mask(right)) {
+        _ if !is_standard(node, "Add") => return None,
+        (false, true) => (right, left),
+        (true, false) => (left, right),
+        _ => return None,
+    };
+    Some((Some(mask), scores, vec![maker]))
 }
 
 /// What the scores are multiplied by, the tensor that is, and the node that does it.

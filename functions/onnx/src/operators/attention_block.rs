@@ -10,6 +10,9 @@ use crate::fast;
 
 pub(super) const OPERATORS: Family = &[(fast::ATTENTION, &Attention)];
 
+/// Q, K and V, which may be one tensor. What follows them is a mask.
+const OPERANDS: usize = 3;
+
 /// [`fast::ATTENTION`]; its gradients are a node too, [`fast::ATTENTION_GRADIENT`].
 struct Attention;
 
@@ -29,7 +32,10 @@ impl Operator for Attention {
     fn backward(&self, backward: &mut Backward<'_>) {
         let node = backward.node;
         let gradient = backward.gradient();
-        let given = [&gradient, &node.output[1]].into_iter().chain(&node.input);
+        // The shares have the mask in them.
+        let operands = node.input.iter().take(OPERANDS);
+        let operands = operands.filter(|name| !name.is_empty());
+        let given = [&gradient, &node.output[1]].into_iter().chain(operands);
         let inputs: Vec<&str> = given.map(String::as_str).collect();
         let outputs = [(0, "queries"), (1, "keys"), (2, "values")]
             .map(|(input, name)| backward.give_named(input, name));

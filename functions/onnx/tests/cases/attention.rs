@@ -68,6 +68,31 @@ pub fn cases() -> Vec<Case> {
             12,
         ),
         packed("attention written out of more parts than three", 16),
+        masked(
+            "attention written out with a mask that is added",
+            "mask",
+            &[1, 1, KEYS, KEYS],
+        ),
+        masked(
+            "attention written out with a mask of the last dimensions",
+            "mask",
+            &[KEYS, KEYS],
+        ),
+        masked(
+            "attention written out with a mask for each head",
+            "mask",
+            &[2, 1, KEYS],
+        ),
+        masked(
+            "attention written out with a mask for each record",
+            "mask",
+            &[BATCH, 1, 1, KEYS],
+        ),
+        masked(
+            "attention written out with what trains added to its scores",
+            "trained",
+            &[2, KEYS, KEYS],
+        ),
         written_out("attention written out, masked by a triangle", false),
         written_out("attention written out, masked by places", true),
     ]
@@ -401,53 +426,103 @@ fn packed(name: &str, width: usize) -> Case {
 }
 
 /// Heads whose scores are scaled by a number. The keys are transposed by each of the orders, the output back where it is said.
-fn unmasked(
-    name: &str,
-    (operator, factor): (&str, f32),
-    of_keys: &[&[i64; 4]],
-    transposes_back: bool,
-) -> Case {
-    const WIDTH: usize = 4;
-    let order = |order: &[i64]| vec![AttributeProto::from_ints("perm", order)];
-    let factor = TensorProto::from_f32("", &[], &[factor]);
-    let factor = vec![AttributeProto::from_tensor("value", factor)];
-    let mut draft = Draft::new()
-        .input(
-            "x",
-            ElementType::Float32,
-            &[batch(), fixed(KEYS), fixed(WIDTH)],
-        )
-        .integers("heads", &[0, 4, 2, 2])
-        .node_with("Constant", &[], "factor", factor);
-    for (number, part) in (60..).zip(["q", "k", "v"]) {
-        let (weights, heads) = (format!("{part} weights"), format!("{part} heads"));
-        draft = draft
-            .weights(&weights, &[WIDTH, WIDTH], &noise(WIDTH * WIDTH, number))
-            .node("MatMul", &["x", &weights], part)
-            .node("Reshape", &[part, "heads"], &heads);
+fn unmasked(name: &str, scale: (&str, f32), of_keys: &[&[i64; 4]], transposes_back: bool) -> Case {
+    let scores = Scores {
+        scale,
+        of_keys,
+        mask: None,
+    };
+    scores.case(name, transposes_back)
+}
+
+/// The same with a tensor of these sizes that is added to the scores: an input of the model, or what trains.
+fn masked(name: &str, mask: &str, dims: &[usize]) -> Case {
+    let scores = Scores {
+        scale: ("Mul", 0.5),
+        of_keys: &[&[0, 2, 3, 1]],
+        mask: Some((mask, dims)),
+    };
+    scores.case(name, true)
+}
+
+/// How heads come to their scores.
+struct Scores<'a> {
+    scale: (&'a str, f32),
+    of_keys: &'a [&'a [i64; 4]],
+    mask: Option<(&'a str, &'a [usize])>,
+}
+
+impl Scores<'_> {
+    fn case(&self, name: &str, transposes_back: bool) -> Case {
+        const WIDTH: usize = 4;
+        let (operator, factor) = self.scale;
+        let order = |order: &[i64]| vec![AttributeProto::from_ints("perm", order)];
+        let factor = TensorProto::from_f32("", &[], &[factor]);
+        let factor = vec![AttributeProto::from_tensor("value", factor)];
+        let mut draft = Draft::new()
+            .input(
+                "x",
+                ElementType::Float32,
+                &[batch(), fixed(KEYS), fixed(WIDTH)],
+            )
+            .integers("heads", &[0, 4, 2, 2])
+            .node_with("Constant", &[], "factor", factor);
+        for (number, part) in (60..).zip(["q", "k", "v"]) {
+            let (weights, heads) = (format!("{part} weights"), format!("{part} heads"));
+            draft = draft
+                .weights(&weights, &[WIDTH, WIDTH], &noise(WIDTH * WIDTH, number))
+                .node("MatMul", &["x", &weights], part)
+                .node("Reshape", &[part, "heads"], &heads);
+        }
+        for part in ["q", "v"] {
+            let (from, to) = (format!("{part} heads"), format!("{part} apart"));
+            draft = draft.node_with("Transpose", &[&from], &to, order(&[0, 2, 1, 3]));
+        }
+        let mut keys = "k heads".to_owned();
+        for next in self.of_keys {
+            let to = format!("{keys}, transposed");
+            draft = draft.node_with("Transpose", &[&keys], &to, order(*next));
+            keys = to;
+        }
+        draft = draft.node("MatMul", &["q apart", &keys], "scores").node(
+            operator,
+            &["scores", "factor"],
+            "scaled",
+        );
+        let mut inputs = vec![("x", vec![BATCH, KEYS, WIDTH])];
+        let mut last = "scaled";
+        if let Some((name, dims)) = self.mask {
+            if name == "mask" {
+                let of_record = |(axis, &size): (usize, &usize)| match dims.len() - axis {
+                    4 if size == BATCH => batch(),
+                    _ => fixed(size),
+                };
+                let sizes: Vec<Dim> = dims.iter().enumerate().map(of_record).collect();
+                draft = draft.input(name, ElementType::Float32, &sizes);
+                inputs.push(("mask", dims.to_vec()));
+            } else {
+                draft = draft.weights(name, dims, &noise(dims.iter().product(), 70));
+            }
+            draft = draft.node("Add", &["scaled", name], "masked");
+            last = "masked";
+        }
+        draft = draft.node("Softmax", &[last], "shares").node(
+            "MatMul",
+            &["shares", "v apart"],
+            "found",
+        );
+        if transposes_back {
+            draft = draft
+                .integers("whole", &[0, 4, 4])
+                .node_with("Transpose", &["found"], "back", order(&[0, 2, 1, 3]))
+                .node("Reshape", &["back", "whole"], "y");
+        } else {
+            draft = draft.node("Neg", &["found"], "y");
+        }
+        let inputs: Vec<(&str, &[usize])> = inputs
+            .iter()
+            .map(|(name, dims)| (*name, &dims[..]))
+            .collect();
+        Case::new(name, draft.result("y"), &inputs)
     }
-    for part in ["q", "v"] {
-        let (from, to) = (format!("{part} heads"), format!("{part} apart"));
-        draft = draft.node_with("Transpose", &[&from], &to, order(&[0, 2, 1, 3]));
-    }
-    let mut keys = "k heads".to_owned();
-    for next in of_keys {
-        let to = format!("{keys}, transposed");
-        draft = draft.node_with("Transpose", &[&keys], &to, order(*next));
-        keys = to;
-    }
-    draft = draft
-        .node("MatMul", &["q apart", &keys], "scores")
-        .node(operator, &["scores", "factor"], "scaled")
-        .node("Softmax", &["scaled"], "shares")
-        .node("MatMul", &["shares", "v apart"], "found");
-    if transposes_back {
-        draft = draft
-            .integers("whole", &[0, 4, 4])
-            .node_with("Transpose", &["found"], "back", order(&[0, 2, 1, 3]))
-            .node("Reshape", &["back", "whole"], "y");
-    } else {
-        draft = draft.node("Neg", &["found"], "y");
-    }
-    Case::new(name, draft.result("y"), &[("x", &[BATCH, KEYS, WIDTH])])
 }

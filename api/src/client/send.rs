@@ -66,10 +66,10 @@ pub struct SendArguments {
     #[arg(long, value_name = "NAME", requires = "schema")]
     message: Option<String>,
     /// Share of the segment for validation
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     validation: f64,
     /// Share of the segment for the final test
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     test: f64,
     /// Seed of the segment's split
     #[arg(long, default_value_t = 0)]
@@ -82,6 +82,13 @@ pub struct SendArguments {
     json: bool,
     #[command(flatten)]
     server: Server,
+}
+
+/// A part of the records.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok();
+    let share = share.filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "a share is a number from 0 to less than 1, as 0.1".to_owned())
 }
 
 /// What the API knows about the datasource.
@@ -365,6 +372,26 @@ fn report_segment(segment: &Value, as_json: bool) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    #[test]
+    fn a_share_that_is_none_is_told_as_one() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            arguments: SendArguments,
+        }
+        let parse = |share: &str| {
+            let words = ["x", "digits", "digits.csv", "--validation", share];
+            <Program as clap::Parser>::try_parse_from(words)
+                .map(|program| program.arguments.validation)
+                .map_err(|error| error.to_string())
+        };
+        assert!((parse("0.25").unwrap() - 0.25).abs() < f64::EPSILON);
+        for wrong in ["-0.1", "1", "NaN", "ten"] {
+            let error = parse(wrong).unwrap_err();
+            assert!(error.contains("from 0 to less than 1"), "{error}");
+        }
+    }
 
     #[test]
     fn records_of_others_are_told_from_ours() {

@@ -34,11 +34,21 @@ pub enum Becomes {
 }
 
 impl Column {
-    fn width(&self) -> usize {
+    /// How many numbers the model gets of it.
+    #[must_use]
+    pub fn width(&self) -> usize {
         match &self.becomes {
             Becomes::Number { .. } => 1,
             Becomes::OneHot(categories) => categories.len(),
         }
+    }
+
+    fn is_left_as_it_is(&self) -> bool {
+        let plain = Becomes::Number {
+            shift: 0.0,
+            scale: 1.0,
+        };
+        self.fill.is_none() && self.becomes == plain
     }
 }
 
@@ -50,12 +60,13 @@ impl Model {
         nodes.any(|node| node.name().starts_with(PREFIX))
     }
 
-    /// The same model behind preprocessing: its input takes records of `columns` numbers as they are.
+    /// The same model behind preprocessing: each of these inputs takes its columns of a record as they are. An input whose columns
+    /// are left as they are may be of any type.
     ///
     /// # Errors
-    /// [`Error::Request`] where the model has several inputs, is preprocessed already, or takes another number of values than
-    /// the columns make.
-    pub fn with_preprocessing(&self, columns: &[Column]) -> Result<Self, Error> {
+    /// [`Error::Request`] where the model is preprocessed already, or an input is none of numbers in float32 or takes another
+    /// number of values than its columns make.
+    pub fn with_preprocessing(&self, parts: &[(String, Vec<Column>)]) -> Result<Self, Error> {
         if self.is_preprocessed() {
             return Err(Error::request(
                 "the model begins with preprocessing already, which stays as it was fitted: train without preprocessing, or start \
@@ -63,60 +74,81 @@ impl Model {
             ));
         }
         let signature = self.signature();
-        let [input] = signature.inputs.as_slice() else {
-            return Err(Error::request(format!(
-                "preprocessing stands before one input, and the model has {}",
-                signature.inputs.len()
-            )));
-        };
-        let (batch, row) = row_of(input)?;
-        let width: usize = columns.iter().map(Column::width).sum();
-        let is_longer = columns
-            .iter()
-            .any(|column| matches!(column.becomes, Becomes::OneHot(_)));
-        if row.iter().product::<usize>() != width || (is_longer && row.len() != 1) {
-            return Err(Error::request(format!(
-                "the model takes {input} as `{}`, and preprocessing makes [{width}] of a record's {} numbers",
-                input.name,
-                columns.len()
-            )));
-        }
-        let given = if is_longer { vec![columns.len()] } else { row };
-        let mut first = First {
-            columns,
-            given: &given,
-            current: input.name.clone(),
-            nodes: Vec::new(),
-            initializers: Vec::new(),
-        };
-        first.fill();
-        first.scale();
-        if is_longer {
-            first.one_hot();
-        }
-        let First {
-            current,
-            mut nodes,
-            initializers,
-            ..
-        } = first;
         let mut proto = self.clone().into_proto();
-        if let Some(graph) = &mut proto.graph {
-            rename_uses(graph, &input.name, &current);
-            nodes.append(&mut graph.node);
-            graph.node = nodes;
-            graph.initializer.extend(initializers);
-            let sizes = given.iter().map(|&size| Dim::Fixed(size as i64));
-            let dims = std::iter::once(batch).chain(sizes).collect();
-            let info = TensorInfo::new(input.name.clone(), input.element, dims);
-            for described in &mut graph.input {
-                if described.name() == input.name {
-                    *described = ValueInfoProto::from_info(&info);
-                }
+        let graph = proto.graph.get_or_insert_default();
+        for (name, columns) in parts {
+            let input = signature.inputs.iter().find(|input| input.name == *name);
+            let input =
+                input.ok_or_else(|| Error::request(format!("the model has no input `{name}`")))?;
+            let is_whole = || {
+                row_sizes(input).is_none_or(|row| row.iter().product::<usize>() == columns.len())
+            };
+            if columns.iter().all(Column::is_left_as_it_is) && is_whole() {
+                continue;
             }
+            // The only input needs no name among the nodes.
+            let prefix = match signature.inputs.as_slice() {
+                [_] => PREFIX.to_owned(),
+                _ => format!("{PREFIX}{name}/"),
+            };
+            stand_before(graph, input, columns, &prefix)?;
         }
         Self::from_proto(proto)
     }
+}
+
+/// Puts the preprocessing of an input in front of all nodes.
+fn stand_before(
+    graph: &mut GraphProto,
+    input: &TensorInfo,
+    columns: &[Column],
+    prefix: &str,
+) -> Result<(), Error> {
+    let (batch, row) = row_of(input)?;
+    let width: usize = columns.iter().map(Column::width).sum();
+    let is_longer = columns
+        .iter()
+        .any(|column| matches!(column.becomes, Becomes::OneHot(_)));
+    if row.iter().product::<usize>() != width || (is_longer && row.len() != 1) {
+        return Err(Error::request(format!(
+            "the model takes {input} as `{}`, and preprocessing makes [{width}] of a record's {} numbers",
+            input.name,
+            columns.len()
+        )));
+    }
+    let given = if is_longer { vec![columns.len()] } else { row };
+    let mut first = First {
+        columns,
+        given: &given,
+        prefix,
+        current: input.name.clone(),
+        nodes: Vec::new(),
+        initializers: Vec::new(),
+    };
+    first.fill();
+    first.scale();
+    if is_longer {
+        first.one_hot();
+    }
+    let First {
+        current,
+        mut nodes,
+        initializers,
+        ..
+    } = first;
+    rename_uses(graph, &input.name, &current);
+    nodes.append(&mut graph.node);
+    graph.node = nodes;
+    graph.initializer.extend(initializers);
+    let sizes = given.iter().map(|&size| Dim::Fixed(size as i64));
+    let dims = std::iter::once(batch).chain(sizes).collect();
+    let info = TensorInfo::new(input.name.clone(), input.element, dims);
+    for described in &mut graph.input {
+        if described.name() == input.name {
+            *described = ValueInfoProto::from_info(&info);
+        }
+    }
+    Ok(())
 }
 
 /// The batch dimension, and the sizes behind it.
@@ -124,23 +156,28 @@ fn row_of(input: &TensorInfo) -> Result<(Dim, Vec<usize>), Error> {
     let unfit = || {
         Error::request(format!(
             "preprocessing stands before a float32 input whose dimensions behind the batch are fixed, and the model takes {input} as \
-             `{}`",
+             `{}`: name the columns that it is for, without those of this input",
             input.name
         ))
     };
-    let dims = input.dims.as_deref().unwrap_or_default();
-    let (batch, row) = dims.split_first().ok_or_else(unfit)?;
-    let sizes: Option<Vec<usize>> = row
-        .iter()
+    let batch = input.dims.as_ref().and_then(|dims| dims.first());
+    match (batch, row_sizes(input)) {
+        (Some(batch), Some(sizes)) if input.element == ElementType::Float32 => {
+            Ok((batch.clone(), sizes))
+        }
+        _ => Err(unfit()),
+    }
+}
+
+/// The sizes behind the batch, where they are fixed.
+fn row_sizes(input: &TensorInfo) -> Option<Vec<usize>> {
+    let (_, row) = input.dims.as_ref()?.split_first()?;
+    row.iter()
         .map(|dim| match dim {
             Dim::Fixed(size) => usize::try_from(*size).ok(),
             Dim::Symbolic(_) | Dim::Unknown => None,
         })
-        .collect();
-    match sizes {
-        Some(sizes) if input.element == ElementType::Float32 => Ok((batch.clone(), sizes)),
-        _ => Err(unfit()),
-    }
+        .collect()
 }
 
 /// Lets everything that uses a tensor use another one. Names are unique over a graph and the bodies within.
@@ -162,6 +199,8 @@ struct First<'a> {
     columns: &'a [Column],
     /// The shape of a record.
     given: &'a [usize],
+    /// What names begin with.
+    prefix: &'a str,
     /// What has been made of the records so far.
     current: String,
     nodes: Vec<NodeProto>,
@@ -176,7 +215,7 @@ impl First<'_> {
         output: &str,
         attribute: Vec<AttributeProto>,
     ) -> String {
-        let output = format!("{PREFIX}{output}");
+        let output = format!("{}{output}", self.prefix);
         self.nodes
             .push(NodeProto::new(operator, inputs, &output, attribute));
         output
@@ -184,7 +223,7 @@ impl First<'_> {
 
     /// A float32 tensor of numbers that do not train.
     fn constant(&mut self, name: &str, dims: &[usize], values: &[f64]) -> String {
-        let stored = format!("{PREFIX}{name}.float64");
+        let stored = format!("{}{name}.float64", self.prefix);
         self.initializers
             .push(TensorProto::from_f64(&stored, dims, values));
         self.node("Cast", &[&stored], name, vec![to_float32()])
@@ -265,7 +304,7 @@ impl First<'_> {
     /// Some columns; the first one names the tensor.
     fn gather(&mut self, columns: &[i64]) -> String {
         let first = columns[0];
-        let indices = format!("{PREFIX}indices_{first}");
+        let indices = format!("{}indices_{first}", self.prefix);
         let tensor = TensorProto::from_i64(&indices, &[columns.len()], columns);
         self.initializers.push(tensor);
         let current = self.current.clone();

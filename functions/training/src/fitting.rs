@@ -2,12 +2,16 @@
 //!
 //! Sums run in float64 in the order of the records, so that the same segment always gives the same numbers.
 
+use millrace_engine::Element;
+use millrace_onnx::Model;
 use millrace_onnx::preprocessing::{Becomes, Column};
 use millrace_wire::preprocessing::{self, Fill, Preprocessing, Scaling};
+use millrace_wire::record::{RecordFormat, ranges};
 
 use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
+use crate::inputs::{self, Inputs};
 use crate::rows::Rows;
 
 /// More different values than these are no categories.
@@ -31,6 +35,61 @@ pub fn fit(
     let columns = columns.into_iter().enumerate();
     let fitted: Result<_, Failure> = columns.map(|(index, seen)| seen.fitted(index)).collect();
     Ok(fitted?)
+}
+
+/// The same model behind what was fitted to the columns of a record.
+pub fn before(model: &Model, columns: &[Column], format: &RecordFormat) -> Result<Model, Failure> {
+    let refused = |reason: String| Failure::new("preprocessing", reason);
+    let signature = model.signature();
+    let parts = match signature.inputs.as_slice() {
+        [input] => vec![(input.name.clone(), columns.to_vec())],
+        several => {
+            let lengths = several.iter().map(|input| {
+                let length = inputs::row(input)?.iter().product();
+                Some((input.name.as_str(), length))
+            });
+            let lengths: Option<Vec<(&str, usize)>> = lengths.collect();
+            let widths: Vec<usize> = columns.iter().map(Column::width).collect();
+            let found = lengths.and_then(|lengths| ranges(&lengths, &widths, format));
+            let found = found.ok_or_else(|| {
+                let takes = several.iter().map(|input| format!("{input} as `{}`", input.name));
+                refused(format!(
+                    "the model takes {}, and the columns of a record become {widths:?} numbers, which don't come out even: give each \
+                     input a field of its name, or change the preprocessing",
+                    takes.collect::<Vec<_>>().join(" and ")
+                ))
+            })?;
+            let parts = several.iter().zip(found);
+            parts
+                .map(|(input, range)| (input.name.clone(), columns[range].to_vec()))
+                .collect()
+        }
+    };
+    model
+        .with_preprocessing(&parts)
+        .map_err(|error| refused(error.to_string()))
+}
+
+/// Checks that each input's type can hold the numbers of all records: where they go is known only once the steps are fitted.
+pub fn check(inputs: &Inputs, dataset: &Dataset, control: &Control) -> Result<(), Stop> {
+    if inputs.all.iter().all(|input| input.element == Element::F32) {
+        return Ok(());
+    }
+    let parts = [&dataset.train, &dataset.validation, &dataset.test];
+    let rows = dataset.rows();
+    let mut row = vec![0.0; rows.width()];
+    let mut bytes = Vec::new();
+    for (count, &index) in parts.into_iter().flatten().enumerate() {
+        if count % LOOK == 0 {
+            control.check()?;
+        }
+        rows.copy(index as usize, &mut row, &mut bytes)?;
+        inputs.check(&row).map_err(|error| {
+            let reason = format!("a record can't be used: {error}");
+            Failure::new("model-input", reason)
+        })?;
+    }
+    Ok(())
 }
 
 fn look(rows: &Rows, order: &[u32], columns: &mut [Seen], control: &Control) -> Result<(), Stop> {

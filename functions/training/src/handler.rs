@@ -202,11 +202,11 @@ impl Handler {
             inputs
         } else {
             let columns = fitting::fit(preprocessing, &dataset, control)?;
-            model = model
-                .with_preprocessing(&columns)
-                .map_err(|error| Failure::new("preprocessing", error.to_string()))?;
+            model = fitting::before(&model, &columns, &spec.format)?;
             (graph, targets) = fitted(&model, spec)?;
-            Inputs::plan(&model, &graph, &spec.format)?
+            let inputs = Inputs::plan(&model, &graph, &spec.format)?;
+            fitting::check(&inputs, &dataset, control)?;
+            inputs
         };
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
             report.epoch_again(epoch);

@@ -34,7 +34,7 @@ pub use self::error::{DecodeError, FieldFault};
 use self::framing::Part;
 pub use self::framing::{SchemaKey, framed};
 pub use self::image::{Channels, Image, ImageLayout, Resize, image_record};
-pub use self::inputs::starts;
+pub use self::inputs::{ranges, starts};
 use self::json::JsonReader;
 pub use self::json::{JsonField, JsonRecord, Missing, Written, document};
 use self::label::LabelReader;

@@ -3,9 +3,11 @@
 
 use millrace_onnx::{
     ClassLabels, CrossEntropy, Dim, ElementType, Goal, Loss, Optimizer, StepOptions, Target,
+    TensorInfo,
 };
 use millrace_wire::goal as wire;
 use millrace_wire::metric::{Judged, of_epoch, suffix};
+use millrace_wire::record::Label;
 use millrace_wire::training::{self, Hyperparameters};
 
 use crate::app::{Code, Error, Result};
@@ -84,6 +86,59 @@ pub(super) fn check_monitor(
     ))
 }
 
+/// Checks that labels have as many numbers as the predictions want of them. Where the model does not say how many it predicts,
+/// the training finds out.
+///
+/// # Errors
+/// `INCOMPATIBLE`, saying what each prediction wants.
+pub(super) fn check_label(targets: &[Target], goals: &[wire::Goal], label: &Label) -> Result<()> {
+    let given = label.elements();
+    let mut wanted = 0;
+    let mut predictions = Vec::new();
+    for (target, goal) in targets.iter().zip(goals) {
+        let Some(numbers) = elements(&target.prediction) else {
+            return Ok(());
+        };
+        let is_class = target.labels.element == ElementType::Int64 && !goal.soft_labels;
+        // The only label may have a class one-hot; of several nobody could tell where one ends.
+        let may_be_one_hot = is_class && targets.len() == 1;
+        wanted += match is_class {
+            true if may_be_one_hot && given > 1 => numbers,
+            true => 1,
+            false => numbers,
+        };
+        let says = match is_class {
+            true if may_be_one_hot => format!("one class, or {numbers} numbers"),
+            true => "one class".to_owned(),
+            false => format!("{numbers} numbers"),
+        };
+        let prediction = &target.prediction;
+        predictions.push(format!(
+            "{prediction} as `{}`, for which a label has {says}",
+            prediction.name
+        ));
+    }
+    if wanted == given {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Incompatible,
+        format!(
+            "the model predicts {}, and the datasource's labels have {given}",
+            predictions.join(", and ")
+        ),
+    ))
+}
+
+/// How many numbers a prediction has for each record, where that is known.
+fn elements(prediction: &TensorInfo) -> Option<usize> {
+    let (_, row) = prediction.dims.as_ref()?.split_first()?;
+    row.iter().try_fold(1, |product: usize, dim| match dim {
+        Dim::Fixed(size) => product.checked_mul(usize::try_from(*size).ok()?),
+        Dim::Symbolic(_) | Dim::Unknown => None,
+    })
+}
+
 /// What the training function judges predictions as; unknown where the model does not say how many there are.
 fn judged(target: &Target, goal: &wire::Goal) -> Option<Judged> {
     if target.answers.is_some() {
@@ -92,10 +147,5 @@ fn judged(target: &Target, goal: &wire::Goal) -> Option<Judged> {
     if target.labels.element != ElementType::Int64 && !goal.soft_labels {
         return Some(Judged::Numbers);
     }
-    let (_, row) = target.prediction.dims.as_ref()?.split_first()?;
-    let classes = row.iter().try_fold(1, |product: usize, dim| match dim {
-        Dim::Fixed(size) => product.checked_mul(usize::try_from(*size).ok()?),
-        Dim::Symbolic(_) | Dim::Unknown => None,
-    })?;
-    Some(Judged::Classes(classes))
+    elements(&target.prediction).map(Judged::Classes)
 }

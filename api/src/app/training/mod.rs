@@ -65,26 +65,20 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     let version = versions::select(&app.database, &model, &new.from).await?;
     let segment = segments::find(&app.database, project.id, new.segment).await?;
     let source = datasources::get(&app.database, segment.datasource_id).await?;
-    if datasources::label(&source)?.is_none() {
-        return Err(Error::new(
+    let label = datasources::label(&source)?.ok_or_else(|| {
+        Error::new(
             Code::InvalidInput,
             format!(
                 "the datasource {} says nowhere where labels stand; make one with `label` to train on it",
                 source.name
             ),
-        ));
-    }
+        )
+    })?;
     let signature = versions::signature(&version)?;
     let format = datasources::format(&source)?;
     let steps = &new.hyperparameters.tuning.preprocessing;
     preprocessing::plan(steps, format.elements())
         .map_err(|rule| Error::new(Code::InvalidInput, rule))?;
-    if !steps.is_empty() && signature.inputs.len() > 1 {
-        return Err(Error::new(
-            Code::InvalidInput,
-            "preprocessing stands before one input, and the model has several: leave it out, or put it into the model",
-        ));
-    }
     // How many columns categories make is known when the training part was read.
     if !steps
         .iter()
@@ -97,6 +91,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     }
     let options = fit::options(&new.hyperparameters);
     let targets = versions::targets(app, &version, options).await?;
+    fit::check_label(&targets, &new.hyperparameters.goals(), &label)?;
     fit::check_monitor(&new.hyperparameters, &targets, segment.validation_count > 0)?;
     segments::check_retained(app, &source, &segment).await?;
     let row = training::Model {

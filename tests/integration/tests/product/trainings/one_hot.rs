@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{CREATE_DATASOURCE, START, metric};
 use crate::{CREATE_MODEL, end_of_training, points};
 
-/// Trains the model on a datasource of its own with labels as they are described; gives the training.
-async fn train(millrace: &Millrace, name: &str, encoding: Value, rows: &str) -> Value {
+/// Asks for a training of the model on a datasource of its own with labels as they are described.
+async fn input(millrace: &Millrace, name: &str, encoding: Value, rows: &str) -> Value {
     let source = json!({
         "name": name,
         "topic": unique(name),
@@ -28,7 +28,13 @@ async fn train(millrace: &Millrace, name: &str, encoding: Value, rows: &str) -> 
     let input = json!({
         "model": "points", "version": 1, "segment": segment["id"], "hyperparameters": hyperparameters,
     });
-    let started = millrace.execute(START, json!({"input": input})).await;
+    json!({"input": input})
+}
+
+/// The training that was asked for, once it has ended.
+async fn train(millrace: &Millrace, name: &str, encoding: Value, rows: &str) -> Value {
+    let input = input(millrace, name, encoding, rows).await;
+    let started = millrace.execute(START, input).await;
     let id = started["startTraining"]["training"]["id"].as_str().unwrap();
     end_of_training(millrace, id).await
 }
@@ -58,9 +64,9 @@ async fn one_hot_labels_make_the_same_version_as_class_numbers() {
     let failed = train(&millrace, "two", array(2), &two).await;
     assert_eq!(failed["error"]["code"], "bad-records", "{failed}");
     let three = one_hot.replace('\n', ",0\n");
-    let failed = train(&millrace, "three", array(3), &three).await;
-    assert_eq!(failed["error"]["code"], "label-shape", "{failed}");
-    let message = failed["error"]["message"].as_str().unwrap();
+    let input = input(&millrace, "three", array(3), &three).await;
+    let (code, message) = millrace.refuse(START, input).await;
+    assert_eq!(code, "INCOMPATIBLE", "{message}");
     assert!(
         message.contains("a label has one class, or 2 numbers"),
         "{message}"

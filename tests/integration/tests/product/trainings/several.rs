@@ -88,6 +88,7 @@ async fn a_model_of_two_inputs_learns_two_outputs() {
             &segment,
             json!({
                 "epochs": 60, "batchSize": 16, "learningRate": 0.005, "goals": goals, "maxBadRecords": 0.0,
+                "preprocessing": [{"standardize": {"columns": [1, 2]}}],
                 "earlyStopping": {"monitor": "validation_rmse.height", "patience": 20},
             }),
             json!({"early_stopping": {"monitor": "validation_rmse.height"}}),
@@ -116,35 +117,41 @@ async fn refuses(bench: &Bench, segment: &str, goals: &Value) {
         }
         json!({"input": {"model": "two", "version": 1, "segment": segment, "hyperparameters": hyperparameters}})
     };
-    for (input, words) in [
+    let height = json!([{"prediction": "height", "loss": "MEAN_SQUARED_ERROR"}]);
+    for (input, reason, words) in [
         (
             start(goals.clone(), json!({"prediction": "zone"})),
+            "INVALID_INPUT",
             "stand in each",
+        ),
+        // A label with more numbers than the only goal has.
+        (
+            start(height, json!({})),
+            "INCOMPATIBLE",
+            "for which a label has 2 numbers, and the datasource's labels have 3",
         ),
         (
             start(
                 goals.clone(),
                 json!({"earlyStopping": {"monitor": "validation_accuracy"}}),
             ),
+            "INVALID_INPUT",
             "validation_accuracy.zone",
-        ),
-        (
-            start(
-                goals.clone(),
-                json!({"preprocessing": [{"standardize": {}}]}),
-            ),
-            "the model has several",
         ),
     ] {
         let (code, message) = bench.millrace.refuse(START, input).await;
-        assert_eq!(code, "INVALID_INPUT", "{message}");
+        assert_eq!(code, reason, "{message}");
         assert!(message.contains(words), "{message}");
     }
-    // A label with more numbers than the only goal has.
-    let height = json!([{"prediction": "height", "loss": "MEAN_SQUARED_ERROR"}]);
-    let input = start(height, json!({}));
+    // Kinds are integers, which nothing is to be made of.
+    let input = start(
+        goals.clone(),
+        json!({"preprocessing": [{"standardize": {}}]}),
+    );
     let started = bench.millrace.execute(START, input).await;
     let id = started["startTraining"]["training"]["id"].as_str().unwrap();
     let failed = end_of_training(&bench.millrace, id).await;
-    assert_eq!(failed["error"]["code"], "label-shape", "{failed}");
+    assert_eq!(failed["error"]["code"], "preprocessing", "{failed}");
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`kind`: name the columns"), "{failed}");
 }

@@ -37,7 +37,7 @@ fuzz: setup ## Feed the record formats with rubbish, a minute each
 soak: setup build ## Kill, restart and swap for ten minutes, and count the answers
 	@MILLRACE_SOAK_SECONDS=$${MILLRACE_SOAK_SECONDS:-600} cargo test --locked --workspace --test soak -- --nocapture
 
-sanitize: setup ## Run the engine's tests under AddressSanitizer
+sanitize: setup ## Run the engine's and the Kafka client's tests where no byte is touched by mistake
 	@tests/sanitize
 
 bench: setup ## Measure, beside the limits of the same run

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use millrace_onnx::{Dim, Loss, Lowering, Model, Optimizer, StepGraph, StepOptions};
+use millrace_onnx::{Dim, Loss, Lowering, StepGraph, StepOptions};
 
 use crate::kernels::instructions;
 use crate::trial;
@@ -17,7 +17,7 @@ const RECORDS: usize = 5;
 
 /// The lowering for step graphs that this process runs.
 ///
-/// It is the fast one where its kernels compute what the standard operators do. That is tried once a process, on two small
+/// It is the fast one where its kernels compute what the standard operators do. That is tried once a process, on small
 /// networks; where they differ it is logged, and the standard lowering is used. [`crate::load`] comes first.
 #[must_use]
 pub fn lowering() -> Lowering {
@@ -51,31 +51,13 @@ fn fall_back(reason: &str) -> Lowering {
 
 /// What the two lowerings compute differently.
 fn difference() -> Result<Option<String>, Box<dyn std::error::Error>> {
-    for model in [trial::images()?, trial::sequences()?] {
-        if let Some(difference) = difference_on(&model)? {
-            return Ok(Some(difference));
-        }
-    }
-    Ok(None)
-}
-
-fn difference_on(model: &Model) -> Result<Option<String>, Box<dyn std::error::Error>> {
-    for optimizer in [
-        Optimizer::Sgd,
-        Optimizer::Momentum { momentum: 0.9 },
-        // With an ε so large that the rounding of a gradient near 0 is not made a step of its own.
-        Optimizer::Adam {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 0.125,
-        },
-    ] {
+    for (model, optimizer) in trial::all()? {
         let options = |lowering| StepOptions {
             lowering,
             ..StepOptions::new(Loss::CROSS_ENTROPY, optimizer)
         };
-        let standard = outputs(&StepGraph::build(model, &options(Lowering::Standard))?)?;
-        let fast = outputs(&StepGraph::build(model, &options(Lowering::Fast))?)?;
+        let standard = outputs(&StepGraph::build(&model, &options(Lowering::Standard))?)?;
+        let fast = outputs(&StepGraph::build(&model, &options(Lowering::Fast))?)?;
         for ((name, expected), (_, found)) in standard.iter().zip(&fast) {
             let norm = |values: &mut dyn Iterator<Item = f64>| {
                 values.map(|value| value * value).sum::<f64>().sqrt()

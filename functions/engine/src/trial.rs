@@ -5,14 +5,40 @@ use millrace_onnx::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     ValueInfoProto,
 };
-use millrace_onnx::{Dim, ElementType, Model, TensorInfo};
+use millrace_onnx::{Dim, ElementType, Model, Optimizer, TensorInfo};
 
 const PIXELS: usize = 13;
 const CHANNELS: usize = 2;
 pub(crate) const CLASSES: u8 = 3;
 
+/// The networks, each with the optimizer that it is tried with. Where there is much to differentiate it is one whose first step
+/// leaves the gradients in its state.
+pub(crate) fn all() -> Result<[(Model, Optimizer); 3], millrace_onnx::Error> {
+    let momentum = Optimizer::Momentum { momentum: 0.9 };
+    // With an ε so large that the rounding of a gradient near 0 is not made a step of its own.
+    let adam = Optimizer::Adam {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 0.125,
+    };
+    let small = layers::build(&[7], &[dense(CLASSES.into(), Activation::None)], 1)?;
+    Ok([
+        (images()?, momentum),
+        (sequences()?, adam),
+        (small, Optimizer::Sgd),
+    ])
+}
+
+fn dense(units: usize, activation: Activation) -> Layer {
+    Layer::Dense {
+        units,
+        activation,
+        bias: true,
+    }
+}
+
 /// Convolutions, pools and gated recurrent layers.
-pub(crate) fn images() -> Result<Model, millrace_onnx::Error> {
+fn images() -> Result<Model, millrace_onnx::Error> {
     let convolution = |filters, padding| Layer::Conv2d {
         filters,
         kernel: [3, 3],
@@ -33,11 +59,6 @@ pub(crate) fn images() -> Result<Model, millrace_onnx::Error> {
     let lstm = Layer::Lstm {
         units: 37,
         all_steps: false,
-    };
-    let dense = |units, activation| Layer::Dense {
-        units,
-        activation,
-        bias: true,
     };
     let layers = [
         convolution(8, Padding::Same),
@@ -62,7 +83,7 @@ const HEAD: usize = WIDTH / HEADS;
 const UNITS: usize = 5;
 
 /// Attention, normalization, products of every kind, and a plain recurrent layer.
-pub(crate) fn sequences() -> Result<Model, millrace_onnx::Error> {
+fn sequences() -> Result<Model, millrace_onnx::Error> {
     let mut draft = Draft::default();
     let parts = draft.dense("input", WIDTH, 3 * WIDTH);
     let thirds = [int("axis", -1), int("num_outputs", 3)].concat();
@@ -74,6 +95,12 @@ pub(crate) fn sequences() -> Result<Model, millrace_onnx::Error> {
         draft.node("Transpose", &[&apart], ints("perm", &orders[part]))
     });
     let scores = draft.node("MatMul", &[&queries, &keys], Vec::new());
+    // Of each token the first number.
+    let first = draft.sizes("first", &[0]);
+    let mask = draft.node("Gather", &["input", &first], int("axis", 2));
+    let of_keys = draft.sizes("of keys", &[0, 1, 1, TOKENS]);
+    let mask = draft.node("Reshape", &[&mask, &of_keys], Vec::new());
+    let scores = draft.node("Add", &[&scores, &mask], Vec::new());
     let shares = draft.node("Softmax", &[&scores], int("axis", -1));
     let found = draft.node("MatMul", &[&shares, &values], Vec::new());
     let found = draft.node("Transpose", &[&found], ints("perm", &[0, 2, 1, 3]));
@@ -201,28 +228,20 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use std::collections::BTreeSet;
 
-    use millrace_onnx::{Loss, Lowering, Optimizer, StepGraph, StepOptions, fast};
-
-    use super::{images, sequences};
+    use millrace_onnx::{Loss, Lowering, StepGraph, StepOptions, fast};
 
     #[test]
     fn every_kernel_is_tried() {
         let mut tried = BTreeSet::new();
-        for model in [images().unwrap(), sequences().unwrap()] {
-            for optimizer in [
-                Optimizer::Sgd,
-                Optimizer::Momentum { momentum: 0.9 },
-                Optimizer::ADAM,
-            ] {
-                let options = StepOptions {
-                    lowering: Lowering::Fast,
-                    ..StepOptions::new(Loss::CROSS_ENTROPY, optimizer)
-                };
-                let graph = StepGraph::build(&model, &options).unwrap();
-                let nodes = graph.step.graph().node.iter();
-                let ours = nodes.filter(|node| node.domain() == fast::DOMAIN);
-                tried.extend(ours.map(|node| node.op_type().to_owned()));
-            }
+        for (model, optimizer) in super::all().unwrap() {
+            let options = StepOptions {
+                lowering: Lowering::Fast,
+                ..StepOptions::new(Loss::CROSS_ENTROPY, optimizer)
+            };
+            let graph = StepGraph::build(&model, &options).unwrap();
+            let nodes = graph.step.graph().node.iter();
+            let ours = nodes.filter(|node| node.domain() == fast::DOMAIN);
+            tried.extend(ours.map(|node| node.op_type().to_owned()));
         }
         let all: BTreeSet<String> = crate::kernels::names().map(str::to_owned).collect();
         assert_eq!(tried, all);

@@ -20,6 +20,9 @@ use crate::{Connection, Error};
 pub(crate) const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     // A fast reader otherwise stops for a second each time its queue is full.
     ("fetch.queue.backoff.ms", "5"),
+    // A request for the first partition whose start is known waits at the broker for this long where that is empty, and the
+    // others wait with it: half a second of every start.
+    ("fetch.wait.max.ms", "100"),
 ];
 
 /// Settings on which the promises of every consumer rest.
@@ -53,7 +56,7 @@ pub(crate) enum PollError {
 pub(crate) fn assigned_consumer(connection: &Connection) -> Result<BaseConsumer<Observer>, Error> {
     let mut defaults = CONSUMER_DEFAULTS.to_vec();
     // Whoever reads without a group keeps what it reads: a large queue before that is memory taken twice.
-    defaults.push(("queued.max.messages.kbytes", "16384"));
+    defaults.push(("queued.max.messages.kbytes", "8192"));
     // librdkafka wants a name of a group even where none is joined.
     defaults.push(("group.id", "millrace.reader"));
     let mut fixed = CONSUMER_FIXED.to_vec();

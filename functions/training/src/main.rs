@@ -59,6 +59,8 @@ fn start(function: &Function) -> Result<(), Failure> {
     };
     millrace_engine::load(&onnxruntime()?)
         .map_err(|error| Failure::Specification(error.to_string()))?;
+    // The kernels are tried while the group is joined; whoever needs them before waits for that.
+    function.runtime.spawn_blocking(millrace_engine::lowering);
     let store = function
         .runtime
         .block_on(Store::open(&function.spec.artifacts))

@@ -95,6 +95,11 @@ impl Rows {
         self.width
     }
 
+    /// Whether no row has to be read from a file.
+    pub fn are_in_memory(&self) -> bool {
+        matches!(self.storage, Storage::Memory(_))
+    }
+
     /// Puts a row in its place.
     #[allow(
         clippy::cast_possible_truncation,

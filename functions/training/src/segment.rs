@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use millrace_artifacts::Store;
@@ -119,7 +120,15 @@ fn read_kafka(intake: &mut Intake<'_>) -> Result<(), Stop> {
         }
         intake.write_bad()?;
     }
+    let_go(reader);
     Ok(())
+}
+
+/// Closes a client on a thread of its own: it waits a tenth of a second for threads of its own, and nobody has to wait for it.
+fn let_go(client: impl Send + 'static) {
+    // Without a thread it is closed here.
+    let closing = thread::Builder::new().name("close".to_owned());
+    closing.spawn(move || drop(client)).ok();
 }
 
 /// Takes records in, wherever they come from.
@@ -258,7 +267,9 @@ fn check_topic(
     }
     patience.until("look at the topic", || {
         admin.check_topic_id(&spec.segment.topic, &spec.segment.topic_id)
-    })
+    })?;
+    let_go(admin);
+    Ok(())
 }
 
 fn silence(connection: &Connection) -> String {

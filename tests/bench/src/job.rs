@@ -58,6 +58,9 @@ pub(crate) struct Job<'a> {
     segment: Manifest,
 }
 
+/// The program that trains, of the same build as this one.
+pub(crate) const TRAINING: &str = "millrace-training";
+
 /// What a training has cost.
 pub(crate) struct Spent {
     /// Wall time.
@@ -114,8 +117,8 @@ impl<'a> Job<'a> {
         &self.segment.topic
     }
 
-    /// Trains with so many epochs; records that take more memory than this go to a scratch file.
-    pub(crate) fn train(&self, epochs: u32, memory_bytes: u64) -> Result<Spent> {
+    /// Trains with so many epochs by this program; records that take more memory than this go to a scratch file.
+    pub(crate) fn train(&self, program: &str, epochs: u32, memory_bytes: u64) -> Result<Spent> {
         let cluster = self.cluster;
         let connection = Connection::new(&cluster.properties);
         let [commands, events, dead_letters] =
@@ -152,7 +155,7 @@ impl<'a> Job<'a> {
         let mut heard = Tail::open(&connection, &events, &BTreeMap::new())?;
 
         let start = Instant::now();
-        let mut process = Process::start("millrace-training", iter::empty::<&str>(), environment);
+        let mut process = Process::start(program, iter::empty::<&str>(), environment);
         let mut anonymous = 0.0_f64;
         let accuracy = loop {
             anonymous = anonymous.max(Memory::of(process.id())?.anonymous);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cluster::Cluster;
-use crate::job::Job;
+use crate::job::{Job, TRAINING};
 use crate::report::{Better, Row};
 
 /// What the configuration allows decoded records where nothing else is said.
@@ -30,7 +30,7 @@ pub(crate) fn rows(arguments: &Arguments) -> Result<Vec<Row>> {
     let artifacts = format!("file://{}", folder.path().display());
     let cluster = Cluster::open()?;
     let job = Job::new(&cluster, &artifacts, arguments.records)?;
-    let spent = job.train(1, arguments.memory_bytes)?;
+    let spent = job.train(TRAINING, 1, arguments.memory_bytes)?;
     let name = format!(
         "a training of {} records of 784 bytes in {:.0} s",
         arguments.records, spent.seconds

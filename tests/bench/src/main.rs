@@ -13,6 +13,7 @@
 
 mod answer;
 mod bare;
+mod builds;
 mod cases;
 mod cluster;
 mod copy;
@@ -73,6 +74,8 @@ enum Role {
     Large(large::Arguments),
     /// Measures the memory of an inference over very many records instead.
     Memory(endurance::Arguments),
+    /// Measures a whole training beside that of another build of the same function instead.
+    Builds(builds::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -90,6 +93,7 @@ fn main() -> Result<()> {
             Some(Role::Peers(_)) => "peers",
             Some(Role::Large(_)) => "large",
             Some(Role::Memory(_)) => "memory",
+            Some(Role::Builds(_)) => "builds",
             _ => "latest",
         };
         millrace_harness::root().join(format!("tests/bench/results/{name}.json"))
@@ -101,6 +105,7 @@ fn main() -> Result<()> {
         Some(Role::Peers(peers)) => report.rows.extend(peers::rows(peers, &effort)?),
         Some(Role::Large(large)) => report.rows.extend(large::rows(large)?),
         Some(Role::Memory(memory)) => report.rows.extend(endurance::rows(memory.records)?),
+        Some(Role::Builds(builds)) => report.rows.extend(builds::rows(builds, &effort)?),
         _ => {
             let only = arguments.only.as_deref().unwrap_or_default();
             report.rows.extend(all(only, &effort)?);

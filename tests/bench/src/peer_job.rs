@@ -11,15 +11,16 @@ use serde::Deserialize;
 use crate::cluster::Cluster;
 use crate::cpu;
 use crate::effort::Effort;
-use crate::job::{ACCURACY, BATCH, Job, Spent};
+use crate::job::{ACCURACY, BATCH, Job, Spent, TRAINING};
 use crate::memory::Memory;
 use crate::report::{Better, Row};
 
 /// How the rows begin.
 pub(crate) const NAME: &str = "the whole job";
-const EPOCHS: u32 = 5;
+/// How often the records are trained on.
+pub(crate) const EPOCHS: u32 = 5;
 /// What the configuration allows decoded records where nothing else is said: they stay in memory.
-const MEMORY_BYTES: u64 = 256 << 20;
+pub(crate) const MEMORY_BYTES: u64 = 256 << 20;
 /// A fifth of their time and of their memory.
 const TARGET: f64 = 0.2;
 /// Rounds of some ten seconds each are as good as more.
@@ -41,7 +42,7 @@ pub(crate) fn rows(python: &Path, effort: &Effort) -> Result<Vec<Row>> {
     let job = Job::new(&cluster, &artifacts, effort.job_records)?;
     let (mut ours, mut theirs, mut way) = (Vec::new(), Vec::new(), String::new());
     for _ in 0..effort.rounds.min(ROUNDS) {
-        ours.push(job.train(EPOCHS, MEMORY_BYTES)?);
+        ours.push(job.train(TRAINING, EPOCHS, MEMORY_BYTES)?);
         let (named, spent) = peer(python, &cluster, &job, folder.path())?;
         theirs.push(spent);
         way = named;

@@ -11,6 +11,7 @@
 mod adam;
 mod attention;
 mod attention_gradient;
+mod bytes;
 mod cell;
 mod convolution;
 mod convolution_gradient;
@@ -45,6 +46,7 @@ mod tiles;
 mod views;
 mod window;
 
+pub use bytes::widen;
 use millrace_onnx::fast;
 use operator::Definition;
 use ort::operator::OperatorDomain;

@@ -17,6 +17,7 @@ mod tensor;
 mod trial;
 
 pub use error::Error;
+pub use kernels::widen;
 pub use library::load;
 pub use lowering::{arithmetic, lowering};
 pub use session::{Outputs, Session, SessionOptions, Slot};

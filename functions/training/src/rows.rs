@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use millrace_engine::widen;
+
 use crate::failure::Failure;
 
 /// Where rows may lie.
@@ -141,11 +143,7 @@ impl Rows {
             }
         };
         match self.kept {
-            Kept::Byte => {
-                for (to, byte) in to.iter_mut().zip(bytes) {
-                    *to = f32::from(*byte);
-                }
-            }
+            Kept::Byte => widen(bytes, to),
             Kept::Float => {
                 for (to, bytes) in to.iter_mut().zip(bytes.as_chunks().0) {
                     *to = f32::from_ne_bytes(*bytes);

@@ -78,9 +78,12 @@ impl GroupConsumer {
         if let Some(instance) = &options.instance {
             fixed.push(("group.instance.id", instance));
         }
+        let mut defaults = CONSUMER_DEFAULTS.to_vec();
+        // librdkafka's limit in bytes does not count what it keeps of each record beside it, some 300 bytes: of small records
+        // it would hold 100,000 of each partition.
+        defaults.push(("queued.min.messages", "10000"));
         let context = GroupContext::new(Observer::new(connection.health().clone()));
-        let consumer: BaseConsumer<GroupContext> =
-            connection.client(CONSUMER_DEFAULTS, &fixed, context)?;
+        let consumer: BaseConsumer<GroupContext> = connection.client(&defaults, &fixed, context)?;
         for topic in &options.topics {
             crate::group::check_topic(topic)?;
         }
@@ -128,7 +131,7 @@ impl GroupConsumer {
                 break;
             }
             let left = if batch.is_empty() {
-                deadline.saturating_duration_since(Instant::now())
+                whole_milliseconds(deadline.saturating_duration_since(Instant::now()))
             } else {
                 Duration::ZERO
             };
@@ -424,6 +427,11 @@ impl Drop for GroupConsumer {
         // the context can give from here on.
         self.answer_from_here_on();
     }
+}
+
+/// So long, or up to a millisecond longer: rdkafka waits in whole ones, and would spin for what is left of the last.
+fn whole_milliseconds(wait: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
 fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {

@@ -279,11 +279,6 @@ fn pause_after(failures: u32) -> Duration {
     }
 }
 
-/// How long to wait for a record, when what was sent is to be committed after `interval`.
-fn wait_for(begun: Option<Instant>, interval: Duration) -> Duration {
-    begun.map_or(interval, |begun| interval.saturating_sub(begun.elapsed()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

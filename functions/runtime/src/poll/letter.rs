@@ -32,12 +32,13 @@ impl Sources {
         self.buffer.clear();
         self.ends.clear();
         for record in batch {
+            let topic = record.topic();
             let own = Source {
-                topic: record.topic(),
+                topic,
                 partition: record.partition(),
                 offset: record.offset(),
             };
-            let first = if Some(record.topic()) == redrive_topic {
+            let first = if Some(topic) == redrive_topic {
                 let header = record.header(header::SOURCE);
                 header.and_then(|source| Source::parse(std::str::from_utf8(source).ok()?))
             } else {
@@ -75,7 +76,7 @@ pub(super) fn timestamp_ms(record: &RecordView<'_>, redrive_topic: Option<&str>)
 }
 
 fn is_redriven(record: &RecordView<'_>, redrive_topic: Option<&str>) -> bool {
-    Some(record.topic()) == redrive_topic
+    redrive_topic.is_some_and(|topic| record.topic() == topic)
 }
 
 /// What a header tells of a redriven record. In others it may be anybody's.

@@ -23,6 +23,9 @@ pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_MESSAGE_BYTES: &str = "67108864";
 /// The client's own limit of what it sends at once to a partition.
 const BATCH_BYTES: usize = 1_000_000;
+/// Where each answer is on its way by itself it does not wait for others, and nobody is told of each that it was written.
+/// Under load batches form while others are on their way.
+const SINGLE: [(&str, &str); 2] = [("linger.ms", "0"), ("delivery.report.only.error", "true")];
 /// How much longer than a run of the model a transaction may last.
 const AFTER_RUN: Duration = Duration::from_secs(10);
 
@@ -36,8 +39,10 @@ pub(super) fn transaction_timeout(batching: &Batching) -> Duration {
 pub(super) struct Output {
     writer: Writer,
     watch: Watch,
-    /// Since when outputs wait for their commit.
-    begun: Option<Instant>,
+    /// Whether outputs wait for their commit.
+    is_open: bool,
+    /// When the next commit may come.
+    next: Instant,
 }
 
 enum Writer {
@@ -58,11 +63,15 @@ impl Output {
         limit: usize,
     ) -> Result<Self, Error> {
         let batch = limit.clamp(1, BATCH_BYTES).to_string();
-        let mut connection = connection.clone();
-        for (name, value) in [
+        let mut properties = vec![
             ("message.max.bytes", MAX_MESSAGE_BYTES),
             ("batch.size", &batch),
-        ] {
+        ];
+        if spec.guarantee == Guarantee::AtLeastOnce {
+            properties.extend(SINGLE);
+        }
+        let mut connection = connection.clone();
+        for (name, value) in properties {
             if !spec.connection.contains_key(name) {
                 connection = connection.with(name, value);
             }
@@ -78,7 +87,8 @@ impl Output {
         Ok(Self {
             writer,
             watch,
-            begun: None,
+            is_open: false,
+            next: Instant::now(),
         })
     }
 
@@ -94,9 +104,14 @@ impl Output {
         }
     }
 
-    /// Since when outputs wait for their commit, if any do.
-    pub(super) fn begun(&self) -> Option<Instant> {
-        self.begun
+    /// Whether outputs wait for their commit.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// When they are to be committed.
+    pub(super) fn due(&self) -> Instant {
+        self.next
     }
 
     /// Takes a record in; the first one after a commit begins the next.
@@ -108,13 +123,15 @@ impl Output {
         }
     }
 
-    /// Commits all that was sent, together with these offsets of the consumer.
+    /// Commits all that was sent, together with these offsets of the consumer. The next commit comes after `interval`.
     pub(super) fn commit(
         &mut self,
         consumer: &GroupConsumer,
         offsets: &[GroupOffset],
+        interval: Duration,
         patience: &mut Patience<'_>,
     ) -> Result<(), Error> {
+        let started = Instant::now();
         self.begin()?;
         match &self.writer {
             Writer::ExactlyOnce(producer) => {
@@ -143,7 +160,8 @@ impl Output {
                 persist(patience, || consumer.commit(offsets))?;
             }
         }
-        self.begun = None;
+        self.is_open = false;
+        self.next = next_commit(started, Instant::now(), interval);
         Ok(())
     }
 
@@ -187,17 +205,17 @@ impl Output {
                     .over("abort the transaction", || producer.abort(STEP_TIMEOUT))
             })?;
         }
-        self.begun = None;
+        self.is_open = false;
         Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Error> {
-        if self.begun.is_none() {
+        if !self.is_open {
             if let Writer::ExactlyOnce(producer) = &self.writer {
                 self.watch
                     .over("begin a transaction", || producer.begin())?;
             }
-            self.begun = Some(Instant::now());
+            self.is_open = true;
         }
         Ok(())
     }
@@ -213,5 +231,27 @@ pub(super) fn persist(
             Err(error) if error.is_retriable() && patience(&error) => {}
             result => return result,
         }
+    }
+}
+
+/// When the next commit may come. What arrives after a pause is committed at once, and commits come no more often than
+/// `interval` says; no more than half of the time goes to them, even where each takes long.
+fn next_commit(started: Instant, ended: Instant, interval: Duration) -> Instant {
+    let lasted = ended - started;
+    (started + interval).max(ended + lasted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_keep_their_interval_and_leave_half_of_the_time() {
+        let started = Instant::now();
+        let next = |lasted| {
+            let ended = started + Duration::from_millis(lasted);
+            (next_commit(started, ended, Duration::from_millis(100)) - started).as_millis()
+        };
+        assert_eq!([0, 15, 50, 80, 500].map(next), [100, 100, 100, 160, 1000]);
     }
 }

@@ -23,7 +23,7 @@ use super::partitions::Partitions;
 use super::rate::Rate;
 use super::topics::Topics;
 use super::watch::Watch;
-use super::{LONGEST_PAUSE, patience, pause_after, wait_for, was_away};
+use super::{LONGEST_PAUSE, patience, pause_after, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answer, Answers, Current, Handler, Input, Refusal, Stall};
 use crate::shutdown::Shutdown;
@@ -255,7 +255,7 @@ impl<'s> Work<'s> {
             return Ok(());
         }
         self.next_release = now + UNREADABLE;
-        if self.output.begun().is_some() {
+        if self.output.is_open() {
             self.roll_back(consumer, None)?;
         }
         let group = &self.spec.group;
@@ -299,7 +299,7 @@ impl<'s> Work<'s> {
         Some(BatchLimits {
             max_records: most.min(allowed),
             max_bytes: usize::try_from(batching.max_bytes).unwrap_or(usize::MAX),
-            max_wait: wait_for(self.output.begun(), self.interval()),
+            max_wait: self.next_step().saturating_duration_since(Instant::now()),
         })
     }
 
@@ -444,28 +444,36 @@ impl<'s> Work<'s> {
 
     /// Whether it is time to commit.
     pub(super) fn is_due(&self) -> bool {
-        match self.output.begun() {
-            Some(begun) => begun.elapsed() >= self.interval() || self.partitions.has_suspects(),
+        Instant::now() >= self.next_step()
+            || self.output.is_open() && self.partitions.has_suspects()
+    }
+
+    /// When something is to be done though no record comes.
+    fn next_step(&self) -> Instant {
+        if self.output.is_open() {
+            self.output.due()
+        } else {
             // Positions move past transaction markers without a record.
-            None => Instant::now() >= self.next_look,
+            self.next_look
         }
     }
 
     /// Commits what was sent and the positions behind it. What cannot be committed is taken back.
     pub(super) fn commit(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
+        self.next_look = Instant::now() + self.interval();
         // The end was asked for while something was taken back: a successor reads that again.
         if self.partitions.is_ahead() {
             return Ok(());
         }
-        self.next_look = Instant::now() + self.interval();
         let offsets = self.partitions.due(consumer.positions()?, self.current);
-        if offsets.is_empty() && self.output.begun().is_none() {
+        if offsets.is_empty() && !self.output.is_open() {
             return Ok(());
         }
         let started = Instant::now();
         let result = self.output.commit(
             consumer,
             &offsets,
+            self.interval(),
             &mut patience(&self.connection, &self.status, &self.shutdown),
         );
         if let Err(error) = result {

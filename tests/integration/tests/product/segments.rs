@@ -43,13 +43,23 @@ async fn what_cannot_become_a_segment_is_not_sent() {
     millrace.execute(crate::CREATE_DATASOURCE, source).await;
     let file = millrace.file("points.csv", crate::points(5));
     let file = file.to_str().unwrap();
-    for (share, word) in [("2", "shares"), ("0.01", "validation")] {
-        let said = millrace.failing_command(&["send", "points", file, "--validation", share]);
-        assert!(
-            said.contains("nothing was sent") && said.contains(word),
-            "{said}"
-        );
+    let send_with = |validation: &str| {
+        millrace.failing_command(&[
+            "send",
+            "points",
+            file,
+            &format!("--validation={validation}"),
+        ])
+    };
+    for no_share in ["2", "-0.1"] {
+        let said = send_with(no_share);
+        assert!(said.contains("a number from 0 to less than 1"), "{said}");
     }
+    let said = send_with("0.01");
+    assert!(
+        said.contains("nothing was sent") && said.contains("validation"),
+        "{said}"
+    );
     // Nor are the good rows in front of a bad one.
     let file = millrace.file("points.csv", crate::points(5) + "1,high,0\n");
     let said = millrace.failing_command(&["send", "points", file.to_str().unwrap()]);

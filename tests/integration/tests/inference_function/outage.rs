@@ -63,11 +63,14 @@ async fn a_broker_that_restarts_under_load_costs_no_record() {
     fixture.wait_until_done();
     fixture.wait_for_problem("kafka-unreachable");
     let (_, metrics) = get(&address, "/metrics").unwrap();
-    let line = metrics
+    let predicted: u64 = metrics
         .lines()
-        .find(|line| line.starts_with("millrace_records_predicted_total"))
+        .find_map(|line| line.strip_prefix("millrace_records_predicted_total "))
+        .unwrap()
+        .parse()
         .unwrap();
-    assert_eq!(line, "millrace_records_predicted_total 12000");
+    // A broker may lose the end of a transaction that it has called committed: what is answered anew is counted anew.
+    assert!(predicted >= 12_000, "{predicted}");
     end(process);
     assert_each_once(&outputs.drain(), &fixture.ends());
 }

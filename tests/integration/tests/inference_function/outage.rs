@@ -18,6 +18,9 @@ use crate::proxy::Proxy;
 /// How long a replica's transaction may last, less what Kafka's client needs to find the broker again.
 const TRANSACTION: Duration = Duration::from_secs(20);
 
+/// The client that a proxy may keep coordinators from.
+const CHOSEN: &str = "chosen";
+
 /// The status line and the body of a GET.
 pub fn get(address: &str, path: &str) -> Result<(String, String), String> {
     let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
@@ -39,6 +42,16 @@ fn wait_for_readiness(address: &str, status: &str) -> String {
             Err(format!("{found}: {body}"))
         }
     })
+}
+
+/// A broker, and before it a proxy that can keep the coordinators of groups from [`CHOSEN`].
+fn behind_a_proxy() -> (Proxy, Kafka) {
+    let port = free_port();
+    let proxy = Proxy::before(port, CHOSEN);
+    let options = KafkaOptions::default()
+        .port(port)
+        .property("advertised.listeners", &proxy.advertised());
+    (proxy, Kafka::start(&options))
 }
 
 #[tokio::test]
@@ -134,18 +147,12 @@ async fn offsets_that_a_broker_holds_back_for_ever_are_freed() {
 
 #[tokio::test]
 async fn coordinators_that_a_broker_does_not_know_at_first_are_found() {
-    const CLIENT: &str = "patient";
-    let port = free_port();
-    let proxy = Proxy::before(port, CLIENT);
-    let options = KafkaOptions::default()
-        .port(port)
-        .property("advertised.listeners", &proxy.advertised());
-    let kafka = Kafka::start(&options);
+    let (proxy, kafka) = behind_a_proxy();
     let fixture = Fixture::new(&kafka, 2, 2).await;
     let version = fixture.version(1, models::dense(1)).await;
     let mut spec = fixture.spec(0, &version);
     spec.connection
-        .insert("client.id".to_owned(), CLIENT.to_owned());
+        .insert("client.id".to_owned(), CHOSEN.to_owned());
     let mut process = fixture.start(0, &spec);
     process.wait_for("partitions assigned", LIMIT);
     proxy.hide_coordinators(true);
@@ -161,18 +168,12 @@ async fn coordinators_that_a_broker_does_not_know_at_first_are_found() {
 
 #[tokio::test]
 async fn a_replica_that_kafkas_client_never_returns_to_ends_and_is_started_again() {
-    const CLIENT: &str = "stranded";
-    let port = free_port();
-    let proxy = Proxy::before(port, CLIENT);
-    let options = KafkaOptions::default()
-        .port(port)
-        .property("advertised.listeners", &proxy.advertised());
-    let kafka = Kafka::start(&options);
+    let (proxy, kafka) = behind_a_proxy();
     let fixture = Fixture::new(&kafka, 2, 2).await;
     let version = fixture.version(1, models::dense(1)).await;
     let mut spec = fixture.spec(0, &version);
     spec.connection
-        .insert("client.id".to_owned(), CLIENT.to_owned());
+        .insert("client.id".to_owned(), CHOSEN.to_owned());
     let address = format!("127.0.0.1:{}", free_port());
     let mut process = fixture.start_at(0, &spec, &address);
     process.wait_for("partitions assigned", LIMIT);

@@ -16,10 +16,10 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test test-containers bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: setup build ## Train a model from one Kafka topic and predict on another
 	@$(bin)/digits-demo
@@ -30,6 +30,12 @@ up: setup build ## The same without the job: everything runs on this machine unt
 test: ## Check everything: format, lints, documentation, tests on a real Kafka
 	@infra/setup/run test
 	@tests/run
+
+test-containers: setup build ## Build the images, and run the demo's job in them (Linux, as root)
+	@infra/setup/tools containers
+	@infra/setup/linters
+	@infra/setup/containers
+	@tests/containers/run
 
 fuzz: setup ## Feed the record formats with rubbish, a minute each
 	@tests/fuzz $${MILLRACE_FUZZ_SECONDS:-60}

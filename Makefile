@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test test-containers bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test test-containers test-kubernetes kind-up kind-demo kind-down bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -36,6 +36,19 @@ test-containers: setup build ## Build the images, and run the demo's job in them
 	@infra/setup/linters
 	@infra/setup/containers
 	@tests/containers/run
+
+test-kubernetes: setup build ## Check the manifests and the steps of kind, without a cluster
+	@infra/setup/linters
+	@tests/kubernetes/run
+
+kind-up: ## Start a Kubernetes in Docker and Millrace on it
+	@infra/kind/up
+
+kind-demo: ## Run the demo's job there
+	@infra/kind/demo
+
+kind-down: ## Remove it
+	@infra/kind/down
 
 fuzz: setup ## Feed the record formats with rubbish, a minute each
 	@tests/fuzz $${MILLRACE_FUZZ_SECONDS:-60}

@@ -7,6 +7,7 @@
 pub mod alias;
 pub mod artifact;
 mod change;
+mod claim;
 pub mod clusters;
 pub mod compatibility;
 pub mod connection;
@@ -37,6 +38,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use change::{Change, Changes};
 use chrono::{DateTime, Utc};
+pub use claim::Claim;
 pub use clusters::{Cluster, Clusters, Ensured, Need};
 pub use error::{Code, Error, Result};
 pub use outbox::Outbox;

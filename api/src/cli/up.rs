@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 
 use super::logging;
-use crate::app::{self, App, Shutdown, token};
+use crate::app::{self, App, Claim, Shutdown, token};
 use crate::config::Config;
 use crate::http::{Guard, Server};
 use crate::output;
@@ -46,8 +46,9 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
         format!("cannot listen on {address}; if another program is there, choose an address with MILLRACE_HTTP__LISTEN")
     })?;
     let address = listener.local_addr()?;
-    // Held until the end of the process, however it ends.
+    // Both are held until the end of the process, however it ends.
     let _lock = lock(&config.data.folder)?;
+    let claim = Claim::take(&config).await?;
     let app = App::open(config).await?;
     let guard = guard(&app, arguments).await?;
     let (ending, shutdown) = app::shutdown();
@@ -85,17 +86,16 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let premature = tokio::select! {
+    let mut failure: Option<anyhow::Error> = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
-        ended = tasks.join_next() => ended,
+        error = claim.lost() => Some(error.into()),
+        Some(ended) = tasks.join_next() => {
+            Some(failed(ended).unwrap_or_else(|| anyhow!("a part of Millrace ended by itself")))
+        }
     };
     tracing::info!("ending");
     ending.begin();
-    let mut failure = premature.map(|ended| match failed(ended) {
-        Some(error) => error,
-        None => anyhow!("a part of Millrace ended by itself"),
-    });
     while let Some(ended) = tasks.join_next().await {
         failure = failure.or(failed(ended));
     }
@@ -108,7 +108,7 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
     }
 }
 
-/// Takes the data folder for this process: two that write one database would undo each other's work.
+/// Takes the data folder for this process: two that work in one would undo each other's work.
 fn lock(folder: &Path) -> Result<File> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("the data folder {} cannot be made", folder.display()))?;

@@ -93,7 +93,12 @@ impl Process {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        signal(self.id(), "TERM");
+        self.signal("TERM");
+    }
+
+    /// Sends the signal of this name.
+    pub fn signal(&self, name: &str) {
+        signal(self.id(), name);
     }
 
     /// Ends it with SIGKILL, and waits until it is gone.

@@ -4,8 +4,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use millrace_harness::{Kafka, Millrace, Process, free_port, onnxruntime, unique};
+use millrace_harness::{Kafka, Millrace, Postgres, Process, free_port, onnxruntime, unique};
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
+
+const DATABASE: &str = "MILLRACE_DATABASE__URL";
+const WAITS: &str = "another Millrace works on this database";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_onnx_runtime_nothing_is_started() {
@@ -58,6 +62,60 @@ async fn what_another_millrace_has_is_left_alone() {
     }
     let projects = "query Projects { projects { totalCount } }";
     millrace.execute(projects, json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_millrace_works_on_a_database() {
+    let kafka = Kafka::shared();
+    let postgres = Postgres::start();
+    let files = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite://{}/shared.db?mode=rwc", files.path().display());
+    replace(postgres.url()).await;
+    let mut second = replace(&sqlite).await;
+
+    let mut third = Millrace::launch(kafka, &[(DATABASE, sqlite)]);
+    let refused = "end it, or name another database with MILLRACE_DATABASE__URL";
+    third.process().wait_for(refused, crate::LIMIT);
+    assert!(!third.process().wait(crate::LIMIT).success());
+    assert!(second.process().running());
+}
+
+/// A Millrace that took the place of one that worked on the database and was killed.
+async fn replace(url: &str) -> Millrace {
+    let database = [(DATABASE, url.to_owned())];
+    let mut first = Millrace::start(Kafka::shared(), &database).await;
+    let mut second = Millrace::launch(Kafka::shared(), &database);
+    second.process().wait_for(WAITS, crate::LIMIT);
+    first.process().kill();
+    second.ready().await;
+    second
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_millrace_whose_database_was_taken_ends() {
+    let kafka = Kafka::shared();
+    let postgres = Postgres::start();
+    let database = [(DATABASE, postgres.url().to_owned())];
+    let mut first = Millrace::start(kafka, &database).await;
+    let mut second = Millrace::launch(kafka, &database);
+    second.process().wait_for(WAITS, crate::LIMIT);
+
+    // As a machine that nobody reaches: PostgreSQL ends its sessions, and it does not know.
+    first.process().signal("STOP");
+    let sessions = Database::connect(postgres.url()).await.unwrap();
+    sessions
+        .execute_unprepared(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        .await
+        .unwrap();
+    second.ready().await;
+    first.process().signal("CONT");
+    let lost = "another Millrace has taken the database";
+    first.process().wait_for(lost, crate::LIMIT);
+    assert!(!first.process().wait(crate::LIMIT).success());
+    assert!(second.process().running());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,21 +3,21 @@
 mod activity;
 mod beside;
 mod input;
+mod mutation;
+mod output;
+mod subscription;
 
 use std::time::Instant;
 
-use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject, Subscription};
+use async_graphql::{Context, Enum, ID, Json, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt as _};
 use millrace_entity::inference as rows;
 use millrace_entity::version as version_rows;
 use millrace_kafka::PartitionLag as Lag;
-use millrace_wire::function;
-use millrace_wire::prediction::{Choice, Form};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
-use tokio_stream::wrappers::BroadcastStream;
-use uuid::Uuid;
 
+pub use self::mutation::InferenceMutation;
+pub use self::subscription::InferenceSubscription;
 use super::connection::KafkaConnection;
 use super::context::Find as _;
 use super::datasource::Datasource;
@@ -27,18 +27,11 @@ use super::loader::{ConnectionId, DatasourceId, InferenceId, ModelId, VersionId}
 use super::model::Model;
 use super::version::Version;
 use super::{GlobalId, Long, report};
-use crate::app::{App, Change, Error, inference, project};
+use crate::app::{Error, inference};
 use crate::platform::Owner;
 use activity::{ErrorCount, InferenceActivity};
-use beside::{
-    InferenceHandover, InferenceSpan, ReplayInferenceInput, ReplayInferencePayload,
-    RescoreInferenceInput, RescoreInferencePayload,
-};
-use input::{
-    CreateInferenceInput, CreateInferencePayload, DeleteInferenceInput, DeleteInferencePayload,
-    ScaleInferenceInput, ScaleInferencePayload, StartInferenceInput, StartInferencePayload,
-    StopInferenceInput, StopInferencePayload,
-};
+use beside::{InferenceHandover, InferenceSpan};
+use output::{HandOn, NotFinite, OutputChoice, OutputFormat};
 
 /// A version or an alias at work between two topics.
 pub struct Inference(pub rows::Model);
@@ -87,90 +80,6 @@ pub enum Guarantee {
     ExactlyOnce,
     /// One answer a record or more; repeats name the same source.
     AtLeastOnce,
-}
-
-/// How predictions are written.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "rows::OutputFormat")]
-pub enum OutputFormat {
-    /// Model, version, source and named outputs.
-    Json,
-    /// A list of values, as Kafka-ML's consumers expect.
-    KafkaMl,
-}
-
-/// What becomes of an output with numbers that are NaN or infinite.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "function::NotFinite")]
-pub enum NotFinite {
-    /// It is written like any other; JSON has `null` for such numbers.
-    Pass,
-    /// Its record goes to the dead letters with the error `not-finite`.
-    DeadLetter,
-}
-
-/// How an output of a model is written.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputForm {
-    /// All its elements, nested by its shape; by the names of its classes, where it has such.
-    Raw,
-    /// The class with the highest score, with that score; null where it is below the threshold.
-    Argmax,
-    /// The classes with the highest scores, the best one first.
-    TopK,
-}
-
-/// An output of the model that is written, and how.
-#[derive(SimpleObject)]
-pub struct OutputChoice {
-    /// The output's name.
-    name: String,
-    /// How it is written.
-    form: OutputForm,
-    /// How many classes, of `TOP_K`.
-    k: Option<u32>,
-    /// The names of its classes, where they were given.
-    classes: Vec<String>,
-    /// Classes with a lower score are left out.
-    threshold: Option<f64>,
-}
-
-impl From<Choice> for OutputChoice {
-    fn from(choice: Choice) -> Self {
-        let (form, k) = match choice.form {
-            Form::Raw => (OutputForm::Raw, None),
-            Form::Argmax => (OutputForm::Argmax, None),
-            Form::TopK(k) => (OutputForm::TopK, Some(k)),
-        };
-        Self {
-            name: choice.name,
-            form,
-            k,
-            classes: choice.classes,
-            threshold: choice.threshold,
-        }
-    }
-}
-
-/// An early exit: records of which the model is not sure go on to the next model as they came.
-#[derive(SimpleObject)]
-pub struct HandOn {
-    /// Where they go.
-    topic: String,
-    /// The output whose highest number says how sure the model is.
-    output: String,
-    /// Below this number it is not sure.
-    below: f64,
-}
-
-impl From<function::HandOn> for HandOn {
-    fn from(hand_on: function::HandOn) -> Self {
-        Self {
-            topic: hand_on.topic,
-            output: hand_on.output,
-            below: hand_on.below,
-        }
-    }
 }
 
 /// How batches form.
@@ -510,160 +419,4 @@ impl Inference {
 
 fn missing(what: &str) -> async_graphql::Error {
     report(Error::internal(format!("an inference without its {what}")))
-}
-
-/// Mutations of inferences.
-#[derive(Default)]
-pub struct InferenceMutation;
-
-#[Object]
-impl InferenceMutation {
-    /// Makes an inference. Where it begins is fixed at this moment; its functions start afterwards.
-    async fn create_inference(
-        &self,
-        context: &Context<'_>,
-        input: CreateInferenceInput,
-    ) -> Result<CreateInferencePayload> {
-        let project = input.project.clone();
-        let new = input.into_new().map_err(report)?;
-        let row = inference::create(context.app(), &project, new)
-            .await
-            .map_err(report)?;
-        Ok(CreateInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Makes an inference that answers a part of another one's input once more, beside it, and ends with it.
-    async fn replay_inference(
-        &self,
-        context: &Context<'_>,
-        input: ReplayInferenceInput,
-    ) -> Result<ReplayInferencePayload> {
-        let project = input.project.clone();
-        let (beside, extent) = input.into_replay().map_err(report)?;
-        let row = inference::replay(context.app(), &project, beside, extent)
-            .await
-            .map_err(report)?;
-        Ok(ReplayInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Makes an inference that answers everything from a place on once more, with a new version, and takes another one's
-    /// place when it has got as far: that one is stopped, and this one goes on exactly there.
-    async fn rescore_inference(
-        &self,
-        context: &Context<'_>,
-        input: RescoreInferenceInput,
-    ) -> Result<RescoreInferencePayload> {
-        let project = input.project.clone();
-        let (beside, start) = input.into_rescore().map_err(report)?;
-        let row = inference::rescore(context.app(), &project, beside, start)
-            .await
-            .map_err(report)?;
-        Ok(RescoreInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Ends an inference's functions and saves its offsets.
-    async fn stop_inference(
-        &self,
-        context: &Context<'_>,
-        input: StopInferenceInput,
-    ) -> Result<StopInferencePayload> {
-        let row = inference::stop(context.app(), &input.project, &input.name)
-            .await
-            .map_err(report)?;
-        Ok(StopInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Starts an inference again: where it was stopped, unless `start` says where.
-    async fn start_inference(
-        &self,
-        context: &Context<'_>,
-        input: StartInferenceInput,
-    ) -> Result<StartInferencePayload> {
-        let elsewhere = input.start.map(Into::into);
-        let row = inference::start(context.app(), &input.project, &input.name, elsewhere)
-            .await
-            .map_err(report)?;
-        Ok(StartInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Gives an inference another number of functions.
-    async fn scale_inference(
-        &self,
-        context: &Context<'_>,
-        input: ScaleInferenceInput,
-    ) -> Result<ScaleInferencePayload> {
-        let row = inference::scale(context.app(), &input.project, &input.name, input.replicas)
-            .await
-            .map_err(report)?;
-        Ok(ScaleInferencePayload {
-            inference: Inference(row),
-        })
-    }
-
-    /// Deletes an inference, with the topics and the consumer group that Millrace made for it, and
-    /// nothing else.
-    async fn delete_inference(
-        &self,
-        context: &Context<'_>,
-        input: DeleteInferenceInput,
-    ) -> Result<DeleteInferencePayload> {
-        inference::delete(context.app(), &input.project, &input.name)
-            .await
-            .map_err(report)?;
-        Ok(DeleteInferencePayload { name: input.name })
-    }
-}
-
-/// Subscriptions to inferences.
-#[derive(Default)]
-pub struct InferenceSubscription;
-
-#[Subscription]
-impl InferenceSubscription {
-    /// An inference as it is now, then after each change; ends when it is gone.
-    async fn inference_changed(
-        &self,
-        context: &Context<'_>,
-        name: String,
-        #[graphql(default = "default")] project: String,
-    ) -> Result<impl Stream<Item = Result<Inference>> + use<>> {
-        let app = context.app().clone();
-        // Listening begins before the row is read, so that no change falls between.
-        let changes = BroadcastStream::new(app.changes.subscribe());
-        let found = async {
-            let project = project::find(&app.database, &project).await?;
-            inference::find(&app.database, project.id, &name).await
-        };
-        let first = found.await.map_err(report)?;
-        let id = first.id;
-        let later = changes
-            // A listener that fell behind has missed something: the row tells what matters.
-            .filter(move |change| {
-                let concerned = matches!(
-                    change,
-                    Ok(Change::Inference(other) | Change::Counts(other)) if *other == id
-                );
-                std::future::ready(concerned || change.is_err())
-            })
-            .then(move |_| read(app.clone(), id))
-            .take_while(|row| std::future::ready(!matches!(row, Ok(None))))
-            .filter_map(|row| std::future::ready(row.transpose()));
-        let first = futures::stream::once(std::future::ready(Ok(first)));
-        Ok(first.chain(later).map(|row| row.map(Inference)))
-    }
-}
-
-async fn read(app: App, id: Uuid) -> Result<Option<rows::Model>> {
-    let row = rows::Entity::find_by_id(id).one(&app.database).await;
-    row.map_err(|error| report(error.into()))
 }

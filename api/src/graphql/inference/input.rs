@@ -6,7 +6,8 @@ use millrace_wire::function::{Batching, HandOn};
 use millrace_wire::prediction::{Choice, Form};
 
 use super::beside::{extent, selector};
-use super::{Guarantee, Inference, NotFinite, OutputForm, OutputFormat};
+use super::output::{NotFinite, OutputForm, OutputFormat};
+use super::{Guarantee, Inference};
 use crate::app::Result;
 use crate::app::inference::{NewInference, Place, Position, Start};
 use crate::graphql::Long;

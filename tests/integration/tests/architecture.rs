@@ -63,7 +63,6 @@ struct Member {
     name: String,
     folder: PathBuf,
     dependencies: Vec<Dependency>,
-    targets: Vec<String>,
 }
 
 struct Dependency {
@@ -115,12 +114,6 @@ fn members() -> Vec<Member> {
             .unwrap()
             .iter()
             .map(dependency)
-            .collect(),
-        targets: value["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|target| text(&target["name"]))
             .collect(),
     };
     metadata["packages"]
@@ -200,28 +193,6 @@ fn every_crate_takes_the_lints_of_the_workspace() {
             "{} does not",
             member.name
         );
-    }
-}
-
-/// `cargo clean --package` removes files by the names of targets. One that is called like an outside crate takes
-/// that crate's files along, and whatever depends on it is compiled anew.
-#[test]
-fn no_target_is_called_like_an_outside_crate() {
-    let lock = fs::read_to_string(millrace_harness::root().join("Cargo.lock")).unwrap();
-    let outside: BTreeSet<&str> = lock
-        .split("[[package]]")
-        .filter(|package| package.contains("\nsource = "))
-        .filter_map(|package| package.split('"').nth(1))
-        .collect();
-    assert!(outside.contains("tokio"), "{outside:?}");
-    for member in members() {
-        for target in &member.targets {
-            assert!(
-                !outside.contains(target.as_str()),
-                "{target} of {} is an outside crate's name",
-                member.name
-            );
-        }
     }
 }
 

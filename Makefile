@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test test-containers test-kubernetes kind-up kind-demo kind-down bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test test-containers test-kubernetes test-terraform terraform-reference kind-up kind-demo kind-down bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -49,6 +49,13 @@ kind-demo: ## Run the demo's job there
 
 kind-down: ## Remove it
 	@infra/kind/down
+
+test-terraform: ## Check what stands in terraform/, without an account
+	@tests/terraform/run
+
+terraform-reference: ## Write the pages of Terraform's variables and outputs anew
+	@infra/setup/terraform
+	@"$(MILLRACE_CACHE)/terraform/venv/bin/python" tests/terraform/reference.py terraform
 
 fuzz: setup ## Feed the record formats with rubbish, a minute each
 	@tests/fuzz $${MILLRACE_FUZZ_SECONDS:-60}

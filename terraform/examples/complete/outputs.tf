@@ -1,0 +1,4 @@
+output "millrace" {
+  description = "All that the module tells."
+  value       = module.millrace
+}

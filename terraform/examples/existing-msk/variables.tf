@@ -1,0 +1,58 @@
+variable "region" {
+  description = "The AWS region."
+  type        = string
+  default     = "us-east-1"
+}
+
+variable "name" {
+  description = "Name of the installation."
+  type        = string
+  default     = "millrace"
+}
+
+variable "topics" {
+  description = "Your topics that the API and functions may read and write."
+  type        = list(string)
+  default     = ["orders*"]
+}
+
+variable "packages" {
+  description = "The zips of the functions, as `make lambda` builds them."
+  type        = object({ inference = string, training = string })
+}
+
+variable "image_digest" {
+  description = "Digest of the image that was pushed to `repository_url`."
+  type        = string
+  default     = null
+}
+
+variable "certificate_arn" {
+  description = "Certificate in ACM of the name under which the API is reached."
+  type        = string
+}
+
+variable "allowed_cidrs" {
+  description = "From where the API may be reached."
+  type        = list(string)
+}
+
+variable "cluster_arn" {
+  description = "Your MSK cluster."
+  type        = string
+}
+
+variable "broker_security_group_id" {
+  description = "The security group of your brokers."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "The VPC of your brokers."
+  type        = string
+}
+
+variable "private_subnet_ids" {
+  description = "Private subnets in two zones or more, from which brokers and the endpoints of AWS can be reached."
+  type        = list(string)
+}

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::emitter::Emitter;
 use crate::facts::{Fact, Facts};
 use crate::graph::{Graph, graphs_within, uses};
+use crate::numbers::Number;
 use crate::operators::{self, Backward, Derivative, Operator, Site};
 use crate::proto::{NodeProto, TensorProto};
 use crate::{ElementType, Obstacle};
@@ -139,12 +140,13 @@ fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
         ElementType::Float32 if holds_nan(initializer) => {
             "it holds NaN, as a training leaves it that has diverged: export the model from before that".to_owned()
         }
-        ElementType::Float32 if !graph.is_finite(initializer) => {
-            "it holds numbers that are not finite, as masks do".to_owned()
+        ElementType::Float32 => match graph.number(initializer) {
+            Some(Number::NotFinite) => "it holds numbers that are not finite, as masks do",
+            Some(Number::Mask) => "it holds zeros and large negative numbers, as masks do",
+            Some(Number::Program) => "it is made by the program, as its name and its numbers show",
+            None => "it is a single number without dimensions, which exporters make of constants in the program",
         }
-        ElementType::Float32 => {
-            "it is a single number without dimensions, which exporters make of constants in the program".to_owned()
-        }
+        .to_owned(),
         element => format!("it is {element}, and only float32 trains"),
     }
 }

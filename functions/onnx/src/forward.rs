@@ -1,5 +1,6 @@
 //! A forward model made ready for training: its predictions found, the rest dropped, facts and the gradient's way known.
 
+mod activations;
 mod tails;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use crate::differentiate::Plan;
 use crate::facts::Facts;
 use crate::glob::Glob;
 use crate::graph::Graph;
-use crate::prepare::{OLDEST_OPSET, prepared};
+use crate::prepare::{OLDEST_OPSET, prepared, settle};
 use crate::proto::TensorProto;
 use crate::{ElementType, Error, Model, TensorInfo};
 
@@ -58,7 +59,11 @@ impl Forward {
 
     fn from_graph(mut graph: Graph, predictions: Vec<String>) -> Self {
         graph.keep_ancestors_of(&predictions);
-        let facts = Facts::of(&graph);
+        activations::move_behind_picks(&mut graph, &predictions);
+        let mut facts = Facts::of(&graph);
+        if settle(&mut graph, &facts) {
+            facts = Facts::of(&graph);
+        }
         Self {
             graph,
             facts,

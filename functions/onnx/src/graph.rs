@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::numbers::{self, Number};
 use crate::proto::{NodeProto, TensorProto, ValueInfoProto};
 use crate::{ElementType, Error, Model, TensorInfo};
 
@@ -21,8 +22,8 @@ pub(crate) struct Graph {
     pub(crate) declared: HashMap<String, TensorInfo>,
     /// The initializers that shall not train, whatever gradient reaches them.
     pub(crate) frozen: HashSet<String>,
-    /// The float32 initializers with numbers that are not finite, such as the mask of an attention.
-    not_finite: HashSet<String>,
+    /// The float32 initializers that are no weights.
+    numbers: HashMap<String, Number>,
     /// The version of the standard operator set; 0 where the model imports none.
     pub(crate) opset: i64,
 }
@@ -54,7 +55,7 @@ impl Graph {
                 .collect(),
             declared,
             frozen: HashSet::new(),
-            not_finite: not_finite(&graph.initializer),
+            numbers: numbers::among(&graph.initializer, model.proto().producer_name()),
             opset: model.opset().unwrap_or_default(),
         };
         taken_apart.check_order(&graph.input)?;
@@ -92,20 +93,20 @@ impl Graph {
         Ok(())
     }
 
-    /// Whether an initializer trains if a gradient reaches it: it is float32, has a dimension, only finite numbers, and is
-    /// not frozen.
+    /// Whether an initializer trains if a gradient reaches it: it is float32, has a dimension, is a weight as far as can be
+    /// told, and is not frozen.
     ///
     /// One of rank 0 is a number of the program's (a scale, an epsilon) that the exporter wrote down.
     pub(crate) fn may_train(&self, initializer: &TensorProto) -> bool {
         initializer.element() == ElementType::Float32
             && !initializer.dims.is_empty()
-            && self.is_finite(initializer)
+            && self.number(initializer).is_none()
             && !self.frozen.contains(initializer.name())
     }
 
-    /// Whether all numbers of an initializer are finite, as far as they are there.
-    pub(crate) fn is_finite(&self, initializer: &TensorProto) -> bool {
-        !self.not_finite.contains(initializer.name())
+    /// Why an initializer is no weight, as far as its numbers are there.
+    pub(crate) fn number(&self, initializer: &TensorProto) -> Option<Number> {
+        self.numbers.get(initializer.name()).copied()
     }
 
     /// The node that makes a tensor.
@@ -162,9 +163,10 @@ impl Graph {
         let new = |name: String| names.get(&name).cloned().unwrap_or(name);
         let declared = std::mem::take(&mut self.declared).into_iter();
         self.declared = declared.map(|(name, info)| (new(name), info)).collect();
-        for named in [&mut self.frozen, &mut self.not_finite] {
-            *named = std::mem::take(named).into_iter().map(new).collect();
-        }
+        let frozen = std::mem::take(&mut self.frozen);
+        self.frozen = frozen.into_iter().map(new).collect();
+        let numbers = std::mem::take(&mut self.numbers).into_iter();
+        self.numbers = numbers.map(|(name, why)| (new(name), why)).collect();
     }
 
     /// The names of all tensors.
@@ -176,14 +178,6 @@ impl Graph {
             .chain(inputs)
             .chain(made.map(String::as_str).filter(|name| !name.is_empty()))
     }
-}
-
-fn not_finite(initializers: &[TensorProto]) -> HashSet<String> {
-    let found = initializers.iter().filter(|tensor| {
-        let values = tensor.to_f32().unwrap_or_default();
-        values.iter().any(|value| !value.is_finite())
-    });
-    found.map(|tensor| tensor.name().to_owned()).collect()
 }
 
 /// Every name that a node uses: its inputs, and whatever graphs within it (branches, loop bodies) may capture.

@@ -41,6 +41,7 @@ mod inference;
 pub mod inspect;
 pub mod layers;
 mod model;
+mod numbers;
 mod operators;
 mod prepare;
 pub mod preprocessing;

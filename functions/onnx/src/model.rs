@@ -120,6 +120,18 @@ impl Model {
             ))),
         }
     }
+
+    /// The same model, in the form in which it predicts, with an initializer of its name for everything that trains: for
+    /// programs that only know how to read and write initializers. `Constant` nodes become initializers, and scikit-learn's
+    /// linear models, whose coefficients are attributes, become standard operators.
+    ///
+    /// # Errors
+    /// As [`Model::with_parameters`].
+    pub fn with_initializers(&self) -> Result<Self, Error> {
+        let mut proto = self.clone().into_inference_form()?.into_proto();
+        prepare::write_initializers(&mut proto);
+        Ok(Self { proto })
+    }
 }
 
 /// The version of the standard operator set among those that a model imports.

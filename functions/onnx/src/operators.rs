@@ -41,6 +41,7 @@ mod pad;
 mod pooling;
 mod power;
 pub(crate) mod product_block;
+pub(crate) mod random;
 mod range;
 mod ranking;
 mod rectifier;
@@ -251,6 +252,7 @@ static FAMILIES: &[Family] = &[
     pad::OPERATORS,
     pooling::OPERATORS,
     power::OPERATORS,
+    random::OPERATORS,
     range::OPERATORS,
     ranking::OPERATORS,
     rectifier::OPERATORS,

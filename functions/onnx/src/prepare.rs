@@ -11,6 +11,7 @@ mod functions;
 mod known;
 mod loops;
 mod names;
+mod scales;
 mod scans;
 mod sequences;
 mod versions;
@@ -18,10 +19,12 @@ mod written;
 
 use std::borrow::Cow;
 
+pub(crate) use self::scales::settle;
 pub(crate) use self::versions::OLDEST_OPSET;
 use crate::facts::Facts;
 use crate::graph::Graph;
 use crate::model::opset_of;
+use crate::numbers;
 use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::{Error, Model};
 
@@ -58,6 +61,18 @@ pub(crate) fn for_each_constant<E>(
     classical::for_each_coefficient(graph, show)
 }
 
+/// Gives everything that trains an initializer of its name: tensors of `Constant` nodes, coefficients of linear models.
+pub(crate) fn write_initializers(model: &mut ModelProto) {
+    let opset = opset_of(&model.opset_import).unwrap_or_default();
+    let producer = model.producer_name().to_owned();
+    if let Some(graph) = &mut model.graph {
+        if !numbers::constants_are_numbers(&graph.initializer, &producer) {
+            constants::to_initializers(graph);
+        }
+        classical::express(graph, opset, classical::is_linear);
+    }
+}
+
 /// Puts a model's own functions in the places where they are called.
 ///
 /// # Errors
@@ -80,11 +95,14 @@ pub(crate) fn prepared(model: Model) -> Result<Model, Error> {
     versions::raise(&mut proto);
     let functions = std::mem::take(&mut proto.functions);
     let opset = opset_of(&proto.opset_import).unwrap_or_default();
+    let producer = proto.producer_name().to_owned();
     if let Some(graph) = &mut proto.graph {
         // First of all, so that constants within functions, of which there may be several copies, stay what they are.
-        constants::to_initializers(graph);
+        if !numbers::constants_are_numbers(&graph.initializer, &producer) {
+            constants::to_initializers(graph);
+        }
         functions::inline(graph, &functions)?;
-        classical::express(graph, opset);
+        classical::express(graph, opset, classical::is_classical);
     }
     let mut model = Model::from_proto(proto)?;
     // What comes out of one body may decide over the next.

@@ -5,7 +5,7 @@ mod cases;
 mod support;
 
 use millrace_onnx::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
-use millrace_onnx::{Dim, ElementType, Loss, Model, Optimizer, StepGraph, check};
+use millrace_onnx::{Dim, ElementType, Loss, Model, Optimizer, StepGraph, Tensor, check};
 use support::{Draft, batch, noise, options};
 
 fn linear() -> Draft {
@@ -325,4 +325,213 @@ fn numbers_of_the_program_do_not_train() {
         .map(|(name, _)| name.as_str())
         .collect();
     assert_eq!(names, ["w", "b"]);
+}
+
+/// The model as one of PyTorch's exporters writes it.
+fn by_pytorch(draft: Draft) -> Model {
+    let mut proto = draft.model().proto().clone();
+    proto.producer_name = Some("pytorch".to_owned());
+    Model::from_proto(proto).unwrap()
+}
+
+fn trained(model: &Model) -> Vec<String> {
+    let parameters = check(model, None).unwrap().parameters.into_iter();
+    parameters.map(|(name, _)| name).collect()
+}
+
+/// The scale of an attention, a mask that is added, what a function makes of nothing: under such names the newer exporter
+/// also writes what it has computed of weights, and that trains, at its first zeros as well.
+#[test]
+fn what_pytorch_has_written_of_the_program_does_not_train() {
+    let draft = linear()
+        .weights("val_3", &[1], &[0.5])
+        .weights("mask", &[3], &[0.0, -1e9, -1e9])
+        .weights("zeros_1", &[3], &[0.0; 3])
+        .weights("val_4", &[3], &[0.0; 3])
+        .weights("val_5", &[3], &noise(3, 2))
+        .weights("ones.weight", &[3], &[1.0; 3])
+        .node("Mul", &["scores", "val_3"], "scaled")
+        .node("Add", &["scaled", "zeros_1"], "based")
+        .node("Add", &["based", "val_4"], "moved")
+        .node("Mul", &["moved", "val_5"], "bent")
+        .node("Mul", &["bent", "ones.weight"], "normal")
+        .node("Add", &["normal", "mask"], "masked")
+        .node("Softmax", &["masked"], "y")
+        .result("y");
+    let other = trained(&draft.clone().model());
+    assert_eq!(
+        other,
+        ["w", "val_3", "zeros_1", "val_4", "val_5", "ones.weight"]
+    );
+    let model = by_pytorch(draft);
+    assert_eq!(trained(&model), ["w", "val_4", "val_5", "ones.weight"]);
+    let constants = check(&model, None).unwrap().constants;
+    let why = |name: &str| &constants.iter().find(|(found, _)| found == name).unwrap().1;
+    assert!(why("mask").contains("as masks do"), "{}", why("mask"));
+    assert!(why("val_3").contains("made by the program"));
+    let step = step(&model);
+    assert_eq!(step.parameters.len(), 4);
+}
+
+/// PyTorch's older exporter writes tensors that the program makes as `Constant` nodes; the weights of a frozen program as well.
+#[test]
+fn constants_of_pytorch_train_where_nothing_else_does() {
+    let value = TensorProto::from_f32("", &[3], &noise(3, 1));
+    let scale = || NodeProto {
+        op_type: Some("Constant".to_owned()),
+        output: vec!["scale".to_owned()],
+        attribute: vec![AttributeProto::from_tensor("value", value.clone())],
+        ..NodeProto::default()
+    };
+    let mut beside = linear();
+    beside.graph.node.push(scale());
+    let beside = beside.node("Mul", &["scores", "scale"], "y").result("y");
+    assert_eq!(trained(&by_pytorch(beside.clone())), ["w"]);
+    assert_eq!(trained(&beside.model()), ["w", "scale"]);
+    let mut alone = Draft::new().input("x", ElementType::Float32, &[batch(), Dim::Fixed(3)]);
+    alone.graph.node.push(scale());
+    let alone = alone.node("Mul", &["x", "scale"], "y").result("y");
+    assert_eq!(trained(&by_pytorch(alone)), ["scale"]);
+}
+
+/// PyTorch's older exporter writes an embedding that is also the last layer twice: each copy has its own part of the gradient.
+#[test]
+fn a_weight_that_is_written_twice_is_two_parameters() {
+    let values = noise(16, 1);
+    let twice = |first: &str, second: &str| {
+        let mut draft = Draft::new().input("x", ElementType::Float32, &[batch(), Dim::Fixed(4)]);
+        for name in [first, second] {
+            if draft
+                .graph
+                .initializer
+                .iter()
+                .all(|tensor| tensor.name() != name)
+            {
+                draft = draft.weights(name, &[4, 4], &values);
+            }
+        }
+        draft
+            .node("MatMul", &["x", first], "h")
+            .node("Tanh", &["h"], "bent")
+            .node("MatMul", &["bent", second], "y")
+            .result("y")
+            .model()
+    };
+    let (apart, tied) = (twice("a", "b"), twice("a", "a"));
+    assert!(check(&apart, None).unwrap().shared.is_empty());
+    let x = Tensor::from_f32(&[3, 4], &noise(12, 3));
+    let labels = Tensor::from_f32(&[3, 4], &noise(12, 4));
+    let inputs: support::Tensors = [("x".to_owned(), x), ("labels".to_owned(), labels)].into();
+    support::assert_gradients(&apart, Loss::MeanSquaredError, &inputs);
+    let gradients = |model: &Model| -> Vec<Vec<f64>> {
+        let step = step(model);
+        let state = support::initial_state(&step);
+        let outputs = support::run_step(&step, &inputs, &state, 1.0, 1);
+        let change = |name: &String| -> Vec<f64> {
+            let (before, after) = (&state[name], &outputs[&format!("{name}.new")]);
+            let pairs = before
+                .as_floats()
+                .unwrap()
+                .iter()
+                .zip(after.as_floats().unwrap());
+            pairs.map(|(before, after)| before - after).collect()
+        };
+        step.parameters
+            .iter()
+            .map(|parameter| change(&parameter.name))
+            .collect()
+    };
+    let parts = gradients(&apart);
+    assert_eq!(parts.len(), 2);
+    let whole = &gradients(&tied)[0];
+    for (place, whole) in whole.iter().enumerate() {
+        let sum = parts[0][place] + parts[1][place];
+        assert!((sum - whole).abs() < 1e-12, "{sum} and {whole}");
+    }
+}
+
+/// As `torch.sigmoid(x)[:, 0]` is written: the loss is of the numbers in front of the sigmoid.
+#[test]
+fn a_sigmoid_goes_behind_what_picks_from_it() {
+    let pick = |draft: Draft| {
+        let mut draft = draft;
+        let index = TensorProto::from_i64("index", &[], &[1]);
+        draft.graph.initializer.push(index);
+        draft
+    };
+    let axis = || vec![AttributeProto::from_int("axis", 1)];
+    let before = pick(linear())
+        .node("Sigmoid", &["scores"], "probabilities")
+        .node_with("Gather", &["probabilities", "index"], "one", axis())
+        .node("Identity", &["one"], "y")
+        .result("y")
+        .model();
+    let behind = pick(linear())
+        .node_with("Gather", &["scores", "index"], "one", axis())
+        .node("Sigmoid", &["one"], "y")
+        .result("y")
+        .model();
+    let x = Tensor::from_f32(&[3, 4], &noise(12, 3));
+    let labels = Tensor::from_f32(&[3], &[1.0, 0.0, 1.0]);
+    let inputs: support::Tensors = [("x".to_owned(), x), ("labels".to_owned(), labels)].into();
+    support::assert_gradients(&before, Loss::BINARY_CROSS_ENTROPY, &inputs);
+    let loss = |model: &Model| {
+        let options = options(Loss::BINARY_CROSS_ENTROPY, Optimizer::Sgd);
+        let step = StepGraph::build(model, &options).unwrap();
+        let state = support::initial_state(&step);
+        let outputs = support::run_step(&step, &inputs, &state, 1.0, 1);
+        let number = |name: &str| outputs[name].as_floats().unwrap().to_vec();
+        [number("loss"), number("prediction")]
+    };
+    assert_eq!(loss(&before), loss(&behind));
+}
+
+/// For programs that train on a step graph with what they find in the model's initializers.
+#[test]
+fn a_linear_model_can_be_written_with_initializers() {
+    let model = cases::prepared::classifier("SOFTMAX", "L1");
+    let written = model.with_initializers().unwrap();
+    for parameter in &step(&model).parameters {
+        let mut initializers = written.graph().initializer.iter();
+        let found = initializers.find(|tensor| tensor.name() == parameter.name);
+        assert_eq!(found.unwrap().to_f32().unwrap(), parameter.initial);
+    }
+    let is_linear = |node: &NodeProto| node.op_type() == "LinearClassifier";
+    assert!(!written.graph().node.iter().any(is_linear));
+    assert_eq!(step(&written).parameters, step(&model).parameters);
+}
+
+/// As skl2onnx writes a logistic regression whose classes have names.
+#[test]
+fn the_label_of_a_linear_classifier_is_no_prediction() {
+    let mut proto = cases::prepared::classifier("SOFTMAX", "L1").proto().clone();
+    let graph = proto.graph.as_mut().unwrap();
+    let node = graph
+        .node
+        .iter_mut()
+        .find(|node| node.op_type() == "LinearClassifier");
+    let node = node.unwrap();
+    node.attribute
+        .retain(|attribute| !attribute.name().starts_with("classlabels"));
+    node.attribute.push(AttributeProto::from_strings(
+        "classlabels_strings",
+        &["a", "b", "c"],
+    ));
+    let map = NodeProto {
+        op_type: Some("ZipMap".to_owned()),
+        domain: Some("ai.onnx.ml".to_owned()),
+        input: vec![node.output[1].clone()],
+        output: vec!["maps".to_owned()],
+        ..NodeProto::default()
+    };
+    let label = node.output[0].clone();
+    graph.node.push(map);
+    graph.output = ["maps", &label]
+        .map(|name| ValueInfoProto {
+            name: Some(name.to_owned()),
+            ..ValueInfoProto::default()
+        })
+        .to_vec();
+    let found = check(&Model::from_proto(proto).unwrap(), None).unwrap();
+    assert_eq!(found.parameters.len(), 2);
 }

@@ -69,9 +69,12 @@ fn to_json(check: &Check) -> serde_json::Value {
             "help": obstacle.help,
         })
     });
+    let shared = check.shared.iter();
+    let shared = shared.map(|(name, uses)| json!({"name": name, "uses": uses}));
     json!({
         "trainable": check.trainable(),
         "parameters": sized(&check.parameters),
+        "shared": shared.collect::<Vec<_>>(),
         "statistics": sized(&check.statistics),
         "frozen": frozen.collect::<Vec<_>>(),
         "obstacles": obstacles.collect::<Vec<_>>(),
@@ -101,6 +104,11 @@ fn print(check: &Check) -> io::Result<()> {
     }
     let sized = |(name, dims): &(String, Vec<usize>)| format!("{name} {dims:?}");
     section("what trains", &check.parameters, sized)?;
+    section("what trains tied", &check.shared, |(name, uses)| {
+        format!(
+            "{name}: it is one weight in {uses} places, also where the exporter has merged equal ones"
+        )
+    })?;
     section("what follows the batches", &check.statistics, sized)?;
     section("what is frozen", &check.constants, |(name, reason)| {
         format!("{name}: {reason}")

@@ -288,10 +288,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         write(file, &step.evaluation)?;
     }
     if let Some(file) = &arguments.model_out {
-        write(
-            file,
-            &model.with_parameters(&std::collections::BTreeMap::new())?,
-        )?;
+        write(file, &model.with_initializers()?)?;
     }
     if arguments.json {
         output::line(serde_json::to_string_pretty(&to_json(&step))?)?;

@@ -19,6 +19,7 @@ use super::unary::same_as_input;
 use super::{Backward, Call, Derivative, Family, Operator, Site, Training};
 use crate::extent::{Extent, Unknowns};
 use crate::facts::Fact;
+use crate::proto::AttributeProto;
 use crate::step::names::{SEED, STEP};
 use crate::{ElementType, Tensor, Values};
 
@@ -110,6 +111,22 @@ fn mix(training: &mut Training<'_>, a: &str, b: &str) -> String {
     let square = training.emit("Mod", &[&square, &prime]);
     let cube = training.emit("Mul", &[&square, &sum]);
     training.emit("Mod", &[&cube, &prime])
+}
+
+/// Emits two tensors of numbers between 0 and 1 in the shape of the input, neither limit among them.
+pub(super) fn units(training: &mut Training<'_>, element: ElementType) -> [String; 2] {
+    let key = key(training);
+    [1, 2].map(|number| {
+        let number = training.emit.integer(number);
+        let key = mix(training, &key, &number);
+        let drawn = drawn(training, &key);
+        let to = AttributeProto::from_int("to", i64::from(element.code()));
+        let drawn = training.emit.node_with("Cast", &[&drawn], vec![to]);
+        let [half, prime] =
+            [0.5, PRIMES[0] as f64].map(|value| training.emit.float(value, element));
+        let above = training.emit("Add", &[&drawn, &half]);
+        training.emit("Div", &[&above, &prime])
+    })
 }
 
 /// Emits the key of the node, a scalar.

@@ -14,14 +14,19 @@ use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 const DOMAIN: &str = "ai.onnx.ml";
 
-/// Whether a node may be replaced.
+/// Whether a node is of scikit-learn's domain.
 pub(super) fn is_classical(node: &NodeProto) -> bool {
     node.domain() == DOMAIN
 }
 
-/// Replaces what can be replaced, in a graph of this version of the standard operator set.
-pub(super) fn express(graph: &mut GraphProto, opset: i64) {
-    if !graph.node.iter().any(is_classical) {
+/// Whether a node is a linear model, whose coefficients train.
+pub(super) fn is_linear(node: &NodeProto) -> bool {
+    is_classical(node) && matches!(node.op_type(), "LinearClassifier" | "LinearRegressor")
+}
+
+/// Replaces what can be replaced of the nodes that are asked for, in a graph of this version of the standard operator set.
+pub(super) fn express(graph: &mut GraphProto, opset: i64, is_asked: fn(&NodeProto) -> bool) {
+    if !graph.node.iter().any(is_asked) {
         return;
     }
     let constants: HashSet<String> = graph
@@ -39,7 +44,7 @@ pub(super) fn express(graph: &mut GraphProto, opset: i64) {
     };
     for node in std::mem::take(&mut graph.node) {
         node.label().clone_into(&mut writer.scope);
-        if !is_classical(&node) || writer.express(&node).is_none() {
+        if !is_asked(&node) || writer.express(&node).is_none() {
             writer.nodes.push(node);
         }
     }
@@ -122,6 +127,17 @@ impl Linear {
             intercepts: tensor("intercepts", &[targets], intercepts),
             ending,
         })
+    }
+}
+
+/// What a classifier calls its classes: numbers or texts.
+fn classes(node: &NodeProto, name: &str) -> Option<TensorProto> {
+    match node.ints("classlabels_ints") {
+        Some(numbers) => Some(TensorProto::from_i64(name, &[numbers.len()], numbers)),
+        None => Some(TensorProto::from_texts(
+            name,
+            &node.strings("classlabels_strings")?,
+        )),
     }
 }
 
@@ -259,28 +275,18 @@ impl Writer {
 
     fn classified(&mut self, node: &NodeProto, input: &str) -> Option<()> {
         let linear = Linear::of(node)?;
+        let name = self.names.free(&format!("{}/classes", self.scope));
+        let classes = classes(node, &name)?;
         let scores = self.linear(input, linear)?;
-        let label = node.output.first().filter(|label| !label.is_empty());
-        match (label, node.ints("classlabels_ints")) {
-            (None, _) => {}
-            (Some(label), Some(classes)) => {
-                let name = self.names.free(&format!("{}/classes", self.scope));
-                let list = TensorProto::from_i64(&name, &[classes.len()], classes);
-                self.initializers.push(list);
-                let attributes = vec![
-                    AttributeProto::from_int("axis", 1),
-                    AttributeProto::from_int("keepdims", 0),
-                ];
-                let place = self.node_with("ArgMax", &[&scores], attributes);
-                let class = self.node("Gather", &[&name, &place]);
-                self.nodes.push(identity(&class, label));
-            }
-            // Texts stay with the operator that knows them.
-            (Some(label), None) => {
-                let mut labels = node.clone();
-                labels.output = vec![label.clone()];
-                self.nodes.push(labels);
-            }
+        if let Some(label) = node.output.first().filter(|label| !label.is_empty()) {
+            self.initializers.push(classes);
+            let attributes = vec![
+                AttributeProto::from_int("axis", 1),
+                AttributeProto::from_int("keepdims", 0),
+            ];
+            let place = self.node_with("ArgMax", &[&scores], attributes);
+            let class = self.node("Gather", &[&name, &place]);
+            self.nodes.push(identity(&class, label));
         }
         if let Some(output) = node.output.get(1).filter(|output| !output.is_empty()) {
             self.nodes.push(identity(&scores, output));

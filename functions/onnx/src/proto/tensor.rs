@@ -122,6 +122,21 @@ impl TensorProto {
         Self::from_raw(name, ElementType::Int64, dims, raw)
     }
 
+    /// A list of texts under a name.
+    #[must_use]
+    pub fn from_texts(name: &str, values: &[&str]) -> Self {
+        Self {
+            dims: vec![values.len() as i64],
+            data_type: Some(ElementType::String.code()),
+            name: Some(name.to_owned()),
+            string_data: values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// A tensor of any fixed-size element type from its little-endian bytes.
     #[must_use]
     pub fn from_raw(name: &str, element: ElementType, dims: &[usize], raw: Vec<u8>) -> Self {

@@ -12,6 +12,7 @@ use crate::fast;
 use crate::forward::Forward;
 use crate::fuse::fuse;
 use crate::graph::Graph;
+use crate::operators::random;
 use crate::proto::{
     GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
 };
@@ -226,7 +227,16 @@ impl Assembly<'_> {
             .collect();
         let outputs: Vec<_> = self.results().collect();
         let graph = &self.forward.graph;
-        self.model("evaluation", graph, emitter, &inputs, &outputs)
+        let mut model = self
+            .model("evaluation", graph, emitter, &inputs, &outputs)?
+            .into_proto();
+        let nodes = model.graph.iter_mut().flat_map(|graph| &mut graph.node);
+        for node in nodes {
+            if let Some(expected) = random::expected(node) {
+                *node = expected;
+            }
+        }
+        Model::from_proto(model)
     }
 
     fn step(&self, graph: &Graph, emitter: &Emitter) -> Result<Model, Error> {

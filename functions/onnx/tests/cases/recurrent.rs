@@ -75,6 +75,10 @@ fn forms(operator: &'static str) -> Vec<Case> {
             .uses(&[0, 1, 2])
             .case("the batch first"),
         of().open_steps().case("a number of steps that is open"),
+        of().opset(13)
+            .open_steps()
+            .both_ways()
+            .case("a number of steps that is open, operator set 13"),
         of().open_steps()
             .states()
             .lengths()

@@ -500,6 +500,12 @@ fn resized() -> Vec<Case> {
             }
         }
     }
+    // 6 · 0.8333333 is less than 5, and 6 · 1.1666666 less than 7, unless they are rounded.
+    let odd = [2, 6, 6];
+    let draft = weighted(&odd)
+        .weights("scales", &[4], &[1.0, 1.0, 5.0 / 6.0, 7.0 / 6.0])
+        .node_with("Resize", &inputs, "y", options("linear", "half_pixel"));
+    cases.push(case("Resize by scales that are rounded", draft, &odd));
     let coefficient = AttributeProto::from_float("cubic_coeff_a", -0.5);
     for (form, more) in [
         ("a = -0.5", vec![coefficient.clone()]),

@@ -2,10 +2,9 @@
 //!
 //! Where the number of steps is known, every step is written out, which is the faster; else the steps are a `Scan`.
 
-use crate::ElementType;
-use crate::TensorInfo;
 use crate::emitter::Emitter;
 use crate::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
+use crate::{Dim, ElementType, TensorInfo};
 
 /// How many steps there are.
 #[derive(Clone)]
@@ -217,12 +216,13 @@ impl Open<'_> {
     }
 
     fn graph(&self, node: Vec<NodeProto>, inputs: &[String], outputs: &[String]) -> GraphProto {
+        // ONNX Runtime wants to know at least how many dimensions the results have, and does not find out by itself where
+        // the operator set is an early one.
+        let rows = [Dim::Unknown, Dim::Unknown];
         let described = |names: &[String]| {
-            let infos = names.iter().map(|name| TensorInfo {
-                name: name.clone(),
-                element: self.element,
-                dims: None,
-            });
+            let infos = names
+                .iter()
+                .map(|name| TensorInfo::new(name, self.element, rows.to_vec()));
             infos.map(|info| ValueInfoProto::from_info(&info)).collect()
         };
         GraphProto {

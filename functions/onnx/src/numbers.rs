@@ -1,0 +1,89 @@
+//! Which initializers are no weights although they are float32: numbers that the program held and the exporter wrote down.
+//!
+//! A weight that is taken for such a number would stay as it is for ever, without a word. So each rule here names what
+//! exporters do, and holds for nothing that a weight may be, at its first values either: zeros alone show nothing.
+
+use std::collections::HashMap;
+
+use crate::proto::TensorProto;
+
+/// Who PyTorch's exporters, both of them, say they are.
+const PYTORCH: &str = "pytorch";
+/// Functions of PyTorch that make tensors of nothing, as they name what its newer exporter computes in advance.
+const MAKERS: [&str; 13] = [
+    "arange",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "new_full",
+    "new_ones",
+    "new_zeros",
+    "ones",
+    "ones_like",
+    "scalar_tensor",
+    "zeros",
+    "zeros_like",
+];
+/// What a mask adds to a score that is not to count is less than this.
+const MASKED: f32 = -1e3;
+
+/// Why an initializer is no weight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Number {
+    /// Numbers that are not finite.
+    NotFinite,
+    /// Zeros, and much less than zero: what is added to the scores of an attention.
+    Mask,
+    /// Made by the program.
+    Program,
+}
+
+/// The float32 initializers that are no weights, by their names.
+pub(crate) fn among(initializers: &[TensorProto], producer: &str) -> HashMap<String, Number> {
+    let found = initializers.iter().filter_map(|tensor| {
+        let values = tensor.to_f32().unwrap_or_default();
+        let number = if values.iter().any(|value| !value.is_finite()) {
+            Number::NotFinite
+        } else if is_mask(&values) {
+            Number::Mask
+        } else if producer == PYTORCH && is_number(tensor.name(), &values) {
+            Number::Program
+        } else {
+            return None;
+        };
+        Some((tensor.name().to_owned(), number))
+    });
+    found.collect()
+}
+
+/// Whether the `Constant` nodes of a model are the program's numbers, its weights being initializers.
+///
+/// PyTorch's exporters write every parameter as an initializer, except for programs that were frozen before: these have none.
+pub(crate) fn constants_are_numbers(initializers: &[TensorProto], producer: &str) -> bool {
+    let is_weight = |tensor: &TensorProto| {
+        !tensor.dims.is_empty() && tensor.element() == crate::ElementType::Float32
+    };
+    producer == PYTORCH && initializers.iter().any(is_weight)
+}
+
+fn is_mask(values: &[f32]) -> bool {
+    let is_masked = |value: &&f32| **value <= MASKED;
+    let masked = values.iter().filter(is_masked).count();
+    masked > 0 && values.iter().all(|&value| value == 0.0 || value <= MASKED)
+}
+
+/// Whether PyTorch's newer exporter made a tensor itself: `val_N` with one number throughout, other than zero, or what a
+/// function has made of nothing. Under such names it also writes what it has computed of weights, which is a weight.
+fn is_number(name: &str, values: &[f32]) -> bool {
+    let without_number = |name: &str| {
+        let (before, number) = name.rsplit_once('_')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| before.to_owned())
+    };
+    let maker = without_number(name).unwrap_or_else(|| name.to_owned());
+    let is_one_number = values.split_first().is_some_and(|(first, rest)| {
+        *first != 0.0 && rest.iter().all(|value| value.to_bits() == first.to_bits())
+    });
+    (maker == "val" && is_one_number) || MAKERS.contains(&maker.as_str())
+}

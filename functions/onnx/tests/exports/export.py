@@ -54,7 +54,7 @@ def export_torch():
         )
         write(f"torch_{name}", program.model_proto)
 
-    def older(name, model, *inputs, opset, training=False):
+    def older(name, model, *inputs, opset, training=False, open_axes={0: "batch"}):
         torch.manual_seed(7)
         names = [f"x{number}" for number in range(len(inputs))]
         mode = torch.onnx.TrainingMode
@@ -65,7 +65,7 @@ def export_torch():
                 file.name,
                 dynamo=False,
                 input_names=names,
-                dynamic_axes={name: {0: "batch"} for name in names},
+                dynamic_axes={name: open_axes for name in names},
                 opset_version=opset,
                 training=mode.TRAINING if training else mode.EVAL,
                 do_constant_folding=not training,
@@ -116,6 +116,18 @@ def export_torch():
         def forward(self, x):
             return self.head(self.layers(x)[0].mean(1))
 
+    class Chance(nn.Module):
+        """A number of steps that is open, attention with a scale of the program's, and one chance for each record."""
+
+        def __init__(self):
+            super().__init__()
+            self.layers, self.mix = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 12)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            q, k, v = self.mix(self.layers(x)[0]).unsqueeze(1).chunk(3, -1)
+            return torch.sigmoid(self.head(F.scaled_dot_product_attention(q, k, v)[:, 0].mean(1)))[:, 1]
+
     class Around(nn.Module):
         """Down and up again, joined with what it was."""
 
@@ -158,6 +170,7 @@ def export_torch():
     older("gru", lambda: Recurrent("GRU", 1), torch.randn(2, 4, 3), opset=17, training=True)
     older("resized", Resized, torch.randn(2, 2, 5, 5), opset=16)
     older("parts", Parts, torch.randn(2, 4), opset=17, training=True)
+    older("chance", Chance, torch.randn(2, 4, 3), opset=14, open_axes={0: "batch", 1: "steps"})
     older("residual", Residual, torch.randn(2, 3, 4, 4), opset=18, training=True)
 
 
@@ -198,7 +211,15 @@ def export_keras():
             layers.Dense(1, activation="sigmoid"),
         ])
 
+    def scaled():
+        return keras.Sequential([
+            keras.Input((6, 6, 2)),
+            layers.Resizing(5, 7),
+            layers.Conv2D(2, 1),
+        ])
+
     export("image", image)
+    export("scaled", scaled)
     export("attention", attention)
     export("words", words)
 

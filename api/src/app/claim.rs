@@ -120,7 +120,7 @@ impl Claim {
                     );
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the database cannot be asked whether it is still ours")
+                    tracing::warn!(%error, "the database cannot be asked whether it is still ours");
                 }
             }
         }

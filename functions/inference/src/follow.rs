@@ -52,18 +52,28 @@ impl Following {
     }
 }
 
+/// Begins to read what the registry says of the inference's alias; nothing where it has none.
+pub(crate) fn registry(
+    function: &Function,
+    spec: &InferenceSpec,
+) -> Result<Option<Registry>, Failure> {
+    let Some(alias) = &spec.alias else {
+        return Ok(None);
+    };
+    let key = key(&spec.project, &spec.model, alias);
+    Registry::follow(&function.spec.control, key, &function.shutdown).map(Some)
+}
+
 /// Waits for the registry, loads what the alias points at, and starts to follow it. Nothing where
 /// the function shall end first.
 pub(crate) fn start(
     function: &Function,
     spec: &InferenceSpec,
-    alias: &str,
+    registry: Registry,
     loader: &Loader,
     status: &Status,
 ) -> Result<Option<(Model, Following)>, Failure> {
     let shutdown = &function.shutdown;
-    let key = key(&spec.project, &spec.model, alias);
-    let registry = Registry::follow(&function.spec.control, key, shutdown)?;
     let Some(entry) = first_entry(&registry, status, shutdown) else {
         return Ok(None);
     };

@@ -16,7 +16,7 @@ mod zipmap;
 use std::process::ExitCode;
 
 use millrace_runtime::{
-    Failure, Function, Reporter, Schemas, Status, onnxruntime, poll, run, try_out,
+    Failure, Function, Registry, Reporter, Schemas, Status, onnxruntime, poll, run, try_out,
 };
 use millrace_wire::function::{InferenceSpec, Role};
 use millrace_wire::trial::ARGUMENT;
@@ -45,8 +45,7 @@ fn infer(function: &Function) -> Result<(), Failure> {
             "the specification is not one of an inference: start the binary of its role".to_owned(),
         ));
     };
-    millrace_engine::load(&onnxruntime()?)
-        .map_err(|error| Failure::Specification(error.to_string()))?;
+    let library = onnxruntime()?;
     function
         .readiness
         .unmet("model", "no version of the model is loaded yet");
@@ -57,25 +56,29 @@ fn infer(function: &Function) -> Result<(), Failure> {
         reporter,
         function.readiness.clone(),
     );
-    let Some(mut predictor) = predictor(function, spec, &status)? else {
+    let prepared = poll::prepare(function, spec, &status)?;
+    let registry = follow::registry(function, spec)?;
+    millrace_engine::load(&library).map_err(|error| Failure::Specification(error.to_string()))?;
+    let Some(mut predictor) = predictor(function, spec, registry, &status)? else {
         return Ok(());
     };
     function.readiness.met("model");
-    poll::run(function, spec, &status, &mut predictor)
+    poll::run(prepared, &mut predictor)
 }
 
 /// Loads the version to begin with; nothing where the function shall end first.
 fn predictor(
     function: &Function,
     spec: &InferenceSpec,
+    registry: Option<Registry>,
     status: &Status,
 ) -> Result<Option<Predictor>, Failure> {
     let loader = Loader::open(function, spec)?;
-    let first = match &spec.alias {
+    let first = match registry {
         None => loader
             .persist(&spec.version, status, &function.shutdown)
             .map(|model| (model, None)),
-        Some(alias) => follow::start(function, spec, alias, &loader, status)?
+        Some(registry) => follow::start(function, spec, registry, &loader, status)?
             .map(|(model, following)| (model, Some(following))),
     };
     let Some((model, following)) = first else {

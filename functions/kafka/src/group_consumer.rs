@@ -58,6 +58,14 @@ struct State {
 impl GroupConsumer {
     /// Joins the group; partitions arrive during [`GroupConsumer::poll_batch`].
     pub fn new(connection: &Connection, options: GroupOptions) -> Result<Self, Error> {
+        let consumer = Self::apart(connection, options)?;
+        consumer.join()?;
+        Ok(consumer)
+    }
+
+    /// Makes the client, which looks for its brokers and the group's coordinator, and stays apart from the group until
+    /// [`GroupConsumer::join`].
+    pub fn apart(connection: &Connection, options: GroupOptions) -> Result<Self, Error> {
         let session = options.session_timeout.as_millis().to_string();
         let heartbeat = (options.session_timeout.as_millis() / 4).max(1).to_string();
         let max_poll = options
@@ -87,10 +95,6 @@ impl GroupConsumer {
         for topic in &options.topics {
             crate::group::check_topic(topic)?;
         }
-        let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
-        consumer
-            .subscribe(&topics)
-            .map_err(|error| Step::new("join").group(&options.group).kafka(&error))?;
         Ok(Self {
             consumer,
             options,
@@ -102,6 +106,14 @@ impl GroupConsumer {
                 prober: Prober::new(),
             }),
         })
+    }
+
+    /// Joins the group, which goes on in the background; partitions arrive during [`GroupConsumer::poll_batch`].
+    pub fn join(&self) -> Result<(), Error> {
+        let topics: Vec<&str> = self.options.topics.iter().map(String::as_str).collect();
+        self.consumer
+            .subscribe(&topics)
+            .map_err(|error| self.step("join").kafka(&error))
     }
 
     /// The next records, in the client's memory; empty where nothing came in

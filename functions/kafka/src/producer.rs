@@ -34,6 +34,8 @@ pub(crate) use served::Served;
 const QUEUE_PAUSE: Duration = Duration::from_millis(1);
 /// How long a dropped producer may still take to deliver.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a first answer of the brokers is waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Settings that every producer of this crate has.
 pub(crate) const PRODUCER_DEFAULTS: &[(&str, &str)] = &[("linger.ms", "5")];
@@ -92,6 +94,16 @@ impl Producer {
         Ok(Self {
             writer: Writer::new(client)?,
         })
+    }
+
+    /// Waits a short time until a broker has answered.
+    pub fn connect(&self) {
+        self.writer.connect();
+    }
+
+    /// Looks for the leaders of a topic's partitions in the background, which the first record would wait for.
+    pub fn meet(&self, topic: &str) -> Result<(), Error> {
+        self.writer.meet(topic)
     }
 
     /// Takes a record in, and blocks while the queue is full. A failed delivery
@@ -189,19 +201,40 @@ impl Writer {
         headers: &mut Option<Headers>,
         id: usize,
     ) -> Result<Result<(), Code>, Error> {
-        let native = Native::of(self.client.client());
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = topics.iter().position(|(name, _)| name == record.topic);
-        let place = if let Some(place) = known {
-            place
-        } else {
-            let topic = native
-                .topic(record.topic)
-                .map_err(|failure| write_step(record.topic, None).failure(&failure))?;
-            topics.push((record.topic.to_owned(), topic));
-            topics.len() - 1
-        };
-        Ok(native.produce(&topics[place].1, record, headers, id))
+        let place = self.place(&mut topics, record.topic)?;
+        Ok(self.native().produce(&topics[place].1, record, headers, id))
+    }
+
+    /// Whether a broker answers within a short time. Why none does, if so, is told by what needs one.
+    pub(crate) fn connect(&self) -> bool {
+        let client = self.client.client();
+        client
+            .fetch_metadata(Some("__consumer_offsets"), CONNECT_TIMEOUT)
+            .is_ok()
+    }
+
+    /// librdkafka asks for a topic's leaders once it knows of the topic.
+    pub(crate) fn meet(&self, topic: &str) -> Result<(), Error> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        self.place(&mut topics, topic).map(drop)
+    }
+
+    /// The topic's place among those that are known, which it gets here where it has none.
+    fn place(&self, topics: &mut Vec<(String, Topic)>, topic: &str) -> Result<usize, Error> {
+        if let Some(place) = topics.iter().position(|(name, _)| name == topic) {
+            return Ok(place);
+        }
+        let native = self.native();
+        let known = native
+            .topic(topic)
+            .map_err(|failure| write_step(topic, None).failure(&failure))?;
+        topics.push((topic.to_owned(), known));
+        Ok(topics.len() - 1)
+    }
+
+    fn native(&self) -> Native<'_> {
+        Native::of(self.client.client())
     }
 }
 

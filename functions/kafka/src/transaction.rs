@@ -17,8 +17,6 @@ use crate::producer::{
 };
 use crate::{Connection, Error, GroupMetadata, GroupOffset, OutRecord};
 
-/// How long a first answer of the brokers is waited for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a dropped producer may take to abort its transaction.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -37,6 +35,8 @@ const IDLE_MS: &str = "10000";
 pub struct TransactionalProducer {
     writer: Writer,
     open: AtomicBool,
+    /// Whether a broker has answered since it was last tried to take the id over.
+    has_met: AtomicBool,
 }
 
 impl TransactionalProducer {
@@ -65,23 +65,34 @@ impl TransactionalProducer {
         Ok(Self {
             writer: Writer::new(client)?,
             open: AtomicBool::new(false),
+            has_met: AtomicBool::new(false),
         })
     }
 
+    /// Waits a short time until a broker has answered. Nothing is taken over by it.
+    pub fn connect(&self) {
+        let has_met = self.writer.connect();
+        self.has_met.store(has_met, Ordering::Relaxed);
+    }
+
     /// Takes over the transactional id: aborts what a predecessor left open and
-    /// fences it. Call it once, before the group is joined.
+    /// fences it. Call it once, before the group's offsets are read: they may be in what the predecessor left open.
     pub fn init(&self, timeout: Duration) -> Result<(), Error> {
-        let client = &self.writer.client;
-        // Where no broker is connected yet, librdkafka looks for its coordinator only every half a second. Why there is no
-        // answer, if there is none, is told by what follows.
-        let _ = client
-            .client()
-            .fetch_metadata(Some("__transaction_state"), CONNECT_TIMEOUT);
-        client
+        // Where no broker is connected yet, librdkafka looks for its coordinator only every half a second.
+        if !self.has_met.swap(false, Ordering::Relaxed) {
+            self.writer.connect();
+        }
+        self.writer
+            .client
             .init_transactions(timeout)
             .map_err(|error| Step::new("take over the transactional id").kafka(&error))?;
         self.writer.client.context().health().up();
         Ok(())
+    }
+
+    /// Looks for the leaders of a topic's partitions in the background, which the first record would wait for.
+    pub fn meet(&self, topic: &str) -> Result<(), Error> {
+        self.writer.meet(topic)
     }
 
     /// Begins a transaction.

@@ -12,6 +12,7 @@ mod letter;
 mod note;
 mod output;
 mod partitions;
+mod prepare;
 mod rate;
 mod target;
 mod topics;
@@ -21,22 +22,20 @@ mod work;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_kafka::{Connection, Error, GroupConsumer, GroupOptions};
-use millrace_wire::function::InferenceSpec;
+use millrace_kafka::{Connection, Error, GroupConsumer};
 
-use self::topics::Topics;
+use self::output::Output;
+use self::prepare::Membership;
 use self::work::{Interruption, Work};
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::shutdown::Shutdown;
-use crate::start::Function;
 use crate::status::Status;
+
+pub use self::prepare::{Prepared, prepare};
 
 /// The longest pause after commits that failed one after another.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// For how long a member is silent before its partitions go to others: longer than a broker takes
-/// to start again, and not longer than partitions of a replica that is gone may wait.
-const SESSION: Duration = Duration::from_secs(20);
 /// For how long the absence of the brokers explains that a member is a stranger to its group.
 const AFTERMATH: Duration = Duration::from_mins(1);
 /// The pause while there is no room for a record at the rate that was asked for.
@@ -52,51 +51,55 @@ const REFUSED: &str = "not-authorized";
 /// # Errors
 /// [`Failure::Fenced`] where another process has this replica's identity, [`Failure::Failed`] where
 /// only a new start can help.
-pub fn run(
-    function: &Function,
-    spec: &InferenceSpec,
-    status: &Status,
-    handler: &mut dyn Handler,
-) -> Result<(), Failure> {
-    let connection = Connection::new(&spec.connection);
-    function.readiness.kafka("kafka", &connection);
-    let Some(topics) = Topics::watch(&connection, spec, status, &function.shutdown)? else {
+pub fn run(prepared: Prepared<'_>, handler: &mut dyn Handler) -> Result<(), Failure> {
+    let Prepared {
+        spec,
+        connection,
+        status,
+        shutdown,
+        membership,
+        consumer,
+        topics,
+        output,
+    } = prepared;
+    let Some(topics) = topics.end()? else {
         return Ok(());
     };
+    // The group takes a while to give partitions out, in which the rest is done. Where it stands is read after that.
+    consumer.join()?;
+    let mut output = output.end();
+    let limit = topics.smallest_limit();
+    if !output.respects(limit) {
+        output = Output::new(&connection, spec, output.watch().clone(), limit)?;
+    }
     let mut work = Work::new(
         spec,
-        connection.clone(),
+        connection,
         topics,
         status.clone(),
-        function.shutdown.clone(),
+        shutdown,
+        output,
         handler.refresh(),
     )?;
     if !work.take_over()? {
         return Ok(());
     }
-    // What librdkafka fetches ahead is bounded by the same number of bytes as what is worked on.
-    let fetch_kib = (spec.batching.max_bytes / 1024).max(1024).to_string();
-    let mut read = vec![spec.input_topic.as_str()];
-    read.extend(spec.redrive_topic.as_deref());
-    let mut options = GroupOptions::new(&spec.group, &read).instance(&spec.transactional_id);
-    options.session_timeout = SESSION;
-    let reading = connection.with("queued.max.messages.kbytes", &fetch_kib);
-    let result = poll_for_ever(&reading, &options, &mut work, handler);
+    let result = poll_for_ever(consumer, &membership, &mut work, handler);
     status.finish(LAST_WORDS);
     result
 }
 
 /// Reads as a member of the group, and joins it anew where the membership ran out.
 fn poll_for_ever(
-    connection: &Connection,
-    options: &GroupOptions,
+    first: GroupConsumer,
+    membership: &Membership,
     work: &mut Work<'_>,
     handler: &mut dyn Handler,
 ) -> Result<(), Failure> {
+    let mut consumer = Arc::new(first);
     loop {
-        let consumer = Arc::new(GroupConsumer::new(connection, options.clone())?);
         work.deadline.reads(Some(Arc::clone(&consumer)));
-        tracing::info!(kafka.group = options.group, "reading records");
+        tracing::info!(kafka.group = membership.options.group, "reading records");
         let end = poll(&consumer, work, handler)?;
         work.deadline.reads(None);
         match end {
@@ -110,6 +113,9 @@ fn poll_for_ever(
             }
             End::Membership => work.leave()?,
         }
+        drop(consumer);
+        consumer = Arc::new(membership.apart()?);
+        consumer.join()?;
     }
 }
 

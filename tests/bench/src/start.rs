@@ -26,9 +26,15 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What an inference says on its way, and what it has done by then.
 const STEPS: [(&str, &str); 4] = [
     ("the function started", "exec, log and HTTP"),
-    ("version loaded", "ONNX Runtime and the model"),
-    ("reading records", "topics, and the transactional id"),
-    ("partitions assigned", "the group join"),
+    (
+        "version loaded",
+        "ONNX Runtime and the model, beside a look at the topics",
+    ),
+    (
+        "reading records",
+        "the transactional id, beside the group join",
+    ),
+    ("partitions assigned", "what is left of the group join"),
 ];
 /// What it does after the last of these.
 const LAST_STEP: &str = "fetch, run, write and commit";

@@ -129,10 +129,15 @@ impl Admin {
 
     /// Fails with [`Error::TopicRecreated`] unless the topic has this id.
     pub fn check_topic_id(&self, topic: &str, expected: &str) -> Result<(), Error> {
+        self.partitions_of(topic, expected).map(drop)
+    }
+
+    /// How many partitions the topic has that has this id. Fails as [`Admin::check_topic_id`] does.
+    pub fn partitions_of(&self, topic: &str, expected: &str) -> Result<i32, Error> {
         let answer = self.native_description(topic)?;
         let found = uuid_text(answer.id);
         if found == expected {
-            return Ok(());
+            return Ok(to_i32(answer.partitions));
         }
         Err(Error::TopicRecreated {
             topic: topic.to_owned(),

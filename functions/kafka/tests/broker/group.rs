@@ -244,6 +244,21 @@ fn a_partition_is_held_back_until_it_is_resumed() {
 }
 
 #[test]
+fn a_member_stands_apart_until_it_joins() {
+    let admin = Admin::new(&connection()).unwrap();
+    let topic = topic(&admin, 1);
+    write(&topic, 0, &["a"]);
+    let group = unique("kafka-test");
+    let consumer = GroupConsumer::apart(&connection(), options(&group, &topic)).unwrap();
+    let mut handler = Handler::default();
+    assert_eq!(poll(&consumer, &mut handler), 0);
+    assert!(admin.group(&group).unwrap().is_empty());
+    consumer.join().unwrap();
+    assert_eq!(values(&take(&consumer, &mut handler, 1)), ["a"]);
+    assert!(!admin.group(&group).unwrap().is_empty());
+}
+
+#[test]
 fn positions_go_past_markers_and_seeks_go_back() {
     let admin = Admin::new(&connection()).unwrap();
     let topic = topic(&admin, 1);

@@ -39,6 +39,8 @@ pub(super) fn transaction_timeout(batching: &Batching) -> Duration {
 pub(super) struct Output {
     writer: Writer,
     watch: Watch,
+    /// The most bytes that it sends at once.
+    batch: usize,
     /// Whether outputs wait for their commit.
     is_open: bool,
     /// When the next commit may come.
@@ -62,10 +64,11 @@ impl Output {
         watch: Watch,
         limit: usize,
     ) -> Result<Self, Error> {
-        let batch = limit.clamp(1, BATCH_BYTES).to_string();
+        let batch = limit.clamp(1, BATCH_BYTES);
+        let batch_size = batch.to_string();
         let mut properties = vec![
             ("message.max.bytes", MAX_MESSAGE_BYTES),
-            ("batch.size", &batch),
+            ("batch.size", &batch_size),
         ];
         if spec.guarantee == Guarantee::AtLeastOnce {
             properties.extend(SINGLE);
@@ -87,12 +90,31 @@ impl Output {
         Ok(Self {
             writer,
             watch,
+            batch,
             is_open: false,
             next: Instant::now(),
         })
     }
 
-    /// Ends what a predecessor left open, before anything is read.
+    /// Waits a short time until a broker has answered.
+    pub(super) fn connect(&self) {
+        match &self.writer {
+            Writer::ExactlyOnce(producer) => producer.connect(),
+            Writer::AtLeastOnce(producer) => producer.connect(),
+        }
+    }
+
+    /// Whether topics that take `limit` bytes at once take all that it sends.
+    pub(super) fn respects(&self, limit: usize) -> bool {
+        self.batch <= limit.max(1)
+    }
+
+    /// The watch over its calls.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Ends what a predecessor left open, before the group's offsets are read.
     pub(super) fn take_over(&self, patience: &mut Patience<'_>) -> Result<(), Error> {
         match &self.writer {
             Writer::ExactlyOnce(producer) => persist(patience, || {
@@ -101,6 +123,14 @@ impl Output {
                 })
             }),
             Writer::AtLeastOnce(_) => Ok(()),
+        }
+    }
+
+    /// Lets the producer look for this topic before the first record is sent to it.
+    pub(super) fn meet(&self, topic: &str) -> Result<(), Error> {
+        match &self.writer {
+            Writer::ExactlyOnce(producer) => producer.meet(topic),
+            Writer::AtLeastOnce(producer) => producer.meet(topic),
         }
     }
 

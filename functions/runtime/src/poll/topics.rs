@@ -187,11 +187,7 @@ impl Topics {
     }
 
     fn look_at_input(&self) -> bool {
-        let partitions = self
-            .admin
-            .check_topic_id(&self.input, &self.input_id)
-            .and_then(|()| self.admin.partitions(&self.input));
-        match partitions {
+        match self.admin.partitions_of(&self.input, &self.input_id) {
             Ok(partitions) => {
                 self.status.recovered(INPUT_MISSING);
                 self.input_partitions.store(partitions, Ordering::Relaxed);

@@ -22,7 +22,6 @@ use super::output::Output;
 use super::partitions::Partitions;
 use super::rate::Rate;
 use super::topics::Topics;
-use super::watch::Watch;
 use super::{LONGEST_PAUSE, patience, pause_after, was_away};
 use crate::failure::Failure;
 use crate::handler::{Answer, Answers, Current, Handler, Input, Refusal, Stall};
@@ -60,7 +59,6 @@ pub(super) struct Work<'s> {
     /// Watches over the runs of the model.
     pub(super) deadline: Deadline,
     output: Output,
-    watch: Watch,
     partitions: Partitions,
     /// The limit on what is read.
     rate: Option<Rate>,
@@ -117,13 +115,12 @@ impl<'s> Work<'s> {
         topics: Arc<Topics>,
         status: Status,
         shutdown: Shutdown,
+        output: Output,
         current: Current,
     ) -> Result<Self, Failure> {
-        let watch = Watch::start(&connection, &status)?;
         Ok(Self {
             deadline: Deadline::start(&connection, spec, &status)?,
-            output: Output::new(&connection, spec, watch.clone(), topics.smallest_limit())?,
-            watch,
+            output,
             spec,
             connection,
             status,
@@ -158,7 +155,11 @@ impl<'s> Work<'s> {
     pub(super) fn take_over(&mut self) -> Result<bool, Failure> {
         let mut patience = patience(&self.connection, &self.status, &self.shutdown);
         match self.output.take_over(&mut patience) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                // The topics are well: the first record need not wait for the producer to find them.
+                self.output.meet(&self.topics.targets.output.topic)?;
+                Ok(true)
+            }
             Err(_) if self.shutdown.is_requested() => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -600,7 +601,12 @@ impl<'s> Work<'s> {
     fn renew(&mut self, error: &Error) -> Result<(), Failure> {
         tracing::warn!(%error, "taking over the transactional id anew");
         let limit = self.topics.smallest_limit();
-        self.output = Output::new(&self.connection, self.spec, self.watch.clone(), limit)?;
+        self.output = Output::new(
+            &self.connection,
+            self.spec,
+            self.output.watch().clone(),
+            limit,
+        )?;
         self.take_over().map(|_| ())
     }
 

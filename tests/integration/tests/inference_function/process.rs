@@ -40,6 +40,26 @@ async fn it_ends_at_once_when_its_parent_is_gone() {
 }
 
 #[tokio::test]
+async fn without_a_model_it_takes_nothing_from_others() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let at_work = fixture.start(0, &fixture.spec(0, &version));
+    fixture.send(0..1);
+    fixture.wait_until_done();
+    let mut missing = version.clone();
+    missing.digest = "0".repeat(64);
+    // Of the same ordinal, with which it would fence the other one.
+    let mut waiting = fixture.start(0, &fixture.spec(0, &missing));
+    fixture.wait_for_problem("version-unavailable");
+    fixture.send(1..10);
+    fixture.wait_until_done();
+    assert!(waiting.running());
+    assert_eq!(fixture.outputs().drain().len(), 10);
+    end(waiting);
+    end(at_work);
+}
+
+#[tokio::test]
 async fn it_reports_its_progress() {
     let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
     let version = fixture.version(5, models::dense(1)).await;

@@ -2,7 +2,7 @@
 
 use millrace_wire::function::HandOn;
 use millrace_wire::prediction::Choice;
-use millrace_wire::record::RecordFormat;
+use millrace_wire::record::{RecordFormat, misplaced};
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 
 use super::{Code, Error, Result};
@@ -12,13 +12,48 @@ const NUMBERS: [&str; 11] = [
     "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "bool",
 ];
+/// The type of texts.
+const TEXTS: &str = "string";
 
-/// Checks that a model can be fed with records of a format: their numbers fill its inputs, each in its own type, and each with
+/// Checks that a model can be fed with records of a format: their numbers and texts fill its inputs, each in its own type, and each with
 /// the batch as its first dimension.
 ///
 /// # Errors
 /// `INCOMPATIBLE`, naming both shapes.
 pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
+    check_shapes(signature, format)?;
+    check_texts(signature, format)
+}
+
+/// Checks that texts stand where the model takes texts, and numbers where it takes numbers.
+fn check_texts(signature: &Signature, format: &RecordFormat) -> Result<()> {
+    let inputs: Vec<(&str, usize, bool)> = signature
+        .inputs
+        .iter()
+        .map(|input| {
+            let elements = input.row_elements().unwrap_or_else(|| format.elements());
+            (&*input.name, elements, input.element_type == TEXTS)
+        })
+        .collect();
+    let Some((input, feature)) = misplaced(&inputs, format) else {
+        return Ok(());
+    };
+    let input = &signature.inputs[input];
+    let found = if input.element_type == TEXTS {
+        "a number: `text: true` makes a field of JSON, AVRO or PROTOBUF a text"
+    } else {
+        "a text"
+    };
+    Err(incompatible(format!(
+        "the model's input {} is {} {}, and feature {feature} of a record, which has the shape {}, is {found}",
+        input.name,
+        input.element_type,
+        input.shape_text(),
+        shape_text(&format.shape())
+    )))
+}
+
+fn check_shapes(signature: &Signature, format: &RecordFormat) -> Result<()> {
     if let [input] = signature.inputs.as_slice()
         && input.element_type == "float32"
     {
@@ -30,11 +65,11 @@ pub fn check(signature: &Signature, format: &RecordFormat) -> Result<()> {
         let model = format!("{} {}", input.element_type, input.shape_text());
         let refuse = |reason: &str| {
             Err(incompatible(format!(
-                "the model's input {} is {model}{reason}; records are decoded to numbers of the shape {record}",
+                "the model's input {} is {model}{reason}; records are decoded to the shape {record}",
                 input.name
             )))
         };
-        if !NUMBERS.contains(&input.element_type.as_str()) {
+        if input.element_type != TEXTS && !NUMBERS.contains(&input.element_type.as_str()) {
             return refuse(", which no record fills");
         }
         match input.shape.first() {
@@ -213,6 +248,10 @@ mod tests {
         for (inputs, words) in [
             (
                 vec![input("a", "string", json!([null, 4]))],
+                "feature 0 of a record, which has the shape [4], is a number",
+            ),
+            (
+                vec![input("a", "float16", json!([null, 4]))],
                 "no record fills",
             ),
             (vec![input("a", "int64", json!([4]))], "dynamic batch"),
@@ -228,6 +267,36 @@ mod tests {
             let error = check(&signature(inputs), &format(&[4])).unwrap_err();
             let error = error.to_string();
             assert!(error.contains(words) && error.contains("[4]"), "{error}");
+        }
+    }
+
+    #[test]
+    fn texts_and_numbers_stand_in_their_places() {
+        let input = |name: &str, kind: &str, size: u32| json!({"name": name, "type": kind, "shape": [null, size]});
+        let signature = |inputs: Vec<serde_json::Value>| -> Signature {
+            serde_json::from_value(json!({"inputs": inputs, "outputs": []})).unwrap()
+        };
+        let fields = json!([{"pointer": "/age"}, {"pointer": "/town", "text": true}]);
+        let format = json!({"type": "JSON", "fields": fields});
+        let format: RecordFormat = serde_json::from_value(format).unwrap();
+        let columns = vec![input("town", "string", 1), input("age", "float32", 1)];
+        check(&signature(columns), &format).unwrap();
+        for (inputs, words) in [
+            (
+                vec![input("x", "float32", 2)],
+                "x is float32 [?, 2], and feature 1",
+            ),
+            (
+                vec![input("x", "string", 2)],
+                "x is string [?, 2], and feature 0",
+            ),
+            (
+                vec![input("a", "string", 1), input("b", "int64", 1)],
+                "a is string [?, 1], and feature 0",
+            ),
+        ] {
+            let error = check(&signature(inputs), &format).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Server, bytes, text};
+use super::{Server, bytes, features, text};
 use crate::output;
 
 /// Commands about dead letters.
@@ -103,7 +103,7 @@ const SHOW: &str = "query DeadLetter($project: String!, $name: String!, $place: 
   project(name: $project) { inference(name: $name) { deadLetter(place: $place) {
     place source error message version attempt redriven timestamp
     key { ...All } value { ...All } headers { name value { ...All } }
-    decoded { features error message }
+    decoded { features texts error message }
   } } }
 }
 fragment All on Bytes { length base64 text }";
@@ -170,7 +170,7 @@ async fn show(show: Show) -> Result<()> {
             text(&decoded["error"])
         )
     } else {
-        decoded["features"].to_string()
+        features(decoded)
     };
     output::line(format_args!("decoded   {decoded}"))?;
     for header in letter["headers"].as_array().into_iter().flatten() {

@@ -94,6 +94,17 @@ fn bytes(value: &Value) -> String {
     }
 }
 
+/// The features of a decoded record, and which of them are texts.
+fn features(decoded: &Value) -> String {
+    let numbers = &decoded["features"];
+    match decoded["texts"].as_array() {
+        Some(texts) if !texts.is_empty() => {
+            format!("{numbers}, with the texts {}", decoded["texts"])
+        }
+        _ => numbers.to_string(),
+    }
+}
+
 /// A text that the API answered, or a dash in its place.
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")

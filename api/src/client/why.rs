@@ -7,7 +7,7 @@ use clap::Args;
 use millrace_wire::samples::Tolerance;
 use serde_json::{Value, json};
 
-use super::{Server, bytes, text};
+use super::{Server, bytes, features, text};
 use crate::output;
 
 /// Arguments of `why`.
@@ -44,7 +44,7 @@ const WHY: &str = "query Why(
   project(name: $project) { why(record: $record, connection: $connection) {
     record { ...Record }
     refusal { code message }
-    source input { ...Record } inputError { code message } decoded { features error message }
+    source input { ...Record } inputError { code message } decoded { features texts error message }
     model versionNumber versionError { code message }
     version {
       ...Made
@@ -113,7 +113,7 @@ fn print(why: &Value) -> Result<()> {
         }
         line("", &bytes(&input["value"]))?;
         if !why["decoded"]["features"].is_null() {
-            line("", &format!("features {}", why["decoded"]["features"]))?;
+            line("", &format!("features {}", features(&why["decoded"])))?;
         }
     }
     lineage(why)?;

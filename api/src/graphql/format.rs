@@ -143,6 +143,9 @@ pub struct FieldInput {
     /// Its shape, without the batch dimension; empty for one number.
     #[graphql(default)]
     shape: Vec<i32>,
+    /// It is a text, for a model that takes texts; of an Avro enum the symbol. A label has none.
+    #[graphql(default)]
+    text: bool,
 }
 
 /// Several arrays, one behind another without gaps.
@@ -238,6 +241,9 @@ pub struct JsonFieldInput {
     /// The field is a text that holds JSON, as in Kafka-ML's `TELEGRAF_STR_JSON`.
     #[graphql(default)]
     in_text: bool,
+    /// It is a text itself, for a model that takes texts.
+    #[graphql(default)]
+    text: bool,
 }
 
 /// What is made of a number that is missing.
@@ -396,6 +402,7 @@ impl RecordFormatInput {
                         pointer: field.pointer,
                         shape: into_shape(&field.shape)?,
                         in_text: field.in_text,
+                        text: field.text,
                     })
                 });
                 Ok(RecordFormat::Json(JsonRecord {
@@ -428,6 +435,7 @@ fn into_fields(fields: Vec<FieldInput>) -> Result<Vec<Field>> {
         Ok(Field {
             pointer: field.pointer,
             shape: into_shape(&field.shape)?,
+            text: field.text,
         })
     });
     fields.collect()

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use millrace_kafka::Record;
 use millrace_wire::prediction::Source;
-use millrace_wire::record::{Decoder, Parts, RecordFormat};
+use millrace_wire::record::{Decoder, Parts, RecordFormat, texts};
 
 use super::Long;
 
@@ -91,8 +91,10 @@ pub struct RecordHeader {
 /// A record as far as it can be decoded now.
 #[derive(SimpleObject)]
 pub struct DecodedRecord {
-    /// Its features, where all of them can be read.
-    features: Option<Vec<f32>>,
+    /// Its features, where all of them can be read; `null` for one that is missing or a text.
+    features: Option<Vec<Option<f32>>>,
+    /// Its texts, in the order of the fields that are such.
+    texts: Option<Vec<String>>,
     /// The code of what is wrong with it, where they cannot.
     error: Option<String>,
     /// What is wrong with it, as a sentence.
@@ -140,13 +142,24 @@ impl DecodedRecord {
         };
         let mut decoder = Decoder::new(format, None);
         match decoder.decode(&parts, &mut features, &mut Vec::new()) {
-            Ok(()) => Self {
-                features: Some(features),
-                error: None,
-                message: None,
-            },
+            Ok(()) => {
+                let texts = texts(format);
+                let of_record = features.iter().zip(&texts);
+                let read = of_record.clone().filter(|(_, is_text)| **is_text);
+                let read = read.map(|(number, _)| decoder.texts().get(*number).to_owned());
+                let read = read.collect();
+                let numbers = of_record
+                    .map(|(number, is_text)| (!is_text && !number.is_nan()).then_some(*number));
+                Self {
+                    features: Some(numbers.collect()),
+                    texts: Some(read),
+                    error: None,
+                    message: None,
+                }
+            }
             Err(error) => Self {
                 features: None,
+                texts: None,
                 error: Some(error.code().to_owned()),
                 message: Some(error.to_string()),
             },

@@ -22,4 +22,4 @@ pub use library::load;
 pub use lowering::{arithmetic, lowering};
 pub use session::{Outputs, Session, SessionOptions, Slot};
 pub use step::{Carried, StepSession};
-pub use tensor::{Data, Element, Slice, Tensor, View};
+pub use tensor::{Data, Element, Slice, Tensor, Texts, View};

@@ -10,7 +10,7 @@ use ort::value::{DynValue, Outlet, TensorElementType, ValueType};
 use crate::flush::FlushToZero;
 use crate::kernels;
 use crate::library::environment;
-use crate::{Element, Error, View};
+use crate::{Element, Error, Texts, View};
 
 /// How a session calculates.
 #[derive(Debug, Clone)]
@@ -128,9 +128,24 @@ impl Session {
     /// [`Error::Input`] where an input contradicts itself, [`Error::Run`] where
     /// the model fails or its inputs don't fit it.
     pub fn run(&mut self, inputs: &[(&str, View<'_>)]) -> Result<Outputs<'_>, Error> {
-        let mut feed = Feed::with_capacity(inputs.len());
+        self.run_with(inputs, &[])
+    }
+
+    /// Runs the model on inputs of numbers that stay where they lie, and on inputs of texts, which are copied.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`Error::Input`] for a text with a zero byte, too.
+    pub fn run_with(
+        &mut self,
+        inputs: &[(&str, View<'_>)],
+        texts: &[(&str, Texts<'_>)],
+    ) -> Result<Outputs<'_>, Error> {
+        let mut feed = Feed::with_capacity(inputs.len() + texts.len());
         for (name, view) in inputs {
             feed.push(((*name).into(), view.to_input(name)?));
+        }
+        for (name, texts) in texts {
+            feed.push(((*name).into(), texts.to_input(name)?));
         }
         Ok(Outputs(self.run_values(feed)?))
     }

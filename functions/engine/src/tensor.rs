@@ -227,3 +227,26 @@ impl<'a> View<'a> {
         Ok(Self { shape, data })
     }
 }
+
+/// A tensor of texts that somebody else owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts<'a> {
+    /// The length of each dimension; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The texts in row-major order.
+    pub texts: Vec<&'a str>,
+}
+
+impl Texts<'_> {
+    /// Copies the texts into ONNX Runtime, whose texts end at their zero bytes.
+    pub(crate) fn to_input(&self, name: &str) -> Result<SessionInputValue<'static>, Error> {
+        // ort takes no texts that are borrowed for a while.
+        let texts: Vec<String> = self.texts.iter().map(|text| (*text).to_owned()).collect();
+        let value = ort::value::Tensor::from_string_array((self.shape.clone(), texts.as_slice()));
+        let value = value.map_err(|error| Error::Input {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(value.into())
+    }
+}

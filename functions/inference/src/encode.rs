@@ -6,7 +6,8 @@
 use millrace_engine::Outputs;
 use millrace_runtime::handler::{Answers, Input};
 use millrace_wire::function::NotFinite;
-use millrace_wire::prediction::{Echo, Encoder, Output, Values};
+use millrace_wire::prediction::{Echo, Encoder, Feature, Output, Values};
+use millrace_wire::record::Texts;
 
 use crate::outputs::{Column, Written};
 
@@ -19,6 +20,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) values: &'a [f32],
     /// Each row's place in the batch, ascending.
     pub(crate) places: &'a [usize],
+    /// The texts for which numbers stand in them.
+    pub(crate) texts: &'a Texts,
 }
 
 impl Rows<'_> {
@@ -41,9 +44,9 @@ impl Rows<'_> {
         let (first, second) = self.values.split_at(middle * self.elements);
         let (first_places, second_places) = self.places.split_at(middle);
         let half = |values, places| Self {
-            elements: self.elements,
             values,
             places,
+            ..*self
         };
         Some((half(first, first_places), half(second, second_places)))
     }
@@ -58,6 +61,8 @@ pub(crate) enum EchoAs<'a> {
     Document,
     /// Its features in this shape.
     Features(&'a [usize]),
+    /// Its features, those of which are texts that this says.
+    Mixed(&'a [bool]),
 }
 
 /// Writes the answers of one batch.
@@ -102,15 +107,27 @@ impl Writer<'_, '_> {
                 values: column.row(row),
             });
             let record = &self.batch[*place];
+            let values = &rows.values[row * rows.elements..(row + 1) * rows.elements];
+            let mixed: Vec<Feature<'_>> = match self.echo {
+                EchoAs::Mixed(texts) => (values.iter().zip(texts))
+                    .map(|(number, is_text)| {
+                        if *is_text && !number.is_nan() {
+                            Feature::Text(rows.texts.get(*number))
+                        } else {
+                            Feature::Number(*number)
+                        }
+                    })
+                    .collect(),
+                EchoAs::Nothing | EchoAs::Document | EchoAs::Features(_) => Vec::new(),
+            };
             let input = match self.echo {
                 EchoAs::Nothing => None,
                 EchoAs::Document => record.parts.value.map(Echo::Document),
                 EchoAs::Features(shape) => Some(Echo::Features(Output {
                     shape,
-                    values: Values::F32(
-                        &rows.values[row * rows.elements..(row + 1) * rows.elements],
-                    ),
+                    values: Values::F32(values),
                 })),
+                EchoAs::Mixed(_) => Some(Echo::Mixed(&mixed)),
             };
             let encoder = self.encoder;
             self.not_finite += self
@@ -174,6 +191,7 @@ mod tests {
             elements: 2,
             values: &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
             places: &[0, 3, 4],
+            texts: &Texts::default(),
         };
         let (first, second) = rows.halves().unwrap();
         assert_eq!((first.values, first.places), (&[0.0, 1.0][..], &[0][..]));

@@ -11,7 +11,7 @@ use millrace_wire::function::{InferenceSpec, NotFinite};
 use millrace_wire::header;
 use millrace_wire::prediction::{Encoder, OutputFormat};
 use millrace_wire::progress::Stage;
-use millrace_wire::record::{DecodeError, Decoder, RecordFormat};
+use millrace_wire::record::{DecodeError, Decoder, RecordFormat, texts};
 
 use crate::encode::{EchoAs, Rows, Writer};
 use crate::follow::Following;
@@ -36,6 +36,8 @@ pub(crate) struct Predictor {
     echo_input: bool,
     /// The shape of a record's features; nothing where the record is a JSON document itself.
     features: Option<Vec<usize>>,
+    /// Which features are texts; empty where none is.
+    texts: Vec<bool>,
     following: Option<Following>,
     current: Current,
     /// The decoded records of the batch, one row after another.
@@ -61,6 +63,9 @@ impl Predictor {
             not_finite: spec.not_finite,
             echo_input: spec.echo_input,
             features: features(&spec.input_format),
+            texts: Some(texts(&spec.input_format))
+                .filter(|texts| texts.contains(&true))
+                .unwrap_or_default(),
             encoder: encoder(&spec.model, spec.output_format, &model),
             current: Current {
                 version: model.version(),
@@ -77,12 +82,14 @@ impl Predictor {
     fn decode(&mut self, batch: &[Input<'_>]) -> Result<Vec<Fault>, Stall> {
         self.rows.clear();
         self.decoded.clear();
+        self.decoder.clear_texts();
         let mut faults = Vec::with_capacity(batch.len());
         for (place, record) in batch.iter().enumerate() {
             match self.decode_one(record)? {
                 Ok(()) => {
                     let start = self.decoded.len() * self.elements;
                     if let Some(misfit) = self.model.misfit(&self.rows[start..]) {
+                        // Its texts stay with those of the others: nothing stands for them any more.
                         self.rows.truncate(start);
                         faults.push(Some(("number", misfit)));
                         continue;
@@ -152,6 +159,7 @@ impl Handler for Predictor {
             elements: self.elements,
             values: &self.rows,
             places: &self.decoded,
+            texts: self.decoder.texts(),
         };
         let mut writer = Writer {
             encoder: &self.encoder,
@@ -161,6 +169,7 @@ impl Handler for Predictor {
             echo: match &self.features {
                 _ if !self.echo_input => EchoAs::Nothing,
                 None => EchoAs::Document,
+                Some(_) if !self.texts.is_empty() => EchoAs::Mixed(&self.texts),
                 Some(shape) => EchoAs::Features(shape),
             },
             policy: self.not_finite,
@@ -212,7 +221,7 @@ fn run_and_write(
     writer: &mut Writer<'_, '_>,
 ) -> Result<(), String> {
     let started = Instant::now();
-    let run = model.run(rows.len(), rows.values);
+    let run = model.run(rows.len(), rows.values, rows.texts);
     writer.answers.took(Stage::Run, started.elapsed());
     let (outputs, written) = run.map_err(|error| error.to_string())?;
     let encoding = Instant::now();

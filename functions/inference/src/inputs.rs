@@ -1,11 +1,11 @@
-//! How the features of a record fill the inputs of a model: one input or several, of any type of
+//! How the features of a record fill the inputs of a model: one input or several, of texts or of any type of
 //! numbers.
 //!
 //! Invariant: a number that an input's type cannot hold is the fault of its record, and never
 //! silently another number.
 
-use millrace_engine::{Data, Element, Slice, Slot, View};
-use millrace_wire::record::{RecordFormat, starts};
+use millrace_engine::{self as engine, Data, Element, Slice, Slot, View};
+use millrace_wire::record::{RecordFormat, Texts, misplaced, starts};
 
 use crate::model::{Unfit, shape_text};
 
@@ -19,12 +19,19 @@ pub(crate) struct Inputs {
 /// One input, and which features of a record fill it.
 struct Input {
     name: String,
-    element: Element,
+    /// The type of its numbers; nothing where it takes texts.
+    element: Option<Element>,
     /// Its shape for one record.
     row: Vec<usize>,
     /// Its first feature, and how many it takes.
     start: usize,
     length: usize,
+}
+
+/// What the inputs of a model get.
+pub(crate) struct Fed<'a> {
+    pub(crate) numbers: Vec<(&'a str, View<'a>)>,
+    pub(crate) texts: Vec<(&'a str, engine::Texts<'a>)>,
 }
 
 impl Inputs {
@@ -63,6 +70,21 @@ impl Inputs {
             .iter()
             .map(|input| (&*input.name, input.length))
             .collect();
+        let kinds: Vec<(&str, usize, bool)> = inputs
+            .iter()
+            .map(|input| (&*input.name, input.length, input.element.is_none()))
+            .collect();
+        if let Some((input, feature)) = misplaced(&kinds, format) {
+            let (wanted, found) = match inputs[input].element {
+                None => ("texts", "a number"),
+                Some(_) => ("numbers", "a text"),
+            };
+            return Err(Unfit::Mismatch(format!(
+                "the model's input {} takes {wanted}, {}, and feature {feature} of a record is {found}",
+                inputs[input].name,
+                shape_text(&slots[input].shape)
+            )));
+        }
         let starts = starts(&wanted, format);
         for (input, start) in inputs.iter_mut().zip(starts) {
             input.start = start;
@@ -77,30 +99,36 @@ impl Inputs {
 
     /// What of a record's features an input's type cannot hold.
     pub(crate) fn misfit(&self, row: &[f32]) -> Option<String> {
-        let whole = |input: &&Input| !matches!(input.element, Element::F32 | Element::F64);
-        self.inputs.iter().filter(whole).find_map(|input| {
+        self.inputs.iter().find_map(|input| {
+            let element = match input.element {
+                None | Some(Element::F32 | Element::F64) => return None,
+                Some(element) => element,
+            };
             let features = &row[input.start..input.start + input.length];
-            let place = features
-                .iter()
-                .position(|number| !input.element.holds(*number))?;
+            let place = features.iter().position(|number| !element.holds(*number))?;
             Some(format!(
-                "feature {} is {}, which the model's input {} of type {:?} cannot hold",
+                "feature {} is {}, which the model's input {} of type {element:?} cannot hold",
                 input.start + place,
                 features[place],
-                input.name,
-                input.element
+                input.name
             ))
         })
     }
 
-    /// The inputs for so many rows that lie one after another; `columns` holds what has to be
-    /// copied.
+    /// Whether any of them takes texts.
+    pub(crate) fn take_texts(&self) -> bool {
+        self.inputs.iter().any(|input| input.element.is_none())
+    }
+
+    /// The inputs for so many rows that lie one after another, in which numbers stand for these texts; `columns` holds what
+    /// has to be copied.
     pub(crate) fn feed<'a>(
         &'a self,
         records: usize,
         rows: &'a [f32],
+        texts: &'a Texts,
         columns: &'a mut Vec<Data>,
-    ) -> Vec<(&'a str, View<'a>)> {
+    ) -> Fed<'a> {
         columns.clear();
         let shape = |input: &Input| {
             let mut shape = Vec::with_capacity(input.row.len() + 1);
@@ -109,44 +137,56 @@ impl Inputs {
             shape
         };
         if let [input] = self.inputs.as_slice()
-            && input.element == Element::F32
+            && input.element == Some(Element::F32)
         {
-            return vec![(&input.name, View::new(shape(input), Slice::F32(rows)))];
+            return Fed {
+                numbers: vec![(&input.name, View::new(shape(input), Slice::F32(rows)))],
+                texts: Vec::new(),
+            };
         }
+        let features = |input: &'a Input| {
+            rows.chunks_exact(self.elements)
+                .flat_map(|row| &row[input.start..input.start + input.length])
+        };
+        let mut of_numbers = Vec::with_capacity(self.inputs.len());
+        let mut of_texts = Vec::new();
         for input in &self.inputs {
-            columns.push(input.column(rows, self.elements));
-        }
-        self.inputs
-            .iter()
-            .zip(columns.iter())
-            .map(|(input, column)| {
-                (
+            match input.element {
+                // Each was found to be held by it.
+                Some(element) => {
+                    columns.push(Data::of_numbers(element, features(input).copied()));
+                    of_numbers.push(input);
+                }
+                None => of_texts.push((
                     input.name.as_str(),
-                    View::new(shape(input), column.as_slice()),
-                )
-            })
-            .collect()
+                    engine::Texts {
+                        shape: shape(input),
+                        texts: features(input).map(|number| texts.get(*number)).collect(),
+                    },
+                )),
+            }
+        }
+        let views = columns.iter().map(Data::as_slice);
+        let numbers = of_numbers
+            .into_iter()
+            .zip(views)
+            .map(|(input, column)| (input.name.as_str(), View::new(shape(input), column)));
+        Fed {
+            numbers: numbers.collect(),
+            texts: of_texts,
+        }
     }
 }
 
-impl Input {
-    /// This input's features of all rows, in its type. Each was found to be held by it.
-    fn column(&self, rows: &[f32], elements: usize) -> Data {
-        let numbers = rows
-            .chunks_exact(elements)
-            .flat_map(|row| &row[self.start..self.start + self.length])
-            .copied();
-        Data::of_numbers(self.element, numbers)
-    }
-}
-
-fn element(slot: &Slot) -> Result<Element, Unfit> {
-    slot.element.ok_or_else(|| {
-        Unfit::Mismatch(format!(
-            "the model's input {} is no tensor of numbers, to which records are decoded",
+/// The type of an input's numbers; nothing where it takes texts.
+fn element(slot: &Slot) -> Result<Option<Element>, Unfit> {
+    if slot.element.is_none() && !slot.is_text {
+        return Err(Unfit::Mismatch(format!(
+            "the model's input {} is no tensor of numbers or texts, to which records are decoded",
             slot.name
-        ))
-    })
+        )));
+    }
+    Ok(slot.element)
 }
 
 /// The dimensions behind the batch, which must be free.
@@ -275,7 +315,8 @@ mod tests {
         let inputs = Inputs::plan(&slots, &records(&[4])).unwrap();
         let mut columns = Vec::new();
         let rows = [1.0, 2.5, 3.0, 1.0, -4.0, 5.0, 6.0, 0.0];
-        let fed = inputs.feed(2, &rows, &mut columns);
+        let texts = Texts::default();
+        let fed = inputs.feed(2, &rows, &texts, &mut columns).numbers;
         let expected = [
             ("a", View::new([2, 1], Slice::I64(&[1, -4]))),
             ("b", View::new([2, 2], Slice::F64(&[2.5, 3.0, 5.0, 6.0]))),
@@ -301,5 +342,56 @@ mod tests {
         let inputs = Inputs::plan(&slots, &format).unwrap();
         let starts: Vec<usize> = inputs.inputs.iter().map(|input| input.start).collect();
         assert_eq!(starts, [1, 0]);
+    }
+
+    #[test]
+    fn texts_and_numbers_go_to_their_inputs() {
+        let format = json!({"type": "JSON", "fields": [
+            {"pointer": "/age"}, {"pointer": "/town", "text": true}, {"pointer": "/trade", "text": true},
+        ]});
+        let format: RecordFormat = serde_json::from_value(format).unwrap();
+        let texts_slot = |name: &str, size| Slot {
+            name: name.to_owned(),
+            element: None,
+            is_text: true,
+            shape: vec![None, Some(size)],
+        };
+        let slots = [
+            texts_slot("trade", 1),
+            slot("age", Element::F32, &[None, Some(1)]),
+            texts_slot("town", 1),
+        ];
+        let inputs = Inputs::plan(&slots, &format).unwrap();
+        let mut texts = Texts::default();
+        let mut row = |age: f32, town, trade| [age, texts.add(town), texts.add(trade)];
+        let rows = [row(30.0, "Ulm", "smith"), row(40.0, "Bonn", "")].concat();
+        let mut columns = Vec::new();
+        let fed = inputs.feed(2, &rows, &texts, &mut columns);
+        assert_eq!(
+            fed.numbers,
+            [("age", View::new([2, 1], Slice::F32(&[30.0, 40.0])))]
+        );
+        let of_texts = |texts: Vec<&'static str>| engine::Texts {
+            shape: vec![2, 1],
+            texts,
+        };
+        assert_eq!(
+            fed.texts,
+            [
+                ("trade", of_texts(vec!["smith", ""])),
+                ("town", of_texts(vec!["Ulm", "Bonn"])),
+            ]
+        );
+        assert_eq!(inputs.misfit(&rows[..3]), None);
+        let crossed = [
+            texts_slot("a", 2),
+            slot("b", Element::I64, &[None, Some(1)]),
+        ];
+        let error = Inputs::plan(&crossed, &format).map(|_| ()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("a takes texts, [?, 2], and feature 0"),
+            "{error}"
+        );
     }
 }

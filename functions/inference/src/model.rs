@@ -1,7 +1,7 @@
 //! One version of a model, ready to answer batches of records.
 //!
 //! Invariant: a model that exists has taken a batch of zeros and given one row of every output for
-//! each record of it.
+//! each record of it, unless it takes texts and refuses empty ones.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,7 +9,7 @@ use std::thread;
 use millrace_engine::{Data, Error, Outputs, Session, SessionOptions};
 use millrace_wire::function::HandOn;
 use millrace_wire::prediction::Choice;
-use millrace_wire::record::RecordFormat;
+use millrace_wire::record::{RecordFormat, Texts};
 use millrace_wire::samples::{Samples, Tolerance};
 
 use crate::inputs::Inputs;
@@ -106,14 +106,16 @@ impl Model {
         self.inputs.misfit(row)
     }
 
-    /// Runs the model on `records` rows that lie one after another.
+    /// Runs the model on `records` rows that lie one after another, in which numbers stand for these texts.
     pub(crate) fn run(
         &mut self,
         records: usize,
         rows: &[f32],
+        texts: &Texts,
     ) -> Result<(Outputs<'_>, &Written), Error> {
-        let fed = self.inputs.feed(records, rows, &mut self.columns);
-        Ok((self.session.run(&fed)?, &self.written))
+        let fed = self.inputs.feed(records, rows, texts, &mut self.columns);
+        let given = self.session.run_with(&fed.numbers, &fed.texts)?;
+        Ok((given, &self.written))
     }
 
     /// Runs samples on this machine, and says what the version answers otherwise than they expect.
@@ -123,7 +125,19 @@ impl Model {
 
     fn warm_up(&mut self) -> Result<(), Unfit> {
         let zeros = vec![0.0; WARM_UP_RECORDS * self.inputs.elements()];
-        let (outputs, written) = self.run(WARM_UP_RECORDS, &zeros).map_err(Unfit::Invalid)?;
+        // No text is there: each is the empty one.
+        let texts = Texts::default();
+        let takes_texts = self.inputs.take_texts();
+        let (outputs, written) = match self.run(WARM_UP_RECORDS, &zeros, &texts) {
+            Ok(given) => given,
+            // An encoder may refuse a category that it has not learned, as the empty one. What such a model gives shows with
+            // the first records.
+            Err(error @ Error::Run(_)) if takes_texts => {
+                tracing::debug!(%error, "the model does not take empty texts");
+                return Ok(());
+            }
+            Err(error) => return Err(Unfit::Invalid(error)),
+        };
         written
             .columns(&outputs, WARM_UP_RECORDS)
             .and_then(|columns| written.check_classes(&columns))

@@ -6,8 +6,8 @@ mod column;
 
 use std::ops::Range;
 
-use column::column;
-use millrace_engine::{Element, Session, Slice, Slot, View};
+use column::{column, texts};
+use millrace_engine::{Element, Session, Slice, Slot, Texts, View};
 use millrace_wire::samples::{Array, Samples, Tolerance, Value};
 
 use crate::model::shape_text;
@@ -21,7 +21,8 @@ struct Plan<'a> {
     count: usize,
     /// How many are run at once.
     at_once: usize,
-    inputs: Vec<(&'a Slot, Element, &'a Array)>,
+    /// Each with the type of its numbers, unless it takes texts.
+    inputs: Vec<(&'a Slot, Option<Element>, &'a Array)>,
     outputs: Vec<(&'a Slot, &'a Array)>,
 }
 
@@ -85,13 +86,13 @@ impl<'a> Plan<'a> {
                     given.join(", ")
                 )
             })?;
-            let element = slot.element.ok_or_else(|| {
-                format!(
-                    "the model's input {} is no tensor of numbers, and others are not run",
+            if slot.element.is_none() && !slot.is_text {
+                return Err(format!(
+                    "the model's input {} is no tensor of numbers or texts, and others are not run",
                     slot.name
-                )
-            })?;
-            planned.push((slot, element, array));
+                ));
+            }
+            planned.push((slot, slot.element, array));
         }
         let expected: Vec<(&Slot, &Array)> = outputs
             .iter()
@@ -115,7 +116,8 @@ impl<'a> Plan<'a> {
         for (slot, array) in arrays.chain(expected.iter().copied()) {
             check_shape(slot, array, count)?;
         }
-        let takes_any = |(slot, _, _): &(&Slot, Element, &Array)| slot.shape.first() == Some(&None);
+        let takes_any =
+            |(slot, _, _): &(&Slot, Option<Element>, &Array)| slot.shape.first() == Some(&None);
         Ok(Self {
             count,
             at_once: if planned.iter().all(takes_any) {
@@ -137,13 +139,27 @@ impl<'a> Plan<'a> {
         differences: &mut Differences,
     ) -> Result<(), String> {
         let mut columns = Vec::with_capacity(self.inputs.len());
+        let mut of_texts = Vec::new();
         for (slot, element, array) in &self.inputs {
-            let data = column(array, elements(array, &rows), *element);
-            let data = data.map_err(|reason| {
-                format!("the array of the model's input {} {reason}", slot.name)
-            })?;
-            columns.push((*slot, shape(array, &rows), data));
+            let range = elements(array, &rows);
+            let wrong =
+                |reason: String| format!("the array of the model's input {} {reason}", slot.name);
+            if let Some(element) = element {
+                let data = column(array, range, *element).map_err(wrong)?;
+                columns.push((*slot, shape(array, &rows), data));
+            } else {
+                let texts = texts(array, range).map_err(wrong)?;
+                of_texts.push((slot.name.as_str(), shape(array, &rows), texts));
+            }
         }
+        let of_texts: Vec<(&str, Texts<'_>)> = of_texts
+            .iter()
+            .map(|(name, shape, texts)| {
+                let texts = texts.iter().map(String::as_str).collect();
+                let shape = shape.clone();
+                (*name, Texts { shape, texts })
+            })
+            .collect();
         let fed: Vec<(&str, View<'_>)> = columns
             .iter()
             .map(|(slot, shape, data)| {
@@ -153,7 +169,7 @@ impl<'a> Plan<'a> {
                 )
             })
             .collect();
-        let given = session.run(&fed).map_err(|error| {
+        let given = session.run_with(&fed, &of_texts).map_err(|error| {
             format!(
                 "the model fails on the samples {} to {}: {error}",
                 rows.start,

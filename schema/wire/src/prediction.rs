@@ -121,6 +121,17 @@ pub enum Echo<'a> {
     Document(&'a [u8]),
     /// Its features.
     Features(Output<'a>),
+    /// Its features, some of which are texts.
+    Mixed(&'a [Feature<'a>]),
+}
+
+/// A feature of a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Feature<'a> {
+    /// A number; NaN for one that is missing, and for a text that is.
+    Number(f32),
+    /// A text.
+    Text(&'a str),
 }
 
 /// Writes the predictions of one version. What is the same for all of them is made once.
@@ -192,6 +203,7 @@ impl Encoder {
                 match input {
                     Echo::Document(text) => buffer.extend_from_slice(text),
                     Echo::Features(features) => nulls += features.encode(buffer),
+                    Echo::Mixed(features) => nulls += mixed(buffer, features),
                 }
             }
         }
@@ -223,6 +235,24 @@ impl Output<'_> {
         }
         nulls
     }
+}
+
+/// Writes features as one array, and returns how many numbers became `null`.
+fn mixed(buffer: &mut Vec<u8>, features: &[Feature<'_>]) -> u64 {
+    let mut nulls = 0;
+    nested(
+        buffer,
+        &[features.len()],
+        features,
+        &mut |buffer, feature| match feature {
+            Feature::Number(number) => {
+                nulls += u64::from(!number.is_finite());
+                json(buffer, number);
+            }
+            Feature::Text(text) => json(buffer, *text),
+        },
+    );
+    nulls
 }
 
 /// Writes `values` as arrays nested by `shape`; a scalar for an empty shape.
@@ -300,6 +330,21 @@ mod tests {
         assert_eq!(
             encode(OutputFormat::KafkaMl, &["p", "label"], &outputs).0,
             r#"{"values":[[0.5,1.0],[null,null]]}"#
+        );
+    }
+
+    #[test]
+    fn features_are_numbers_and_texts() {
+        let features = [
+            Feature::Number(0.5),
+            Feature::Text("a \"b\""),
+            Feature::Number(f32::NAN),
+        ];
+        let mut buffer = Vec::new();
+        assert_eq!(mixed(&mut buffer, &features), 1);
+        assert_eq!(
+            String::from_utf8(buffer).unwrap(),
+            r#"[0.5,"a \"b\"",null]"#
         );
     }
 

@@ -21,6 +21,7 @@ mod protobuf;
 mod raw;
 mod schemas;
 mod structure;
+mod texts;
 mod varint;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub use self::error::{DecodeError, FieldFault};
 use self::framing::Part;
 pub use self::framing::{SchemaKey, framed};
 pub use self::image::{Channels, Image, ImageLayout, Resize, image_record};
-pub use self::inputs::{ranges, starts};
+pub use self::inputs::{misplaced, ranges, starts, texts};
 use self::json::JsonReader;
 pub use self::json::{JsonField, JsonRecord, Missing, Written, document};
 use self::label::LabelReader;
@@ -46,6 +47,7 @@ pub use self::raw::{ByteOrder, Dtype, RawArray};
 pub use self::schemas::{Reference, SchemaDocument, SchemaKind};
 use self::structure::StructureReader;
 pub use self::structure::{Structure, StructureField};
+pub use self::texts::Texts;
 
 /// Most elements of one record: a record of float64 then has 64 MB, more than Kafka takes.
 const LARGEST_RECORD: usize = 8 << 20;
@@ -84,6 +86,11 @@ impl RecordFormat {
         let fields = label::fields_of(label);
         if let Self::Record(record) = self {
             record.check(label)?;
+        }
+        if label.is_some_and(Label::has_texts) {
+            return Err(FormatError(
+                "a label is numbers: leave `text` out of its fields".to_owned(),
+            ));
         }
         self.check_value(&fields)?;
         let elements = u32::try_from(self.elements()).unwrap_or(u32::MAX);
@@ -220,6 +227,7 @@ pub struct Decoder {
     /// What is made of a part that is missing.
     missing: Missing,
     label: Option<LabelReader>,
+    texts: Texts,
 }
 
 enum Reader {
@@ -241,6 +249,7 @@ impl Decoder {
             beside: Vec::new(),
             missing: Missing::Refuse,
             label: label.map(LabelReader::new),
+            texts: Texts::default(),
         };
         let value = match format {
             RecordFormat::Record(record) => {
@@ -269,13 +278,26 @@ impl Decoder {
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
     ) -> Result<(), DecodeError> {
-        let before = (row.len(), labels.len());
+        let before = (row.len(), labels.len(), self.texts.len());
         let result = self.append(parts, row, labels);
         if result.is_err() {
             row.truncate(before.0);
             labels.truncate(before.1);
+            self.texts.truncate(before.2);
         }
         result
+    }
+
+    /// The texts of the records that were decoded since they were [cleared](Self::clear_texts), for which numbers stand in
+    /// the rows.
+    #[must_use]
+    pub fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// Forgets the texts: their rows are of no use any more.
+    pub fn clear_texts(&mut self) {
+        self.texts.clear();
     }
 
     /// Takes in a schema of the registry that a record awaits.
@@ -302,7 +324,9 @@ impl Decoder {
         let is_label_in_value = self.label.as_ref().is_some_and(LabelReader::is_in_value);
         if let Some(reader) = &mut self.value {
             match parts.value {
-                Some(value) => reader.read(value, parts.headers, row, labels)?,
+                Some(value) => {
+                    reader.read(value, parts.headers, row, labels, &mut self.texts)?;
+                }
                 // Its numbers are missing; a label is never made up.
                 None if self.missing == Missing::Nan && !is_label_in_value => {
                     row.resize(row.len() + self.elements, f32::NAN);
@@ -311,7 +335,7 @@ impl Decoder {
             }
         }
         for beside in &mut self.beside {
-            beside.decode(parts, self.missing, row)?;
+            beside.decode(parts, self.missing, row, &mut self.texts)?;
         }
         match &mut self.label {
             Some(label) => label.decode(parts, labels),
@@ -340,14 +364,15 @@ impl Reader {
         headers: &dyn Headers,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         match self {
             Self::Raw(array) => array.decode("value", value, row),
             Self::Struct(reader) => reader.read(value, row, labels),
-            Self::Json(reader) => reader.read(value, headers, row, labels),
-            Self::Protobuf(reader) => reader.read(value, headers, row, labels),
+            Self::Json(reader) => reader.read(value, headers, row, labels, texts),
+            Self::Protobuf(reader) => reader.read(value, headers, row, labels, texts),
             Self::Image(image) => image.decode(value, row),
-            Self::Avro(reader) => reader.read(Part::Value, value, headers, row, labels),
+            Self::Avro(reader) => reader.read(Part::Value, value, headers, row, labels, texts),
         }
     }
 }

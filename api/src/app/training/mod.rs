@@ -16,6 +16,7 @@ use millrace_entity::version;
 use millrace_wire::command::{Action, Command};
 use millrace_wire::name;
 use millrace_wire::preprocessing::{self, Preprocessing};
+use millrace_wire::record;
 use millrace_wire::training::Hyperparameters;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, EntityTrait as _, IntoActiveModel as _,
@@ -76,6 +77,15 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     })?;
     let signature = versions::signature(&version)?;
     let format = datasources::format(&source)?;
+    if record::texts(&format).contains(&true) {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the datasource {} has fields with `text`, and a training learns from numbers alone: leave them out, or send numbers for them",
+                source.name
+            ),
+        ));
+    }
     let steps = &new.hyperparameters.tuning.preprocessing;
     preprocessing::plan(steps, format.elements())
         .map_err(|rule| Error::new(Code::InvalidInput, rule))?;

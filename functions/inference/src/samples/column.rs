@@ -32,6 +32,15 @@ pub(super) fn column(array: &Array, range: Range<usize>, element: Element) -> Re
     })
 }
 
+/// Elements of an array for an input that takes texts.
+pub(super) fn texts(array: &Array, range: Range<usize>) -> Result<Vec<String>, String> {
+    let texts = range.map(|index| match array.value(index) {
+        Value::Text(text) => Ok(text),
+        number => Err(format!("holds {number}, and the model takes texts")),
+    });
+    texts.collect()
+}
+
 fn double(value: Value) -> Result<f64, String> {
     match value {
         Value::Text(_) => Err("holds texts, and the model takes numbers".to_owned()),

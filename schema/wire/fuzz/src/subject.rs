@@ -72,6 +72,8 @@ impl Subject {
     }
 
     fn once(&mut self, parts: &Parts<'_>) -> Result<Row, DecodeError> {
+        // What stands for a text is its place among those that came.
+        self.decoder.clear_texts();
         let (mut row, mut labels) = (vec![7.0], vec![8.0]);
         let result = self.decoder.decode(parts, &mut row, &mut labels);
         let (left, numbers) = row.split_at(1);

@@ -18,7 +18,7 @@ use super::framing::{self, Part, SchemaKey};
 use super::label::fields_of;
 use super::place::{self, Field, Layout};
 use super::schemas::{Known, SchemaDocument, SchemaKind};
-use super::{DecodeError, FormatError, Headers, Label, Missing};
+use super::{DecodeError, FormatError, Headers, Label, Missing, Texts};
 
 /// Where the numbers stand in an Avro record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +66,7 @@ impl AvroRecord {
     }
 
     pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
-        let fields = self.fields.iter();
-        let fields = fields.map(|field| (&*field.pointer, &*field.shape));
-        place::check(fields, label)?;
+        place::check(self.fields.iter().map(Field::asked), label)?;
         let layout = self.layout(label);
         let reader = self.reader_schema.as_deref();
         let reader = reader.map(|text| parse("the reader's schema", text));
@@ -105,9 +103,7 @@ impl AvroRecord {
     }
 
     fn layout(&self, label: &[(&str, &[u32])]) -> Layout {
-        let fields = self.fields.iter();
-        let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
-        Layout::new(fields, label, self.missing)
+        Layout::new(self.fields.iter().map(Field::asked), label, self.missing)
     }
 }
 
@@ -189,6 +185,7 @@ impl AvroReader {
         headers: &dyn Headers,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         let (program, bytes) = match &mut self.programs {
             Programs::One(program) => match &**program {
@@ -201,7 +198,7 @@ impl AvroReader {
             }
         };
         self.layout.append(row, labels, |to| {
-            read::read(program, &self.layout, bytes, to)
+            read::read(program, &self.layout, bytes, to, texts)
         })
     }
 }

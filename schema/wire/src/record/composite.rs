@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::encoding::EncodingReader;
 use super::framing::Part;
-use super::{DecodeError, Encoding, FormatError, Label, LabelSource, Missing, Parts, RecordFormat};
+use super::{
+    DecodeError, Encoding, FormatError, Label, LabelSource, Missing, Parts, RecordFormat, Texts,
+};
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -161,6 +163,7 @@ impl BesideReader {
         parts: &Parts<'_>,
         missing: Missing,
         row: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         let (part, bytes) = match &self.beside {
             Beside::Key { .. } => (Part::Key, parts.key),
@@ -175,7 +178,7 @@ impl BesideReader {
         };
         match (bytes, &mut self.encoding) {
             (Some(bytes), Some(encoding)) => {
-                encoding.decode(&self.name, part, bytes, parts.headers, row)
+                encoding.decode(&self.name, part, bytes, parts.headers, row, texts)
             }
             _ if missing == Missing::Nan => {
                 row.resize(row.len() + self.beside.elements(), f32::NAN);

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::avro::{AvroReader, AvroRecord};
 use super::framing::Part;
-use super::{DecodeError, FormatError, Headers, RawArray, SchemaDocument, SchemaKey, check_shape};
+use super::{
+    DecodeError, FormatError, Headers, RawArray, SchemaDocument, SchemaKey, Texts, check_shape,
+};
 
 /// How numbers are written outside of a value: in a key or in a header.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +78,7 @@ impl EncodingReader {
         bytes: &[u8],
         headers: &dyn Headers,
         to: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         match self {
             Self::Text => {
@@ -83,7 +86,7 @@ impl EncodingReader {
                 Ok(())
             }
             Self::Raw(array) => array.decode(name, bytes, to),
-            Self::Avro(reader) => reader.read(part, bytes, headers, to, &mut Vec::new()),
+            Self::Avro(reader) => reader.read(part, bytes, headers, to, &mut Vec::new(), texts),
         }
     }
 }

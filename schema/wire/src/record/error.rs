@@ -158,6 +158,9 @@ pub enum FieldFault {
     /// Something else than numbers.
     #[error("holds {0} where numbers are expected")]
     Type(&'static str),
+    /// Something else than a text that is a feature.
+    #[error("holds {0} where a text is expected")]
+    NotText(&'static str),
     /// Numbers instead of a text.
     #[error("holds no text, in which numbers are expected")]
     NoText,
@@ -228,7 +231,7 @@ impl DecodeError {
             Self::Field { fault, .. } => match fault {
                 FieldFault::Missing | FieldFault::Null => "field-missing",
                 FieldFault::Twice => "field-twice",
-                FieldFault::Type(_) | FieldFault::NoText => "field-type",
+                FieldFault::Type(_) | FieldFault::NotText(_) | FieldFault::NoText => "field-type",
                 FieldFault::Ragged
                 | FieldFault::Depth { .. }
                 | FieldFault::Length { .. }

@@ -1,8 +1,9 @@
 //! Which numbers of a record fill which input of a model.
 
+use std::iter;
 use std::ops::Range;
 
-use super::{AvroRecord, ProtobufRecord, RecordFormat, product};
+use super::{AvroRecord, Encoding, Field, ProtobufRecord, RecordFormat, product};
 
 /// Where the numbers of each input begin among those of a record: one input after another in the order of the model; or
 /// where the fields of their names do, if every input, by its name and how many numbers it takes, has a field whose pointer
@@ -51,6 +52,65 @@ pub fn ranges(
         found.push(start..next);
     }
     (next == widths.len()).then_some(found)
+}
+
+/// Which features of a record are texts, in their order; rows hold numbers that stand for them.
+#[must_use]
+pub fn texts(format: &RecordFormat) -> Vec<bool> {
+    let of_fields = |fields: &[Field]| {
+        let fields = fields.iter();
+        fields
+            .flat_map(|field| iter::repeat_n(field.text, product(&field.shape)))
+            .collect()
+    };
+    match format {
+        RecordFormat::Json(record) => {
+            let fields = record.fields.iter();
+            fields
+                .flat_map(|field| iter::repeat_n(field.text, product(&field.shape)))
+                .collect()
+        }
+        RecordFormat::Avro(AvroRecord { fields, .. })
+        | RecordFormat::Protobuf(ProtobufRecord { fields, .. }) => of_fields(fields),
+        RecordFormat::Record(record) => {
+            let value = record.value.as_deref().map(texts).unwrap_or_default();
+            let beside = record.beside.iter().flat_map(|beside| {
+                let of_part = match beside.encoding() {
+                    Some(Encoding::Avro(record)) => of_fields(&record.fields),
+                    Some(Encoding::Text | Encoding::Raw(_)) | None => {
+                        vec![false; beside.elements()]
+                    }
+                };
+                of_part.into_iter()
+            });
+            value.into_iter().chain(beside).collect()
+        }
+        RecordFormat::Raw(_) | RecordFormat::Struct(_) | RecordFormat::Image(_) => {
+            vec![false; format.elements()]
+        }
+    }
+}
+
+/// The first feature of a record that is a number where an input of a model takes texts, or the other way round: the input's
+/// place among these and the feature's among those of the record. Of each input its name, how many features it takes and
+/// whether they are texts; the record has enough for all of them.
+#[must_use]
+pub fn misplaced(inputs: &[(&str, usize, bool)], format: &RecordFormat) -> Option<(usize, usize)> {
+    let texts = texts(format);
+    let sizes: Vec<(&str, usize)> = inputs
+        .iter()
+        .map(|(name, length, _)| (*name, *length))
+        .collect();
+    let starts = starts(&sizes, format);
+    inputs
+        .iter()
+        .zip(starts)
+        .enumerate()
+        .find_map(|(input, ((_, length, takes_texts), start))| {
+            let mut features = texts.iter().enumerate().skip(start).take(*length);
+            let (feature, _) = features.find(|(_, is_text)| *is_text != takes_texts)?;
+            Some((input, feature))
+        })
 }
 
 /// The fields of the inputs' names, where each input has one and takes what is made of it.
@@ -141,6 +201,24 @@ mod tests {
                 "other names"
             );
         }
+    }
+
+    #[test]
+    fn texts_are_told_from_numbers() {
+        let format = json!({"type": "RECORD", "beside": [{"type": "TIMESTAMP", "unit": "DAYS"}], "value": {
+            "type": "AVRO", "writer": {"type": "REGISTRY"},
+            "fields": [{"pointer": "/b", "shape": [2]}, {"pointer": "/a", "text": true}],
+        }});
+        let format: RecordFormat = serde_json::from_value(format).unwrap();
+        assert_eq!(texts(&format), [false, false, true, false]);
+        let misplaced = |inputs: &[(&str, usize, bool)]| misplaced(inputs, &format);
+        assert_eq!(misplaced(&[("a", 1, true), ("b", 2, false)]), None);
+        assert_eq!(
+            misplaced(&[("x", 2, false), ("y", 1, true), ("z", 1, false)]),
+            None
+        );
+        assert_eq!(misplaced(&[("x", 2, false), ("y", 2, true)]), Some((1, 3)));
+        assert_eq!(misplaced(&[("x", 4, false)]), Some((0, 2)));
     }
 
     #[test]

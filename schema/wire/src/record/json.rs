@@ -1,7 +1,7 @@
-//! JSON: numbers in fields of a document.
+//! JSON: numbers and texts in fields of a document.
 //!
 //! A field is a number, or nested arrays of one shape; `true` and `false` are 1 and 0. Around the arrays may stand one more of
-//! length 1, as of a batch: programs that call a model with one record often keep it. Numbers without a fraction or an
+//! length 1, as of a batch: programs that call a model with one record often keep it. A field that is a text is one text. Numbers without a fraction or an
 //! exponent are cast as integers, the others as floating-point numbers.
 
 mod document;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(super) use self::document::JsonReader;
-use super::place::{self, DEPTH, tokens};
+use super::place::{self, Asked, DEPTH, tokens};
 use super::{FormatError, product};
 
 /// Where the numbers stand in a JSON document.
@@ -43,6 +43,20 @@ pub struct JsonField {
     /// The field is a text that holds JSON, as in Kafka-ML's `TELEGRAF_STR_JSON`.
     #[serde(default)]
     pub in_text: bool,
+    /// It is a text itself, for a model that takes texts.
+    #[serde(default, skip_serializing_if = "place::is_false")]
+    pub text: bool,
+}
+
+impl JsonField {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            pointer: &self.pointer,
+            shape: &self.shape,
+            in_text: self.in_text,
+            text: self.text,
+        }
+    }
 }
 
 /// What is made of a number that is missing.
@@ -63,11 +77,7 @@ impl JsonRecord {
     }
 
     pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
-        let fields = self.fields.iter();
-        place::check(
-            fields.map(|field| (field.pointer.as_str(), field.shape.as_slice())),
-            label,
-        )
+        place::check(self.fields.iter().map(JsonField::asked), label)
     }
 }
 
@@ -77,7 +87,7 @@ pub struct Written<'w> {
     pub pointer: &'w str,
     /// Its shape; empty for one number.
     pub shape: &'w [u32],
-    /// Its numbers, or `null` where one is missing.
+    /// Its numbers, or its text; `null` where one is missing.
     pub numbers: &'w [Value],
     /// As a text that holds them.
     pub in_text: bool,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding::EncodingReader;
 use super::error::LABEL;
 use super::framing::Part;
-use super::{DecodeError, Encoding, Field, Parts, product};
+use super::{DecodeError, Encoding, Field, Parts, Texts, product};
 
 /// Where the label of a record stands and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,17 @@ impl Label {
             }
             LabelSource::Header { .. } | LabelSource::Key => Vec::new(),
         }
+    }
+
+    pub(super) fn has_texts(&self) -> bool {
+        let fields = match (&self.source, &self.encoding) {
+            (LabelSource::Fields { fields }, _) => fields,
+            (LabelSource::Header { .. } | LabelSource::Key, Encoding::Avro(record)) => {
+                &record.fields
+            }
+            _ => return false,
+        };
+        fields.iter().any(|field| field.text)
     }
 
     /// The number of elements of one label.
@@ -123,7 +134,9 @@ impl LabelReader {
             });
         };
         let encoding = &mut self.encoding;
-        encoding.decode(LABEL, part, bytes, parts.headers, labels)
+        // No label is a text.
+        let texts = &mut Texts::default();
+        encoding.decode(LABEL, part, bytes, parts.headers, labels, texts)
     }
 }
 

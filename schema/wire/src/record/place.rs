@@ -20,6 +20,40 @@ pub struct Field {
     /// Its shape, without the batch dimension; empty for one number.
     #[serde(default)]
     pub shape: Vec<u32>,
+    /// It is a text, for a model that takes texts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub text: bool,
+}
+
+/// What is left out where it is written.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+pub(super) fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A field as a format names it.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'f> {
+    pub(super) pointer: &'f str,
+    pub(super) shape: &'f [u32],
+    /// It is a text that holds JSON.
+    pub(super) in_text: bool,
+    /// It is a text itself.
+    pub(super) text: bool,
+}
+
+impl Field {
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            pointer: &self.pointer,
+            shape: &self.shape,
+            in_text: false,
+            text: self.text,
+        }
+    }
 }
 
 /// A field, and where its numbers go.
@@ -27,6 +61,8 @@ pub(super) struct Place {
     pub(super) pointer: String,
     pub(super) shape: Vec<u32>,
     pub(super) in_text: bool,
+    /// It is a text, for which a number stands.
+    pub(super) text: bool,
     /// The first of its numbers: behind those of the record for a label.
     pub(super) start: usize,
     pub(super) is_label: bool,
@@ -78,19 +114,21 @@ impl Place {
 }
 
 impl Layout {
-    /// Of these fields, with whether each is a text, and of those in which the label stands.
+    /// Of these fields, and of those in which the label stands.
     pub(super) fn new<'f>(
-        fields: impl Iterator<Item = (&'f str, &'f [u32], bool)>,
+        fields: impl Iterator<Item = Asked<'f>>,
         label: &[(&str, &[u32])],
         missing: Missing,
     ) -> Self {
         let mut elements = (0, 0);
         let mut places = Vec::new();
-        for (pointer, shape, in_text) in fields {
+        for field in fields {
+            let Asked { pointer, shape, .. } = field;
             places.push(Place {
                 pointer: pointer.to_owned(),
                 shape: shape.to_vec(),
-                in_text,
+                in_text: field.in_text,
+                text: field.text,
                 start: elements.0,
                 is_label: false,
             });
@@ -101,6 +139,7 @@ impl Layout {
                 pointer: (*pointer).to_owned(),
                 shape: shape.to_vec(),
                 in_text: false,
+                text: false,
                 start: elements.0 + elements.1,
                 is_label: true,
             });
@@ -197,9 +236,17 @@ pub(super) fn shape_of<'f>(
 
 /// Checks the fields of a document, and those in which the label stands.
 pub(super) fn check<'f>(
-    fields: impl ExactSizeIterator<Item = (&'f str, &'f [u32])> + Clone,
+    asked: impl ExactSizeIterator<Item = Asked<'f>> + Clone,
     label: &[(&'f str, &[u32])],
 ) -> Result<(), FormatError> {
+    let wrong = |field: &Asked<'_>| field.text && (field.in_text || !field.shape.is_empty());
+    if let Some(field) = asked.clone().find(wrong) {
+        return Err(FormatError(format!(
+            "the field {:?} is one text: leave `shape` and `inText` out, and name each text as a field of its own",
+            field.pointer
+        )));
+    }
+    let fields = asked.map(|field| (field.pointer, field.shape));
     for (pointer, shape) in fields.clone() {
         check_shape(&format!("field {pointer:?}"), shape)?;
         if shape.len() >= DEPTH {

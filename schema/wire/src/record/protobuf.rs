@@ -16,7 +16,7 @@ use super::framing::{self, Part, SchemaKey};
 use super::label::fields_of;
 use super::place::{self, Field, Layout};
 use super::schemas::{Known, SchemaDocument, SchemaKind};
-use super::{DecodeError, FormatError, Headers, Label, Missing, varint};
+use super::{DecodeError, FormatError, Headers, Label, Missing, Texts, varint};
 
 /// Where the numbers stand in a message of Protocol Buffers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,9 +58,7 @@ impl ProtobufRecord {
     }
 
     pub(super) fn check(&self, label: &[(&str, &[u32])]) -> Result<(), FormatError> {
-        let fields = self.fields.iter();
-        let fields = fields.map(|field| (&*field.pointer, &*field.shape));
-        place::check(fields, label)?;
+        place::check(self.fields.iter().map(Field::asked), label)?;
         let ProtobufWriter::Schema { schema, message } = &self.writer else {
             return Ok(());
         };
@@ -72,9 +70,7 @@ impl ProtobufRecord {
     }
 
     fn layout(&self, label: &[(&str, &[u32])]) -> Layout {
-        let fields = self.fields.iter();
-        let fields = fields.map(|field| (&*field.pointer, &*field.shape, false));
-        Layout::new(fields, label, self.missing)
+        Layout::new(self.fields.iter().map(Field::asked), label, self.missing)
     }
 }
 
@@ -161,6 +157,7 @@ impl ProtobufReader {
         headers: &dyn Headers,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         let Self {
             layout,
@@ -185,7 +182,7 @@ impl ProtobufReader {
             }
         };
         layout.append(row, labels, |to| {
-            read::read(program, layout, state, bytes, to)
+            read::read(program, layout, state, bytes, to, texts)
         })
     }
 }

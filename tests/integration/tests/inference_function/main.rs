@@ -29,3 +29,4 @@ mod samples;
 mod schemas;
 mod span;
 mod swap;
+mod texts;

@@ -154,6 +154,43 @@ fn a_label_may_have_several_columns() {
 }
 
 #[test]
+fn cells_of_texts_are_texts() {
+    let fields = serde_json::json!([{"pointer": "/age"}, {"pointer": "/town", "text": true}]);
+    let json = |missing: &str| {
+        of_json(serde_json::json!({"type": "JSON", "fields": fields, "missing": missing}))
+    };
+    for (missing, town, written) in [
+        ("REFUSE", "5", r#"{"age":3,"town":"5"}"#),
+        ("REFUSE", "", r#"{"age":3,"town":""}"#),
+        ("NAN", "", r#"{"age":3,"town":null}"#),
+    ] {
+        let found = encoded(&json(missing), None, &["3", town]).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), written);
+    }
+    let schema = r#"{"type": "record", "name": "r", "fields": [
+        {"name": "town", "type": "string"},
+        {"name": "age", "type": {"type": "enum", "name": "e", "symbols": ["old", "young"]}}]}"#;
+    let avro = of_json(serde_json::json!({
+        "type": "AVRO", "writer": {"type": "SCHEMA", "schema": schema},
+        "fields": [{"pointer": "/age", "text": true}, {"pointer": "/town", "text": true}],
+    }));
+    assert_eq!(
+        encoded(&avro, None, &["young", "Ulm"]).unwrap(),
+        b"\x06Ulm\x02"
+    );
+    let fault = encoded(&avro, None, &["middling", "Ulm"]).unwrap_err();
+    assert!(fault.contains("middling"), "{fault}");
+    let proto = "syntax = \"proto3\"; message A { string town = 1; int32 age = 2; }";
+    let protobuf = of_json(serde_json::json!({
+        "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": proto}, "fields": fields,
+    }));
+    assert_eq!(
+        encoded(&protobuf, None, &["3", "Ulm"]).unwrap(),
+        b"\x0a\x03Ulm\x10\x03"
+    );
+}
+
+#[test]
 fn rows_become_documents_with_the_label_in_a_field() {
     let record = JsonRecord {
         fields: vec![
@@ -161,11 +198,13 @@ fn rows_become_documents_with_the_label_in_a_field() {
                 pointer: "/a".to_owned(),
                 shape: vec![2],
                 in_text: false,
+                text: false,
             },
             JsonField {
                 pointer: "/b/c".to_owned(),
                 shape: Vec::new(),
                 in_text: false,
+                text: false,
             },
         ],
         missing: Missing::Nan,

@@ -57,6 +57,16 @@ pub(super) enum Step {
         to: usize,
         field: usize,
     },
+    /// A text, for which a number stands.
+    Text { to: usize, field: usize },
+    /// A symbol as a text: for each of the writer's the reader's, or the writer's own that the reader does not know.
+    Symbol {
+        symbols: Vec<Result<String, String>>,
+        to: usize,
+        field: usize,
+    },
+    /// The text that the reader's schema says where the writer's says nothing.
+    ConstantText { text: String, to: usize },
     /// One of several, by what stands before it.
     Union(Vec<Vec<Step>>),
     /// An array some of whose items hold fields.

@@ -3,7 +3,7 @@
 mod skip;
 
 use super::super::place::{Layout, Place};
-use super::super::{DecodeError, FieldFault, cast};
+use super::super::{DecodeError, FieldFault, Texts, cast};
 use super::cursor::Cursor;
 use super::program::{Inside, Item, Kind, Program, Skip, Step};
 
@@ -13,12 +13,14 @@ pub(super) fn read(
     layout: &Layout,
     record: &[u8],
     to: &mut [f32],
+    texts: &mut Texts,
 ) -> Result<(), DecodeError> {
     let mut reading = Reading {
         program,
         layout,
         cursor: Cursor { left: record },
         to,
+        texts,
     };
     reading.run(&program.steps)?;
     if reading.cursor.left.is_empty() {
@@ -36,6 +38,7 @@ struct Reading<'r> {
     /// What was not read yet.
     cursor: Cursor<'r>,
     to: &'r mut [f32],
+    texts: &'r mut Texts,
 }
 
 #[cold]
@@ -75,6 +78,19 @@ impl<'r> Reading<'r> {
                         self.to[*to] = number;
                     }
                 }
+                Step::Text { to, field } => {
+                    let bytes = self.cursor.length_prefixed()?;
+                    let text = std::str::from_utf8(bytes).map_err(|_| {
+                        let pointer = &self.layout.places[*field].pointer;
+                        malformed(format!("the text of the field {pointer:?} is not UTF-8"))
+                    })?;
+                    self.to[*to] = self.texts.add(text);
+                }
+                Step::Symbol { symbols, to, field } => {
+                    let symbol = self.symbol(symbols, *field)?;
+                    self.to[*to] = self.texts.add(symbol);
+                }
+                Step::ConstantText { text, to } => self.to[*to] = self.texts.add(text),
                 Step::Bytes { fixed, to, field } => self.bytes_field(*fixed, *to, *field)?,
                 Step::Arrays {
                     lengths,
@@ -180,19 +196,7 @@ impl<'r> Reading<'r> {
                 let cast = cast::from_f64(number);
                 cast.map(Some).ok_or_else(|| place.number(index, &number))
             }
-            Item::Enum(symbols) => {
-                let number = self.cursor.long()?;
-                let symbol = usize::try_from(number).ok();
-                let symbol = symbol.and_then(|number| symbols.get(number));
-                match symbol {
-                    Some(Ok(number)) => Ok(Some(*number)),
-                    Some(Err(symbol)) => Err(self.program.broken(&format!(
-                        "the reader's enum at the field {:?} does not have the writer's symbol {symbol}",
-                        place.pointer
-                    ))),
-                    None => Err(malformed(format!("an enum has no symbol {number}"))),
-                }
-            }
+            Item::Enum(symbols) => self.symbol(symbols, field).map(|number| Some(*number)),
             Item::Null => self.layout.absent(field, FieldFault::Null).map(|()| None),
             Item::Union(branches) => {
                 let branch = self.cursor.short()?;
@@ -202,6 +206,24 @@ impl<'r> Reading<'r> {
             }
             Item::Fault(fault) => Err(place.fault(fault.clone())),
             Item::Break(reason) => Err(self.program.broken(reason)),
+        }
+    }
+
+    /// What stands for the symbol of an enum.
+    fn symbol<'s, T>(
+        &mut self,
+        symbols: &'s [Result<T, String>],
+        field: usize,
+    ) -> Result<&'s T, DecodeError> {
+        let number = self.cursor.long()?;
+        let symbol = usize::try_from(number).ok();
+        match symbol.and_then(|number| symbols.get(number)) {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(symbol)) => Err(self.program.broken(&format!(
+                "the reader's enum at the field {:?} does not have the writer's symbol {symbol}",
+                self.layout.places[field].pointer
+            ))),
+            None => Err(malformed(format!("an enum has no symbol {number}"))),
         }
     }
 

@@ -1,9 +1,9 @@
-//! Writes a record of a schema with numbers in some of its fields, for those who send rows.
+//! Writes a record of a schema with numbers and texts in some of its fields, for those who send rows.
 
 use serde_json::Value;
 
 use super::super::json::Written;
-use super::super::place::{Layout, Node};
+use super::super::place::{Asked, Layout, Node};
 use super::super::{FormatError, Missing, product};
 use super::schema::{Id, Schema, Type};
 
@@ -14,7 +14,12 @@ use super::schema::{Id, Schema, Type};
 pub fn avro_record(schema: &str, fields: &[Written<'_>]) -> Result<Vec<u8>, FormatError> {
     let schema = super::parse("the schema", schema)?;
     let places = fields.iter();
-    let places = places.map(|field| (field.pointer, field.shape, false));
+    let places = places.map(|field| Asked {
+        pointer: field.pointer,
+        shape: field.shape,
+        in_text: false,
+        text: false,
+    });
     let layout = Layout::new(places, &[], Missing::Nan);
     let mut writer = Writer {
         schema: &schema,
@@ -191,8 +196,11 @@ impl Writer<'_> {
                 self.long(number.ok_or_else(wrong)?.into());
             }
             Type::Long => self.long(number.as_i64().ok_or_else(wrong)?),
+            Type::String => self.text(number.as_str().ok_or_else(wrong)?.as_bytes()),
             Type::Enum { symbols, .. } => {
-                let number = number.as_i64();
+                let symbol = number.as_str();
+                let symbol = symbol.and_then(|text| symbols.iter().position(|other| other == text));
+                let number = symbol.map(length).or(number.as_i64());
                 let number = number.filter(|number| (0..length(symbols.len())).contains(number));
                 self.long(number.ok_or_else(wrong)?);
             }

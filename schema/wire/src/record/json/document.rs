@@ -3,11 +3,11 @@
 use super::members::{Place, Within};
 use super::numbers::Numbers;
 use super::scan::Scanner;
-use super::{JsonRecord, Missing};
+use super::{JsonField, JsonRecord, Missing};
 use crate::record::framing::{self, Part};
 use crate::record::label::fields_of;
 use crate::record::place::Layout;
-use crate::record::{DecodeError, FieldFault, Headers, Label};
+use crate::record::{DecodeError, FieldFault, Headers, Label, Texts};
 
 /// Reads the records of one format.
 pub(in crate::record) struct JsonReader {
@@ -20,8 +20,7 @@ pub(in crate::record) struct JsonReader {
 
 impl JsonReader {
     pub(in crate::record) fn new(record: &JsonRecord, label: Option<&Label>) -> Self {
-        let fields = record.fields.iter();
-        let fields = fields.map(|field| (&*field.pointer, &*field.shape, field.in_text));
+        let fields = record.fields.iter().map(JsonField::asked);
         let layout = Layout::new(fields, &fields_of(label), record.missing);
         Self {
             root: Place::new(&layout.root()),
@@ -38,6 +37,7 @@ impl JsonReader {
         headers: &dyn Headers,
         row: &mut Vec<f32>,
         labels: &mut Vec<f32>,
+        texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         // The names of the fields say what they are: the schema is not needed.
         let value = if self.is_framed {
@@ -54,6 +54,7 @@ impl JsonReader {
                 layout,
                 seen,
                 to,
+                texts,
                 scanner: Scanner::new(value),
             };
             reading.value(root)?;
@@ -73,6 +74,7 @@ struct Reading<'r> {
     layout: &'r Layout,
     seen: &'r mut [bool],
     to: &'r mut [f32],
+    texts: &'r mut Texts,
     scanner: Scanner<'r>,
 }
 
@@ -127,6 +129,9 @@ impl Reading<'_> {
         if std::mem::replace(&mut self.seen[number], true) {
             return Err(field.fault(FieldFault::Twice));
         }
+        if field.text {
+            return self.text(number);
+        }
         // Most fields are one number, as one writes it.
         if field.shape.is_empty()
             && !field.in_text
@@ -143,5 +148,30 @@ impl Reading<'_> {
         };
         let to = &mut self.to[field.start..][..field.elements()];
         Numbers::new(field, missing, to).read(&mut self.scanner)
+    }
+
+    /// Reads a field that is a text.
+    fn text(&mut self, number: usize) -> Result<(), DecodeError> {
+        let field = &self.layout.places[number];
+        let other = match self.scanner.peek() {
+            b'"' => {
+                let quoted = self.scanner.quoted()?;
+                let Some(text) = quoted.read() else {
+                    return Err(self.scanner.fault("a text that is not Unicode ends"));
+                };
+                self.to[field.start] = self.texts.add(&text);
+                return Ok(());
+            }
+            b'n' => {
+                self.scanner.word(b"null")?;
+                return self.layout.absent(number, FieldFault::Null);
+            }
+            b'{' => "an object",
+            b'[' => "an array",
+            b't' | b'f' => "a truth value",
+            b'-' | b'0'..=b'9' => "a number",
+            _ => return Err(self.scanner.no_value()),
+        };
+        Err(field.fault(FieldFault::NotText(other)))
     }
 }

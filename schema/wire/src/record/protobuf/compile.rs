@@ -47,7 +47,14 @@ pub(super) struct Expected {
     /// How many numbers.
     pub(super) count: usize,
     /// What it is where it did not come, if that says something.
-    pub(super) default: Option<f32>,
+    pub(super) default: Option<Absent>,
+}
+
+/// What a field is that did not come.
+#[derive(Debug)]
+pub(super) enum Absent {
+    Number(f32),
+    Text(String),
 }
 
 /// What to do with a field of a message.
@@ -59,6 +66,8 @@ pub(super) enum Action {
     Numbers { kind: Scalar, field: usize },
     /// Bytes, which are numbers.
     Bytes { field: usize },
+    /// A text, the last one that comes.
+    Text { field: usize },
     /// A message with fields in it.
     Message(usize),
 }
@@ -195,6 +204,15 @@ impl Program {
 }
 
 fn action(descriptor: &FieldDescriptor, field: usize, layout: &Layout) -> Result<Action, String> {
+    if layout.places[field].text {
+        return match descriptor.kind() {
+            Kind::String if !descriptor.is_list() => Ok(Action::Text { field }),
+            _ => Err(format!(
+                "the field {:?} holds no text: its type is not `string`",
+                descriptor.full_name()
+            )),
+        };
+    }
     let kind = match descriptor.kind() {
         Kind::Double => Scalar::Double,
         Kind::Float => Scalar::Float,
@@ -237,13 +255,14 @@ fn action(descriptor: &FieldDescriptor, field: usize, layout: &Layout) -> Result
     clippy::cast_possible_truncation,
     reason = "a default of type double is rounded, as every number of that type"
 )]
-fn default(descriptor: &FieldDescriptor, action: Action) -> Option<f32> {
-    let is_number = matches!(action, Action::Number { .. });
+fn default(descriptor: &FieldDescriptor, action: Action) -> Option<Absent> {
+    let is_one = matches!(action, Action::Number { .. } | Action::Text { .. });
     let says = descriptor.field_descriptor_proto().default_value.is_some();
-    if !is_number || descriptor.supports_presence() && !says {
+    if !is_one || descriptor.supports_presence() && !says {
         return None;
     }
-    match descriptor.default_value() {
+    let number = match descriptor.default_value() {
+        Value::String(text) => return Some(Absent::Text(text)),
         Value::Bool(truth) => Some(f32::from(u8::from(truth))),
         Value::I32(number) | Value::EnumNumber(number) => cast::from_i64(number.into()),
         Value::I64(number) => cast::from_i64(number),
@@ -252,5 +271,6 @@ fn default(descriptor: &FieldDescriptor, action: Action) -> Option<f32> {
         Value::F32(number) => Some(number),
         Value::F64(number) => cast::from_f64(number),
         _ => None,
-    }
+    };
+    number.map(Absent::Number)
 }

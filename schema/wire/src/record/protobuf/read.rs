@@ -2,8 +2,8 @@
 //! least a byte a turn.
 
 use super::super::place::{Layout, Place};
-use super::super::{DecodeError, FieldFault, cast, varint};
-use super::compile::{Action, Program, Scalar, Wanted};
+use super::super::{DecodeError, FieldFault, Texts, cast, varint};
+use super::compile::{Absent, Action, Program, Scalar, Wanted};
 
 /// How deep groups, which are passed over, may lie in each other.
 const DEEPEST: usize = 64;
@@ -24,6 +24,7 @@ pub(super) fn read(
     state: &mut State,
     message: &[u8],
     to: &mut [f32],
+    texts: &mut Texts,
 ) -> Result<(), DecodeError> {
     state.counts.clear();
     state.counts.resize(layout.places.len(), 0);
@@ -34,6 +35,7 @@ pub(super) fn read(
         layout,
         state,
         to,
+        texts,
     };
     reading.message(0, message)?;
     reading.finish(0, true)
@@ -44,6 +46,7 @@ struct Reading<'r> {
     layout: &'r Layout,
     state: &'r mut State,
     to: &'r mut [f32],
+    texts: &'r mut Texts,
 }
 
 #[cold]
@@ -111,13 +114,24 @@ impl Reading<'_> {
                 self.state.counts[field] = bytes.len();
                 Ok(())
             }
+            Action::Text { field } if is_one => {
+                let place = &layout.places[field];
+                let text = std::str::from_utf8(length_prefixed(left)?).map_err(|_| {
+                    let pointer = &place.pointer;
+                    malformed(&format!("the text of the field {pointer:?} is not UTF-8"))
+                })?;
+                self.to[place.start] = self.texts.add(text);
+                self.state.counts[field] = 1;
+                Ok(())
+            }
             Action::Message(inner) if is_one => {
                 let message = length_prefixed(left)?;
                 self.message(inner, message)
             }
             Action::Number { field, .. }
             | Action::Numbers { field, .. }
-            | Action::Bytes { field } => Err(DecodeError::Protobuf {
+            | Action::Bytes { field }
+            | Action::Text { field } => Err(DecodeError::Protobuf {
                 reason: format!(
                     "the field {:?} is written as wire type {wire}, which its type in the schema is not",
                     layout.places[field].pointer
@@ -197,8 +211,13 @@ impl Reading<'_> {
                 continue;
             }
             let place = &self.layout.places[field];
-            match (count, expected.default) {
-                (0, Some(default)) if is_present => self.to[place.start] = default,
+            match (count, &expected.default) {
+                (0, Some(default)) if is_present => {
+                    self.to[place.start] = match default {
+                        Absent::Number(number) => *number,
+                        Absent::Text(text) => self.texts.add(text),
+                    };
+                }
                 (0, _) => self.layout.absent(field, FieldFault::Missing)?,
                 _ => return Err(place.length(expected.count, count)),
             }
@@ -240,7 +259,7 @@ impl Action {
                 Scalar::Float | Scalar::Fixed32 | Scalar::Sfixed32 => FOUR_BYTES,
                 _ => VARINT,
             },
-            Self::Bytes { .. } | Self::Message(_) => LENGTH,
+            Self::Bytes { .. } | Self::Text { .. } | Self::Message(_) => LENGTH,
         }
     }
 }

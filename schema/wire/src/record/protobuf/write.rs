@@ -1,4 +1,4 @@
-//! Writes messages with numbers in some of their fields, for those who send rows.
+//! Writes messages with numbers and texts in some of their fields, for those who send rows.
 
 use protox::prost::Message as _;
 use protox::prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value};
@@ -125,6 +125,7 @@ fn scalar(kind: &Kind, number: &Number) -> Option<Value> {
             _ => return None,
         },
         Kind::Enum(_) => Value::EnumNumber(small()?),
-        Kind::String | Kind::Bytes | Kind::Message(_) => return None,
+        Kind::String => Value::String(number.as_str()?.to_owned()),
+        Kind::Bytes | Kind::Message(_) => return None,
     })
 }

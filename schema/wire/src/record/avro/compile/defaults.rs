@@ -37,15 +37,27 @@ impl Compiler<'_> {
             return;
         };
         let place = &self.layout.places[field];
+        if place.text
+            && let Value::String(text) = value
+        {
+            let text = text.clone();
+            return push(
+                steps,
+                Step::ConstantText {
+                    text,
+                    to: place.start,
+                },
+            );
+        }
         let mut numbers = Vec::new();
         let step = match (value, self.numbers_of(id, value, &mut numbers)) {
             (Value::Null, _) => absent(node, FieldFault::Null),
-            (_, true) if numbers.len() == place.elements() => Step::Constant {
+            (_, true) if numbers.len() == place.elements() && !place.text => Step::Constant {
                 numbers,
                 to: place.start,
             },
             _ => Step::Break(format!(
-                "the default of the field {:?} in the reader's schema, {value}, is not of its shape {:?}, or does not fit float32",
+                "the default of the field {:?} in the reader's schema, {value}, is not of its type or its shape {:?}, or does not fit float32",
                 place.pointer, place.shape
             )),
         };

@@ -1,4 +1,4 @@
-//! Fields: the numbers that are wanted, by the types that hold them.
+//! Fields: the numbers and texts that are wanted, by the types that hold them.
 
 use super::super::super::{FieldFault, product};
 use super::super::program::{Item, Kind, Step};
@@ -6,10 +6,13 @@ use super::super::schema::{Id, Type};
 use super::Compiler;
 
 impl Compiler<'_> {
-    /// Reads a field: numbers.
+    /// Reads a field: numbers, or a text.
     pub(super) fn field(&self, id: Id, reader: Option<Id>, field: usize) -> Step {
         let place = &self.layout.places[field];
         let to = place.start;
+        if place.text {
+            return self.text(id, reader, field);
+        }
         match self.writer.get(id) {
             Type::Bytes => Step::Bytes {
                 fixed: None,
@@ -41,6 +44,31 @@ impl Compiler<'_> {
                 item => Step::Item { item, to, field },
             },
         }
+    }
+
+    fn text(&self, id: Id, reader: Option<Id>, field: usize) -> Step {
+        let to = self.layout.places[field].start;
+        let other = match self.writer.get(id) {
+            Type::String => return Step::Text { to, field },
+            Type::Enum { symbols, .. } => {
+                let symbols = symbols.iter().map(|symbol| match reader {
+                    None => Ok(symbol.clone()),
+                    Some(reader) => self.known(reader, symbol).map(|(_, symbol)| symbol),
+                });
+                return Step::Symbol {
+                    symbols: symbols.collect(),
+                    to,
+                    field,
+                };
+            }
+            Type::Boolean => "a truth value",
+            Type::Int | Type::Long | Type::Float | Type::Double => "a number",
+            Type::Bytes | Type::Fixed(_) => "bytes",
+            Type::Array(_) => "an array",
+            Type::Record(_) | Type::Map(_) | Type::Union(_) | Type::Null => "an object",
+        };
+        let fault = FieldFault::NotText(other);
+        Step::Fault { field, fault }
     }
 
     fn arrays(&self, mut id: Id, mut reader: Option<Id>, field: usize) -> Step {
@@ -114,6 +142,11 @@ impl Compiler<'_> {
 
     /// The reader's number of a writer's symbol.
     pub(super) fn symbol(&self, reader: Id, symbol: &str) -> Result<f32, String> {
+        self.known(reader, symbol).map(|(number, _)| float(number))
+    }
+
+    /// What the reader's enum has for a symbol: the place and the symbol, or else its default's.
+    fn known(&self, reader: Id, symbol: &str) -> Result<(usize, String), String> {
         let Some(Type::Enum { symbols, default }) = self.reader.map(|schema| schema.get(reader))
         else {
             return Err(symbol.to_owned());
@@ -121,7 +154,9 @@ impl Compiler<'_> {
         let position = |symbol: &str| symbols.iter().position(|other| other == symbol);
         let default = || default.as_deref().and_then(position);
         let found = position(symbol).or_else(default);
-        found.map(float).ok_or_else(|| symbol.to_owned())
+        found
+            .map(|place| (place, symbols[place].clone()))
+            .ok_or_else(|| symbol.to_owned())
     }
 }
 

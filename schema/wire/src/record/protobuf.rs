@@ -3,6 +3,7 @@
 //! A message type is compiled once against the fields that are wanted; reading makes no message.
 
 mod compile;
+mod key;
 mod read;
 mod write;
 

@@ -9,6 +9,7 @@ use protox::{Compiler, Error};
 use super::super::cast;
 use super::super::place::{Layout, Node};
 use super::super::schemas::Reference;
+use super::key::Key;
 
 /// What the file itself is called where others are looked up.
 const MAIN: &str = "datasource.proto";
@@ -16,8 +17,12 @@ const MAIN: &str = "datasource.proto";
 /// What reads the messages of one type.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// The type's name, and the types in it that lead to fields; the first is the record's own.
+    /// The messages that lead to fields; the first is the record's own.
     pub(super) messages: Vec<Message>,
+    /// Of each repeated message the items that are wanted, in ascending order.
+    pub(super) lists: Vec<Vec<(u64, usize)>>,
+    /// Of each map the entries that are wanted.
+    pub(super) maps: Vec<Vec<(Key, usize)>>,
 }
 
 /// A message that holds wanted fields.
@@ -70,6 +75,10 @@ pub(super) enum Action {
     Text { field: usize },
     /// A message with fields in it.
     Message(usize),
+    /// A repeated message some of whose items hold fields.
+    Items(usize),
+    /// A map some of whose values are fields, or hold some.
+    Map(usize),
 }
 
 /// How a number is written.
@@ -134,27 +143,35 @@ impl FileResolver for Texts {
 pub(super) fn compile(message: &MessageDescriptor, layout: &Layout) -> Result<Program, String> {
     let mut program = Program {
         messages: Vec::new(),
+        lists: Vec::new(),
+        maps: Vec::new(),
     };
     let root = layout.root();
     if let Some(field) = root.field {
         let pointer = &layout.places[field].pointer;
         return Err(format!("the field {pointer:?} is a message, and no number"));
     }
-    program.message(message, &root, layout)?;
+    program.message(message, &children(&root), layout)?;
     Ok(program)
+}
+
+/// What lies in a place, by name.
+fn children(node: &Node) -> Vec<(&str, &Node)> {
+    let children = node.children.iter();
+    children.map(|(name, child)| (&**name, child)).collect()
 }
 
 impl Program {
     fn message(
         &mut self,
         descriptor: &MessageDescriptor,
-        node: &Node,
+        children_of: &[(&str, &Node)],
         layout: &Layout,
     ) -> Result<usize, String> {
         let place = self.messages.len();
         self.messages.push(Message::default());
         let mut message = Message::default();
-        for (name, child) in &node.children {
+        for (name, child) in children_of {
             let field = descriptor.get_field_by_name(name).ok_or_else(|| {
                 format!(
                     "the message {} has no field {name:?}",
@@ -172,16 +189,16 @@ impl Program {
                     action
                 }
                 None => match field.kind() {
-                    Kind::Message(inner) if !field.is_list() && !field.is_map() => {
-                        let inner = self.message(&inner, child, layout)?;
+                    Kind::Message(entry) if field.is_map() => {
+                        self.map(&entry, child, layout, &mut message)?
+                    }
+                    Kind::Message(item) if field.is_list() => {
+                        self.items(&item, child, layout, &mut message)?
+                    }
+                    Kind::Message(inner) => {
+                        let inner = self.message(&inner, &children(child), layout)?;
                         message.inner.push(inner);
                         Action::Message(inner)
-                    }
-                    Kind::Message(_) => {
-                        return Err(format!(
-                            "the field {name:?} of the message {} is repeated, and what lies in its items cannot be a feature",
-                            descriptor.full_name()
-                        ));
                     }
                     _ => {
                         return Err(format!(
@@ -200,6 +217,61 @@ impl Program {
         message.fields.sort_by_key(|field| field.number);
         self.messages[place] = message;
         Ok(place)
+    }
+
+    /// Items of a repeated message, by their places.
+    fn items(
+        &mut self,
+        item: &MessageDescriptor,
+        node: &Node,
+        layout: &Layout,
+        message: &mut Message,
+    ) -> Result<Action, String> {
+        let mut items = Vec::with_capacity(node.children.len());
+        for (name, child) in &node.children {
+            let index = name.parse::<u64>().ok();
+            let index = index.filter(|index| index.to_string() == *name);
+            let index = index.ok_or_else(|| {
+                format!(
+                    "{name:?} is no place of an item of {}, which is repeated: the first one is `0`",
+                    item.full_name()
+                )
+            })?;
+            if child.field.is_some() {
+                return Err(format!(
+                    "the item {index} is a message, {}, and no number",
+                    item.full_name()
+                ));
+            }
+            let inner = self.message(item, &children(child), layout)?;
+            message.inner.push(inner);
+            items.push((index, inner));
+        }
+        items.sort_unstable();
+        self.lists.push(items);
+        Ok(Action::Items(self.lists.len() - 1))
+    }
+
+    /// Entries of a map, by their keys. Each is a message of a key and a value.
+    fn map(
+        &mut self,
+        entry: &MessageDescriptor,
+        node: &Node,
+        layout: &Layout,
+        message: &mut Message,
+    ) -> Result<Action, String> {
+        let kind = entry.map_entry_key_field().kind();
+        let value = entry.map_entry_value_field();
+        let mut entries = Vec::with_capacity(node.children.len());
+        for (name, child) in &node.children {
+            let key = Key::new(&kind, name)
+                .ok_or_else(|| format!("{name:?} is no key of a map whose keys are {kind:?}"))?;
+            let inner = self.message(entry, &[(value.name(), child)], layout)?;
+            message.inner.push(inner);
+            entries.push((key, inner));
+        }
+        self.maps.push(entries);
+        Ok(Action::Map(self.maps.len() - 1))
     }
 }
 

@@ -4,6 +4,7 @@
 use super::super::place::{Layout, Place};
 use super::super::{DecodeError, FieldFault, Texts, cast, varint};
 use super::compile::{Absent, Action, Program, Scalar, Wanted};
+use super::key::Written;
 
 /// How deep groups, which are passed over, may lie in each other.
 const DEEPEST: usize = 64;
@@ -15,6 +16,8 @@ pub(super) struct State {
     counts: Vec<usize>,
     /// Which messages.
     present: Vec<bool>,
+    /// How many items of each repeated message.
+    items: Vec<u64>,
 }
 
 /// Reads one message into `to`.
@@ -30,6 +33,8 @@ pub(super) fn read(
     state.counts.resize(layout.places.len(), 0);
     state.present.clear();
     state.present.resize(program.messages.len(), false);
+    state.items.clear();
+    state.items.resize(program.lists.len(), 0);
     let mut reading = Reading {
         program,
         layout,
@@ -128,6 +133,28 @@ impl Reading<'_> {
                 let message = length_prefixed(left)?;
                 self.message(inner, message)
             }
+            Action::Items(list) if is_one => {
+                let item = length_prefixed(left)?;
+                let index = self.state.items[list];
+                self.state.items[list] += 1;
+                let wanted = &self.program.lists[list];
+                match wanted.binary_search_by_key(&index, |(index, _)| *index) {
+                    Ok(found) => self.message(wanted[found].1, item),
+                    Err(_) => Ok(()),
+                }
+            }
+            Action::Map(map) if is_one => {
+                let entry = length_prefixed(left)?;
+                let key = key_of(entry)?;
+                let mut wanted = self.program.maps[map].iter();
+                match wanted.find(|(wanted, _)| wanted.is(&key)) {
+                    Some((_, inner)) if self.state.present[*inner] => {
+                        Err(malformed("a key of a map stands there twice"))
+                    }
+                    Some((_, inner)) => self.message(*inner, entry),
+                    None => Ok(()),
+                }
+            }
             Action::Number { field, .. }
             | Action::Numbers { field, .. }
             | Action::Bytes { field }
@@ -137,7 +164,7 @@ impl Reading<'_> {
                     layout.places[field].pointer
                 ),
             }),
-            Action::Message(_) => Err(malformed(
+            Action::Message(_) | Action::Items(_) | Action::Map(_) => Err(malformed(
                 "a field is written otherwise than the message that it is in the schema",
             )),
         }
@@ -230,6 +257,26 @@ impl Reading<'_> {
     }
 }
 
+/// The key of a map's entry: its first field, which its value may stand before.
+fn key_of(entry: &[u8]) -> Result<Written<'_>, DecodeError> {
+    let mut left = entry;
+    let mut key = Written::Nothing;
+    while !left.is_empty() {
+        let tag = varint::take_short(&mut left).ok_or_else(short)?;
+        key = match (tag >> 3, tag & 7) {
+            (1, LENGTH) => Written::Text(length_prefixed(&mut left)?),
+            (1, VARINT) => Written::Number(varint::take(&mut left).ok_or_else(short)?),
+            (1, FOUR_BYTES) => Written::Number(u32::from_le_bytes(chunk(&mut left)?).into()),
+            (1, EIGHT_BYTES) => Written::Number(u64::from_le_bytes(chunk(&mut left)?)),
+            (field, wire) => {
+                skip(wire, field, &mut left, 0)?;
+                continue;
+            }
+        };
+    }
+    Ok(key)
+}
+
 /// Where a field is among those that are wanted, or would be. `next` is where it would be in the order of the numbers.
 #[inline]
 fn find(fields: &[Wanted], next: usize, number: u64) -> Result<usize, usize> {
@@ -259,7 +306,11 @@ impl Action {
                 Scalar::Float | Scalar::Fixed32 | Scalar::Sfixed32 => FOUR_BYTES,
                 _ => VARINT,
             },
-            Self::Bytes { .. } | Self::Text { .. } | Self::Message(_) => LENGTH,
+            Self::Bytes { .. }
+            | Self::Text { .. }
+            | Self::Message(_)
+            | Self::Items(_)
+            | Self::Map(_) => LENGTH,
         }
     }
 }

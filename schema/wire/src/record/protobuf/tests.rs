@@ -216,6 +216,95 @@ fn what_does_not_fit_is_told() {
 }
 
 #[test]
+fn items_of_repeated_messages_and_values_of_maps_are_features() {
+    let at = |north| {
+        Dynamic::Message(message(
+            "acme.Reading.At",
+            &[("north", Dynamic::I32(north))],
+        ))
+    };
+    let more = [("a", 0.5), ("b", 0.0)];
+    let more = more.map(|(key, number)| (MapKey::String(key.to_owned()), Dynamic::F64(number)));
+    let bytes = encode(&[
+        ("path", Dynamic::List(vec![at(7), at(0), at(9)])),
+        ("more", Dynamic::Map(more.into())),
+    ]);
+    let there = json!([
+        {"pointer": "/path/2/north"}, {"pointer": "/path/0/north"}, {"pointer": "/path/1/north"},
+        {"pointer": "/more/b"}, {"pointer": "/more/a"},
+    ]);
+    let format_of = format(&there, "REFUSE");
+    format_of.check(None).unwrap();
+    // An item and an entry are there, though their zeros are not written.
+    assert_eq!(
+        decode(&format_of, &bytes).unwrap(),
+        [9.0, 7.0, 0.0, 0.0, 0.5]
+    );
+    for pointer in ["/path/3/north", "/more/c"] {
+        let fields = json!([{"pointer": pointer}]);
+        let error = decode(&format(&fields, "REFUSE"), &bytes).unwrap_err();
+        assert_eq!(error.code(), "field-missing");
+        assert!(decode(&format(&fields, "NAN"), &bytes).unwrap()[0].is_nan());
+    }
+    let entry = [&[0x5a, 12, 0x0a, 1, b'a', 0x11][..], &0.5_f64.to_le_bytes()].concat();
+    let a = json!([{"pointer": "/more/a"}]);
+    assert_eq!(decode(&format(&a, "REFUSE"), &entry).unwrap(), [0.5]);
+    let bytes = [entry.clone(), entry].concat();
+    let twice = decode(&format(&a, "REFUSE"), &bytes).unwrap_err();
+    assert!(twice.to_string().contains("twice"), "{twice}");
+}
+
+#[test]
+fn keys_of_maps_are_of_any_type() {
+    const FILE: &str = r#"syntax = "proto3";
+        message Maps {
+          map<int32, At> a = 1;
+          map<sint64, At> b = 2;
+          map<fixed32, At> c = 3;
+          map<sfixed32, At> d = 4;
+          map<sfixed64, At> e = 5;
+          map<bool, At> f = 6;
+          map<uint64, At> g = 7;
+        }
+        message At { float x = 1; }"#;
+    let messages = parse(FILE, &[]).unwrap();
+    let pool = messages[0].parent_pool().clone();
+    for (field, name, key, other) in [
+        ("a", "-3", MapKey::I32(-3), MapKey::I32(3)),
+        ("b", "-3", MapKey::I64(-3), MapKey::I64(3)),
+        ("c", "3", MapKey::U32(3), MapKey::U32(0)),
+        ("d", "-3", MapKey::I32(-3), MapKey::I32(3)),
+        ("e", "-3", MapKey::I64(-3), MapKey::I64(3)),
+        ("f", "false", MapKey::Bool(false), MapKey::Bool(true)),
+        ("g", "0", MapKey::U64(0), MapKey::U64(1)),
+    ] {
+        let at = |x| {
+            let mut at = DynamicMessage::new(pool.get_message_by_name("At").unwrap());
+            at.set_field_by_name("x", Dynamic::F32(x));
+            Dynamic::Message(at)
+        };
+        let mut maps = DynamicMessage::new(pool.get_message_by_name("Maps").unwrap());
+        let entries = [(other, at(1.0)), (key, at(2.0))];
+        maps.set_field_by_name(field, Dynamic::Map(entries.into()));
+        let of_key = |name: &str| -> RecordFormat {
+            serde_json::from_value(json!({
+                "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": FILE, "message": "Maps"},
+                "fields": [{"pointer": format!("/{field}/{name}/x")}],
+            }))
+            .unwrap()
+        };
+        of_key(name).check(None).unwrap();
+        assert_eq!(
+            decode(&of_key(name), &maps.encode_to_vec()).unwrap(),
+            [2.0],
+            "{field}"
+        );
+        let error = of_key("x").check(None).unwrap_err().to_string();
+        assert!(error.contains("is no key of a map"), "{error}");
+    }
+}
+
+#[test]
 fn a_format_that_no_record_fits_is_refused() {
     for (fields, reason) in [
         (
@@ -227,6 +316,8 @@ fn a_format_that_no_record_fits_is_refused() {
         (json!([{"pointer": "/x", "shape": [2]}]), "holds one number"),
         (json!([{"pointer": "/x/y"}]), "is no message"),
         (json!([{"pointer": "/path/north"}]), "is repeated"),
+        (json!([{"pointer": "/path/01/north"}]), "is repeated"),
+        (json!([{"pointer": "/path/0"}]), "the item 0 is a message"),
         (json!([{"pointer": ""}]), "is a message"),
     ] {
         let error = format(&fields, "REFUSE")

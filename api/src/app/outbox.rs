@@ -4,12 +4,16 @@
 //! A row goes when Kafka has acknowledged its record, so a kill at any point repeats records at
 //! most and loses none. Records of one key are in order: the change that wrote the earlier one
 //! held a lock on its row until it was committed.
+//!
+//! What a record of the registry topic says stands in the artifact store as well, before it is sent:
+//! there look functions that hold no consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_entity::{connection, outbox};
 use millrace_kafka::OutRecord;
+use millrace_wire::registry;
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
@@ -18,7 +22,7 @@ use sea_orm::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{App, Error, Result, Shutdown};
+use super::{App, Error, Result, Shutdown, connection as connections};
 
 /// Most records that are under way at once.
 const BATCH: u64 = 256;
@@ -141,6 +145,8 @@ async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
         .limit(BATCH)
         .all(&app.database)
         .await?;
+    let registry_topic = connections::names_of(&row)?.registry();
+    let (rows, mut failure) = keep_pointers(app, &registry_topic, rows).await;
     let producer = app.clusters.get(&row)?.producer()?;
     let (rows, deliveries) = tokio::task::spawn_blocking(move || {
         let mut deliveries = Vec::with_capacity(rows.len());
@@ -161,7 +167,7 @@ async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
     .map_err(Error::internal)?;
 
     let mut sent = Vec::with_capacity(rows.len());
-    let mut failure = None;
+    let mut has_failed = false;
     for (row, delivery) in rows.iter().zip(deliveries) {
         let delivered = match delivery {
             Ok(delivery) => delivery.await,
@@ -169,9 +175,12 @@ async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
         };
         match delivered {
             // What follows a failure is sent again behind it, to keep the order.
-            Ok(_) if failure.is_none() => sent.push(row.id),
+            Ok(_) if !has_failed => sent.push(row.id),
             Ok(_) => {}
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) => {
+                has_failed = true;
+                failure = failure.or(Some(error.into()));
+            }
         }
     }
     let count = sent.len();
@@ -182,7 +191,43 @@ async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
             .await?;
     }
     match failure {
-        Some(error) if count == 0 => Err(error.into()),
+        Some(error) if count == 0 => Err(error),
         _ => Ok(count),
     }
+}
+
+/// Puts the pointers among these records into the artifact store, and gives back the records that may be sent now. Where a
+/// pointer cannot be put there, its record and the pointers behind it wait for another try, to keep their order.
+async fn keep_pointers(
+    app: &App,
+    registry_topic: &str,
+    rows: Vec<outbox::Model>,
+) -> (Vec<outbox::Model>, Option<Error>) {
+    let mut kept = Vec::with_capacity(rows.len());
+    let mut failure = None;
+    for row in rows {
+        if row.topic == registry_topic {
+            if failure.is_some() {
+                continue;
+            }
+            if let Err(error) = keep_pointer(app, &row).await {
+                failure = Some(error);
+                continue;
+            }
+        }
+        kept.push(row);
+    }
+    (kept, failure)
+}
+
+async fn keep_pointer(app: &App, row: &outbox::Model) -> Result<()> {
+    let name = registry::object(&row.key);
+    let kept = match &row.value {
+        Some(pointer) => {
+            let bytes = pointer.clone().into_bytes().into();
+            app.artifacts.put_object(&name, bytes).await
+        }
+        None => app.artifacts.delete_object(&name).await,
+    };
+    kept.map_err(Error::internal)
 }

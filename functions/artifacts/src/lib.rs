@@ -16,4 +16,5 @@ mod staging;
 mod store;
 
 pub use error::Error;
+pub use object::Tagged;
 pub use store::{Listed, Reader, Staged, Store, Stored, digest_of};

@@ -282,3 +282,23 @@ async fn artifacts_are_listed_with_the_time_of_their_last_put() {
     store.put_bytes(Bytes::from_static(b"a")).await.unwrap();
     assert!(store.list().await.unwrap()[0].modified > long_ago);
 }
+
+#[tokio::test]
+async fn an_object_that_did_not_change_is_not_read_again() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).await;
+    let name = "aliases/default/points/champion";
+    let missing = store.get_changed_object(name, None).await.unwrap_err();
+    assert!(matches!(missing, Error::NotFound(_)), "{missing}");
+    let mut tag = None;
+    for content in ["one", "two"] {
+        store.put_object(name, content.into()).await.unwrap();
+        let read = store.get_changed_object(name, tag.as_deref()).await;
+        let read = read.unwrap().unwrap();
+        assert_eq!(read.bytes, content);
+        tag = read.tag;
+        assert!(tag.is_some());
+        let again = store.get_changed_object(name, tag.as_deref()).await;
+        assert_eq!(again.unwrap(), None);
+    }
+}

@@ -1,5 +1,5 @@
 //! The registry topic: which version each alias points at. The API alone writes it; functions
-//! that follow an alias read it.
+//! that follow an alias read it, or the object beside it that holds the same pointer.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,13 @@ pub struct Version {
 #[must_use]
 pub fn key(project: &str, model: &str, alias: &str) -> String {
     format!("{project}/{model}@{alias}")
+}
+
+/// The object of the artifact store that holds the same pointer as the alias's newest record, by that record's key: for
+/// functions that hold no consumer of their own.
+#[must_use]
+pub fn object(key: &str) -> String {
+    format!("aliases/{}", key.replace('@', "/"))
 }
 
 impl Pointer {

@@ -1,8 +1,9 @@
 //! Aliases beside the inferences that follow them.
 
+use std::fs;
 use std::time::Duration;
 
-use millrace_harness::{Kafka, Millrace, unique};
+use millrace_harness::{Kafka, Millrace, unique, wait_until};
 use serde_json::{Value, json};
 
 use crate::{CREATE_DATASOURCE, CREATE_MODEL};
@@ -52,5 +53,40 @@ async fn an_alias_is_removed_or_followed_and_never_both() {
                 assert_eq!((followed, removed), (json!("NOT_FOUND"), Value::Null));
             }
         }
+    }
+}
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Functions that hold no consumer of the registry topic look there.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_stands_as_an_object_in_the_artifact_store() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let object = millrace
+        .folder()
+        .join("artifacts/aliases/default/points/champion");
+    millrace
+        .execute(CREATE_MODEL, json!({"name": "points"}))
+        .await;
+    for round in 0..2 {
+        millrace.execute(SET, json!({})).await;
+        let pointer = wait_until("the object is there", LIMIT, async || {
+            fs::read(&object).map_err(|error| format!("round {round}: {error}"))
+        })
+        .await;
+        let pointer: Value = serde_json::from_slice(&pointer).unwrap();
+        assert_eq!(pointer["alias"], "champion");
+        assert_eq!(pointer["version"], 1);
+        assert!(pointer["moved_at_us"].is_i64(), "{pointer}");
+        millrace.execute(REMOVE, json!({})).await;
+        wait_until("the object is gone", LIMIT, async || {
+            if object.exists() {
+                Err("it is there")
+            } else {
+                Ok(())
+            }
+        })
+        .await;
     }
 }

@@ -1,4 +1,5 @@
-//! Follows an alias: loads what it points at beside the version that answers, and hands it over.
+//! Follows an alias through the registry topic: loads what it points at beside the version that answers, and hands it
+//! over.
 //!
 //! Invariant: the version that answers stays until a newer one is ready; one that cannot be loaded
 //! is reported and tried again, and never takes its place.
@@ -14,37 +15,64 @@ use millrace_wire::registry::{Version, key};
 
 use crate::load::{Loader, first_pause, longer, recovered};
 use crate::model::Model;
+use crate::pointer::Pointed;
 
 /// How long one look at the registry waits, which bounds how late the end is noticed.
 const LOOK: Duration = Duration::from_millis(500);
 /// What is said while an older version goes on answering.
-const MEANWHILE: &str = "the version before it goes on answering";
+pub(crate) const MEANWHILE: &str = "the version before it goes on answering";
 
-const UNREACHABLE: &str = "registry-unreachable";
-const REMOVED: &str = "alias-removed";
-const UNREADABLE: &str = "registry-unreadable";
+pub(crate) const UNREACHABLE: &str = "registry-unreachable";
+pub(crate) const REMOVED: &str = "alias-removed";
+pub(crate) const UNREADABLE: &str = "registry-unreadable";
 
 /// What waits to be taken over: a version, or only the news that the same one stays under a newer
 /// entry of the registry.
 pub(crate) struct Handover {
-    /// The registry entry's offset.
-    pub(crate) registry: i64,
+    /// The registry entry's offset, where the registry topic is followed.
+    pub(crate) registry: Option<i64>,
     /// The version, where it is another one.
     pub(crate) model: Option<Model>,
 }
 
 /// The handler's end of a followed alias.
-pub(crate) struct Following {
+pub(crate) enum Following {
+    /// Through the registry topic, by a thread of its own.
+    Topic(Followed),
+    /// Through the pointer object, between two batches: a process that is frozen has no other time.
+    Pointer(Box<Pointed>),
+}
+
+impl Following {
+    /// The registry entry that the first version comes from, where the registry topic is followed; −1 where it comes from
+    /// none.
+    pub(crate) fn registry(&self) -> Option<i64> {
+        match self {
+            Self::Topic(followed) => Some(followed.registry),
+            Self::Pointer(_) => None,
+        }
+    }
+
+    /// What waits to be taken over, if anything does.
+    pub(crate) fn take(&mut self) -> Option<Handover> {
+        match self {
+            Self::Topic(followed) => followed.take(),
+            Self::Pointer(pointed) => pointed.take(),
+        }
+    }
+}
+
+/// An alias that is followed through the registry topic.
+pub(crate) struct Followed {
     /// The registry entry that the first version comes from; −1 where it comes from none.
-    pub(crate) registry: i64,
+    registry: i64,
     waiting: Waiting,
 }
 
 type Waiting = Arc<Mutex<Option<Handover>>>;
 
-impl Following {
-    /// What waits to be taken over, if anything does.
-    pub(crate) fn take(&self) -> Option<Handover> {
+impl Followed {
+    fn take(&self) -> Option<Handover> {
         self.waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -72,7 +100,7 @@ pub(crate) fn start(
     registry: Registry,
     loader: &Loader,
     status: &Status,
-) -> Result<Option<(Model, Following)>, Failure> {
+) -> Result<Option<(Model, Followed)>, Failure> {
     let shutdown = &function.shutdown;
     let Some(entry) = first_entry(&registry, status, shutdown) else {
         return Ok(None);
@@ -99,11 +127,11 @@ pub(crate) fn start(
         .name("follow".to_owned())
         .spawn(move || follower.run())
         .map_err(|error| Failure::failed(format!("cannot start to follow the alias: {error}")))?;
-    let following = Following {
+    let followed = Followed {
         registry: seen.unwrap_or(-1),
         waiting,
     };
-    Ok(Some((model, following)))
+    Ok(Some((model, followed)))
 }
 
 /// The version to begin with.
@@ -260,7 +288,10 @@ impl Follower {
     fn hand_over(&self, registry: i64, model: Option<Model>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let model = model.or_else(|| waiting.take().and_then(|earlier| earlier.model));
-        *waiting = Some(Handover { registry, model });
+        *waiting = Some(Handover {
+            registry: Some(registry),
+            model,
+        });
     }
 }
 

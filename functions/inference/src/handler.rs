@@ -69,7 +69,7 @@ impl Predictor {
             encoder: encoder(&spec.model, spec.output_format, &model),
             current: Current {
                 version: model.version(),
-                registry: following.as_ref().map(|following| following.registry),
+                registry: following.as_ref().and_then(Following::registry),
             },
             model,
             following,
@@ -129,14 +129,14 @@ impl Predictor {
 
 impl Handler for Predictor {
     fn refresh(&mut self) -> Current {
-        if let Some(handover) = self.following.as_ref().and_then(Following::take) {
+        if let Some(handover) = self.following.as_mut().and_then(Following::take) {
             if let Some(model) = handover.model {
                 self.encoder = encoder(&self.name, self.output_format, &model);
                 self.model = model;
             }
             self.current = Current {
                 version: self.model.version(),
-                registry: Some(handover.registry),
+                registry: handover.registry,
             };
             tracing::info!(
                 model.version = self.current.version,

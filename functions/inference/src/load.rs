@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use millrace_artifacts::Store;
+use millrace_artifacts::{Store, Tagged};
 use millrace_runtime::{Failure, Function, Shutdown, Status};
 use millrace_wire::function::{HandOn, InferenceSpec};
 use millrace_wire::prediction::Choice;
@@ -40,10 +40,21 @@ pub(crate) struct Loader {
 }
 
 /// Why a version cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct Fault {
     code: &'static str,
     /// What is wrong, as a sentence.
     pub(crate) message: String,
+}
+
+/// Why an object was not read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// There is none.
+    Nothing,
+    /// The store could not be asked, with the reason.
+    Failed(String),
 }
 
 impl Loader {
@@ -65,6 +76,25 @@ impl Loader {
             format: spec.input_format.clone(),
             outputs: spec.outputs.clone(),
             hand_on: spec.hand_on.clone(),
+        }
+    }
+
+    /// Reads an object of the artifact store unless it is still the one with this tag, within `limit`.
+    pub(crate) fn changed_object(
+        &self,
+        name: &str,
+        tag: Option<&str>,
+        limit: Duration,
+    ) -> Result<Option<Tagged>, Unread> {
+        let reading = self.store.get_changed_object(name, tag);
+        let read = async { tokio::time::timeout(limit, reading).await };
+        match self.runtime.block_on(read) {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(millrace_artifacts::Error::NotFound(_))) => Err(Unread::Nothing),
+            Ok(Err(error)) => Err(Unread::Failed(error.to_string())),
+            Err(_) => Err(Unread::Failed(format!(
+                "the artifact store does not answer within {limit:?}"
+            ))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `millrace-inference`: a replica of an inference. It reads its partitions of the input topic,
-//! answers each record with one version of a model, and follows that model's alias. With the argument `try` it answers one
+//! answers each record with one version of a model, and follows that model's alias. On AWS Lambda the records are brought
+//! to it. With the argument `try` it answers one
 //! [trial](millrace_wire::trial) instead.
 
 mod encode;
@@ -9,20 +10,29 @@ mod inputs;
 mod load;
 mod model;
 mod outputs;
+mod pointer;
 mod samples;
 mod trial;
 mod zipmap;
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use millrace_runtime::{
-    Failure, Function, Registry, Reporter, Schemas, Status, onnxruntime, poll, run, try_out,
+    Failure, Function, Reporter, Schemas, Status, lambda, onnxruntime, poll, run, try_out,
 };
-use millrace_wire::function::{InferenceSpec, Role};
+use millrace_wire::function::{InferenceSpec, Invocations, Role, Trigger};
 use millrace_wire::trial::ARGUMENT;
 
+use crate::follow::Following;
 use crate::handler::Predictor;
 use crate::load::Loader;
+use crate::model::Model;
+use crate::pointer::Pointed;
+
+/// How long a function that cannot start waits until that is heard.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// librdkafka allocates each record in one thread and frees it in another, which glibc's allocator does slowly: on small
 /// records it took a third of the time.
@@ -56,34 +66,83 @@ fn infer(function: &Function) -> Result<(), Failure> {
         reporter,
         function.readiness.clone(),
     );
-    let prepared = poll::prepare(function, spec, &status)?;
-    let registry = follow::registry(function, spec)?;
-    millrace_engine::load(&library).map_err(|error| Failure::Specification(error.to_string()))?;
-    let Some(mut predictor) = predictor(function, spec, registry, &status)? else {
-        return Ok(());
-    };
-    function.readiness.met("model");
-    poll::run(prepared, &mut predictor)
+    match function.spec.trigger {
+        Trigger::Poll => poll_records(function, spec, &status, &library),
+        Trigger::Lambda(invocations) => {
+            answer_invocations(function, spec, invocations, &status, &library)
+        }
+    }
 }
 
-/// Loads the version to begin with; nothing where the function shall end first.
-fn predictor(
+/// Reads records until the function shall end. What waits for Kafka begins before the model is loaded.
+fn poll_records(
     function: &Function,
     spec: &InferenceSpec,
-    registry: Option<Registry>,
     status: &Status,
-) -> Result<Option<Predictor>, Failure> {
+    library: &Path,
+) -> Result<(), Failure> {
+    let prepared = poll::prepare(function, spec, status)?;
+    let registry = follow::registry(function, spec)?;
+    load(library)?;
     let loader = Loader::open(function, spec)?;
     let first = match registry {
         None => loader
             .persist(&spec.version, status, &function.shutdown)
             .map(|model| (model, None)),
         Some(registry) => follow::start(function, spec, registry, &loader, status)?
-            .map(|(model, following)| (model, Some(following))),
+            .map(|(model, followed)| (model, Some(Following::Topic(followed)))),
     };
     let Some((model, following)) = first else {
-        return Ok(None);
+        return Ok(());
     };
+    let mut predictor = predictor(function, spec, model, following)?;
+    poll::run(prepared, &mut predictor)
+}
+
+/// Answers what Lambda brings, until the function shall end.
+fn answer_invocations(
+    function: &Function,
+    spec: &InferenceSpec,
+    invocations: Invocations,
+    status: &Status,
+    library: &Path,
+) -> Result<(), Failure> {
+    load(library)?;
+    let loader = Loader::open(function, spec)?;
+    let (model, following) = first(spec, &loader, status)?;
+    let mut predictor = predictor(function, spec, model, following)?;
+    lambda::run(function, spec, invocations, status, &mut predictor)
+}
+
+fn load(library: &Path) -> Result<(), Failure> {
+    millrace_engine::load(library).map_err(|error| Failure::Specification(error.to_string()))
+}
+
+fn predictor(
+    function: &Function,
+    spec: &InferenceSpec,
+    model: Model,
+    following: Option<Following>,
+) -> Result<Predictor, Failure> {
     let schemas = Schemas::new(&function.runtime, &spec.connection).map_err(Failure::failed)?;
-    Ok(Some(Predictor::new(spec, model, following, schemas)))
+    function.readiness.met("model");
+    Ok(Predictor::new(spec, model, following, schemas))
+}
+
+/// The version to begin with, or why the function cannot start: whoever brings records starts it again.
+fn first(
+    spec: &InferenceSpec,
+    loader: &Loader,
+    status: &Status,
+) -> Result<(Model, Option<Following>), Failure> {
+    match &spec.alias {
+        None => loader.load(&spec.version).map(|model| (model, None)),
+        Some(alias) => Pointed::start(spec, alias, loader, status)
+            .map(|(model, pointed)| (model, Some(Following::Pointer(Box::new(pointed))))),
+    }
+    .map_err(|fault| {
+        fault.report(status, "nothing is answered until it can be");
+        status.finish(LAST_WORDS);
+        Failure::failed(fault)
+    })
 }

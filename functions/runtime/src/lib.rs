@@ -3,12 +3,16 @@
 //!
 //! Invariant: a function knows Kafka and the artifact store alone, never the API or its database.
 
+mod answer;
 mod failure;
 pub mod handler;
 mod http;
+pub mod lambda;
 mod logs;
 mod parent;
 pub mod poll;
+mod push;
+mod reachable;
 mod readiness;
 pub mod registry;
 mod report;

@@ -8,13 +8,11 @@
 
 mod deadline;
 mod lag;
-mod letter;
 mod note;
 mod output;
 mod partitions;
 mod prepare;
 mod rate;
-mod target;
 mod topics;
 mod watch;
 mod work;
@@ -29,6 +27,7 @@ use self::prepare::Membership;
 use self::work::{Interruption, Work};
 use crate::failure::Failure;
 use crate::handler::Handler;
+use crate::reachable::note_health;
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -43,7 +42,6 @@ const RATE_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last events may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-const UNREACHABLE: &str = "kafka-unreachable";
 const REFUSED: &str = "not-authorized";
 
 /// Reads, answers and commits until the function shall end.
@@ -239,29 +237,6 @@ fn was_away(connection: &Connection) -> bool {
     let status = connection.health().status();
     let returned = status.returned.and_then(|moment| moment.elapsed().ok());
     !status.connected || returned.is_some_and(|lasts| lasts < AFTERMATH)
-}
-
-/// Reports that the brokers are gone, or that they are back.
-fn note_health(connection: &Connection, status: &Status) {
-    let health = connection.health();
-    if health.is_connected() {
-        status.recovered(UNREACHABLE);
-        return;
-    }
-    // Said once: while a cluster is away, librdkafka's reason is another one every moment.
-    if status.knows(UNREACHABLE) {
-        return;
-    }
-    let reason = health
-        .status()
-        .last_error
-        .unwrap_or_else(|| "no answer yet".to_owned());
-    status.degraded(
-        UNREACHABLE,
-        format!(
-            "no broker of the cluster answers ({reason}); the inference waits and goes on by itself"
-        ),
-    );
 }
 
 /// Tries again until the function shall end, and meanwhile says that Kafka is away.

@@ -6,11 +6,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use millrace_wire::function::{FunctionSpec, VARIABLE};
+use millrace_wire::function::{FunctionSpec, Trigger, VARIABLE};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::lambda::Environment;
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
 use crate::{http, logs, parent};
@@ -29,6 +30,8 @@ pub struct Function {
     /// For what is asynchronous (the artifact store, acknowledged sends). The role's own code
     /// runs on the main thread, since Kafka's calls block.
     pub runtime: Handle,
+    /// Where it runs, as far as Lambda is concerned.
+    pub(crate) environment: Environment,
 }
 
 /// Starts a function process and runs its role's code on the main thread.
@@ -37,7 +40,8 @@ pub struct Function {
 /// `MILLRACE_LOG`. SIGTERM and SIGINT request the [`Shutdown`]; the end of a piped standard input
 /// ends the process at once, since its parent is gone.
 pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
-    let result = logs::start().and_then(|()| start(role));
+    let environment = Environment::of_process();
+    let result = logs::start().and_then(|()| start(role, &environment));
     match result {
         Ok(()) => {
             tracing::info!("the function ended in order");
@@ -45,6 +49,7 @@ pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
         }
         Err(failure) => {
             tracing::error!(exit.code = failure.code(), "{failure}");
+            environment.tell(&failure);
             failure.exit_code()
         }
     }
@@ -53,17 +58,30 @@ pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
 /// The file of ONNX Runtime's library, for functions that run models.
 ///
 /// # Errors
-/// [`Failure::Specification`] where whoever started the function does not name it.
+/// [`Failure::Specification`] where whoever started the function does not name it, and none lies beside the function.
 pub fn onnxruntime() -> Result<PathBuf, Failure> {
-    std::env::var_os(LIBRARY).map(PathBuf::from).ok_or_else(|| {
+    let named = std::env::var_os(LIBRARY).map(PathBuf::from);
+    named.or_else(beside).ok_or_else(|| {
         Failure::Specification(format!(
             "the environment variable {LIBRARY} is not set: it names the file of ONNX Runtime's library"
         ))
     })
 }
 
-fn start(role: impl FnOnce(Function) -> Result<(), Failure>) -> Result<(), Failure> {
+/// The library in the folder `lib` beside the function's own file, as it lies in a package for Lambda.
+fn beside() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let library = own.parent()?.join("lib/libonnxruntime.so");
+    library.is_file().then_some(library)
+}
+
+fn start(
+    role: impl FnOnce(Function) -> Result<(), Failure>,
+    environment: &Environment,
+) -> Result<(), Failure> {
     let spec = specification(std::env::var(VARIABLE).ok().as_deref())?;
+    let is_for_lambda = matches!(spec.trigger, Trigger::Lambda(_));
+    environment.check(is_for_lambda)?;
     parent::watch()?;
     // Two threads: one slow file of the artifact store must not keep a probe from its answer.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,13 +92,17 @@ fn start(role: impl FnOnce(Function) -> Result<(), Failure>) -> Result<(), Failu
     let shutdown = Shutdown::default();
     listen_to_signals(runtime.handle(), &shutdown)?;
     let readiness = Readiness::default();
-    http::serve(runtime.handle(), &spec.listen, readiness.clone())?;
+    // Nobody can reach a function in Lambda.
+    if !is_for_lambda {
+        http::serve(runtime.handle(), &spec.listen, readiness.clone())?;
+    }
     tracing::info!(function.ordinal = spec.ordinal, "the function started");
     let result = role(Function {
         spec,
         shutdown,
         readiness,
         runtime: runtime.handle().clone(),
+        environment: environment.clone(),
     });
     // Work that is still under way there belongs to nobody any more.
     runtime.shutdown_background();

@@ -127,6 +127,17 @@ impl Status {
         self.send(&mut state, body);
     }
 
+    /// What was said of this problem, if it is known.
+    #[must_use]
+    pub(crate) fn message(&self, code: &str) -> Option<String> {
+        self.lock().problems.get(code).cloned()
+    }
+
+    /// Waits until all that was reported is acknowledged, at most `limit`, and says whether it was.
+    pub(crate) fn flush(&self, limit: Duration) -> bool {
+        self.shared.reporter.flush(limit)
+    }
+
     /// Whether this problem is known.
     #[must_use]
     pub fn knows(&self, code: &'static str) -> bool {

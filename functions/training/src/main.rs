@@ -40,7 +40,7 @@ use chrono::Utc;
 use millrace_artifacts::Store;
 use millrace_kafka::Connection;
 use millrace_runtime::{Failure, Function, Reporter, onnxruntime};
-use millrace_wire::function::Role;
+use millrace_wire::function::{Role, Trigger};
 use uuid::Uuid;
 
 use crate::handler::Handler;
@@ -57,6 +57,11 @@ fn start(function: &Function) -> Result<(), Failure> {
             "this program trains, and the specification is for another role".to_owned(),
         ));
     };
+    if function.spec.trigger != Trigger::Poll {
+        return Err(Failure::Specification(
+            "this program reads commands by itself, and the specification has them brought: only inferences can be triggered from outside".to_owned(),
+        ));
+    }
     millrace_engine::load(&onnxruntime()?)
         .map_err(|error| Failure::Specification(error.to_string()))?;
     // The kernels are tried while the group is joined; whoever needs them before waits for that.

@@ -31,9 +31,44 @@ pub struct FunctionSpec {
     pub listen: String,
     /// Which replica this is, from 0: stable over restarts.
     pub ordinal: u32,
+    /// What brings records to it.
+    #[serde(default, skip_serializing_if = "Trigger::is_poll")]
+    pub trigger: Trigger,
     /// What the function does.
     #[serde(flatten)]
     pub role: Role,
+}
+
+/// What brings records to a function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// It reads them itself, as a member of a consumer group.
+    #[default]
+    Poll,
+    /// AWS Lambda brings them, by an event source mapping on Kafka.
+    Lambda(Invocations),
+}
+
+/// How invocations of AWS Lambda are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invocations {
+    /// Whether an invocation that could not write some of its outputs names their records, for Lambda to bring these
+    /// alone again. Only mappings in provisioned mode that ask for `ReportBatchItemFailures` look at it: in the others
+    /// the records would be lost, so there the whole invocation has to fail.
+    #[serde(default)]
+    pub partial: bool,
+}
+
+impl Trigger {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks with a reference"
+    )]
+    fn is_poll(&self) -> bool {
+        *self == Self::Poll
+    }
 }
 
 /// The topics through which Millrace and its functions talk.
@@ -256,8 +291,15 @@ impl FunctionSpec {
             artifacts,
             listen,
             ordinal,
+            trigger: Trigger::Poll,
             role,
         }
+    }
+
+    /// The same, with records brought by another trigger.
+    #[must_use]
+    pub fn triggered_by(self, trigger: Trigger) -> Self {
+        Self { trigger, ..self }
     }
 }
 
@@ -281,6 +323,12 @@ mod tests {
             slice_ms: None,
         });
         let spec = FunctionSpec::new(control, "file:///a".into(), "127.0.0.1:0".into(), 1, role);
-        assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);
+        assert!(!spec.to_json().contains("trigger"), "{}", spec.to_json());
+        for spec in [
+            spec.clone(),
+            spec.triggered_by(Trigger::Lambda(Invocations { partial: true })),
+        ] {
+            assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);
+        }
     }
 }

@@ -14,6 +14,7 @@
 
 mod certificates;
 mod kafka;
+mod lambda;
 mod millrace;
 mod node;
 mod paths;
@@ -27,6 +28,7 @@ mod unique;
 mod wait;
 
 pub use kafka::{Kafka, KafkaOptions, USER};
+pub use lambda::{Lambda, Outcome};
 pub use millrace::Millrace;
 pub use node::node;
 pub use paths::{binary, cache, onnxruntime, root};

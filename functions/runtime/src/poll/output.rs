@@ -10,19 +10,14 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{Batching, Guarantee, InferenceSpec};
 
-use super::target::Targets;
 use super::watch::Watch;
+use crate::answer::{BATCH_BYTES, Targets, producing};
 
 /// The broker ends a transaction that its producer left open after this time; until then readers
 /// of committed records wait. A replica that starts again ends its own at once.
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one try of a step may take, between two looks at whether the function shall end.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(5);
-/// What the client lets through to the broker. Dead letters are larger than the records they hold,
-/// so the topics' own limits must decide, not the client's default of 1 MB.
-const MAX_MESSAGE_BYTES: &str = "67108864";
-/// The client's own limit of what it sends at once to a partition.
-const BATCH_BYTES: usize = 1_000_000;
 /// Where each answer is on its way by itself it does not wait for others, and nobody is told of each that it was written.
 /// Under load batches form while others are on their way.
 const SINGLE: [(&str, &str); 2] = [("linger.ms", "0"), ("delivery.report.only.error", "true")];
@@ -64,21 +59,11 @@ impl Output {
         watch: Watch,
         limit: usize,
     ) -> Result<Self, Error> {
-        let batch = limit.clamp(1, BATCH_BYTES);
-        let batch_size = batch.to_string();
-        let mut properties = vec![
-            ("message.max.bytes", MAX_MESSAGE_BYTES),
-            ("batch.size", &batch_size),
-        ];
-        if spec.guarantee == Guarantee::AtLeastOnce {
-            properties.extend(SINGLE);
-        }
-        let mut connection = connection.clone();
-        for (name, value) in properties {
-            if !spec.connection.contains_key(name) {
-                connection = connection.with(name, value);
-            }
-        }
+        let more: &[(&str, &str)] = match spec.guarantee {
+            Guarantee::ExactlyOnce => &[],
+            Guarantee::AtLeastOnce => &SINGLE,
+        };
+        let connection = producing(connection, spec, limit, more);
         let writer = match spec.guarantee {
             Guarantee::ExactlyOnce => Writer::ExactlyOnce(TransactionalProducer::new(
                 &connection,
@@ -90,7 +75,7 @@ impl Output {
         Ok(Self {
             writer,
             watch,
-            batch,
+            batch: limit.clamp(1, BATCH_BYTES),
             is_open: false,
             next: Instant::now(),
         })

@@ -12,7 +12,7 @@ use millrace_kafka::{Connection, GroupConsumer, GroupOptions};
 use millrace_wire::function::InferenceSpec;
 
 use super::output::Output;
-use super::topics::Topics;
+use super::topics::Watched;
 use super::watch::Watch;
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
@@ -33,7 +33,7 @@ pub struct Prepared<'s> {
     /// It stands apart from the group.
     pub(super) consumer: GroupConsumer,
     /// Nothing where the function shall end first.
-    pub(super) topics: Step<Result<Option<Arc<Topics>>, Failure>>,
+    pub(super) topics: Step<Result<Option<Arc<Watched>>, Failure>>,
     pub(super) output: Step<Output>,
 }
 
@@ -62,7 +62,7 @@ pub fn prepare<'s>(
         let (connection, spec) = (connection.clone(), spec.clone());
         let (status, shutdown) = (status.clone(), shutdown.clone());
         Step::begin("first-look", move || {
-            Topics::watch(&connection, &spec, &status, &shutdown)
+            Watched::start(&connection, &spec, &status, &shutdown)
         })?
     };
     let membership = Membership::of(spec, &connection);

@@ -5,7 +5,6 @@
 
 mod rebalance;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,17 +13,16 @@ use millrace_kafka::{
 };
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::progress::Stage;
-use millrace_wire::record::{Headers, Parts};
 
 use super::deadline::Deadline;
-use super::letter::{Letters, Sources, timestamp_ms};
 use super::output::Output;
 use super::partitions::Partitions;
 use super::rate::Rate;
-use super::topics::Topics;
+use super::topics::Watched;
 use super::{LONGEST_PAUSE, patience, pause_after, was_away};
+use crate::answer::Answering;
 use crate::failure::Failure;
-use crate::handler::{Answer, Answers, Current, Handler, Input, Refusal, Stall};
+use crate::handler::{Current, Handler, Stall};
 use crate::shutdown::Shutdown;
 use crate::status::{Done, Status};
 
@@ -49,7 +47,7 @@ const REGISTRY_BEHIND: &str = "registry-behind";
 pub(super) struct Work<'s> {
     spec: &'s InferenceSpec,
     pub(super) connection: Connection,
-    pub(super) topics: Arc<Topics>,
+    pub(super) topics: Arc<Watched>,
     pub(super) status: Status,
     pub(super) shutdown: Shutdown,
     /// Why the function must end, where a rebalance found that out.
@@ -63,8 +61,7 @@ pub(super) struct Work<'s> {
     /// The limit on what is read.
     rate: Option<Rate>,
     current: Current,
-    sources: Sources,
-    answers: Answers,
+    answering: Answering,
     since_commit: Done,
     /// How long records have been waited for since the last batch.
     waited: Duration,
@@ -77,15 +74,6 @@ pub(super) struct Work<'s> {
     failures: u32,
     /// What the handler waits for.
     stalled: Option<&'static str>,
-}
-
-/// The headers of a record, found only where a format asks for one.
-struct RecordHeaders<'b>(&'b RecordView<'b>);
-
-impl Headers for RecordHeaders<'_> {
-    fn last(&self, name: &str) -> Option<&[u8]> {
-        self.0.header(name)
-    }
 }
 
 /// Why a batch was not answered.
@@ -112,7 +100,7 @@ impl<'s> Work<'s> {
     pub(super) fn new(
         spec: &'s InferenceSpec,
         connection: Connection,
-        topics: Arc<Topics>,
+        topics: Arc<Watched>,
         status: Status,
         shutdown: Shutdown,
         output: Output,
@@ -139,8 +127,7 @@ impl<'s> Work<'s> {
                 .map(|rate| Rate::new(rate, Instant::now())),
             topics,
             current,
-            sources: Sources::default(),
-            answers: Answers::default(),
+            answering: Answering::default(),
             since_commit: Done::default(),
             waited: Duration::ZERO,
             next_look: Instant::now(),
@@ -333,102 +320,35 @@ impl<'s> Work<'s> {
         batch: &[RecordView<'_>],
         handler: &mut dyn Handler,
     ) -> Result<(), Interruption> {
-        let redrive_topic = self.spec.redrive_topic.as_deref();
-        self.sources.write(batch, redrive_topic);
-        let headers: Vec<RecordHeaders<'_>> = batch.iter().map(RecordHeaders).collect();
-        let inputs: Vec<Input<'_>> = batch
-            .iter()
-            .zip(self.sources.iter())
-            .zip(&headers)
-            .map(|((record, source), headers)| Input {
-                source,
-                parts: Parts {
-                    key: record.key(),
-                    value: record.value(),
-                    timestamp_ms: timestamp_ms(record, redrive_topic),
-                    headers,
-                },
-            })
-            .collect();
-        self.answers.clear();
         let waited = std::mem::take(&mut self.waited);
-        self.answers.took(Stage::Wait, waited);
         self.topics.lags.read(batch);
         let suspects = self.partitions.suspects(batch);
         let is_culprit = matches!(batch, [record] if self.partitions.is_culprit(record));
-        if is_culprit {
+        let limit = self.spec.batching.run_deadline_ms;
+        let deadline = &self.deadline;
+        self.answering.ask(batch, self.spec, |inputs, answers| {
+            answers.took(Stage::Wait, waited);
+            if !is_culprit {
+                return deadline.over(suspects, batch.len(), || handler.handle(inputs, answers));
+            }
             // Nothing is run, but it is said who would have answered.
-            handler.handle(&[], &mut self.answers)?;
-            let limit = self.spec.batching.run_deadline_ms;
-            self.answers.refuse(
+            handler.handle(&[], answers)?;
+            answers.refuse(
                 "deadline",
                 format!("the model did not answer it within {limit} ms, and its process had to be replaced"),
             );
-        } else {
-            self.deadline.over(suspects, batch.len(), || {
-                handler.handle(&inputs, &mut self.answers)
-            })?;
-        }
+            Ok(())
+        })?;
         if let Some(code) = self.stalled.take() {
             self.status.recovered(code);
         }
-        assert_eq!(
-            self.answers.len(),
-            batch.len(),
-            "a handler answers every record of its batch"
-        );
-        let sending = Instant::now();
-        let targets = &self.topics.targets;
-        let letters = Letters {
-            targets,
-            redrive_topic,
-            headers: &self.answers.headers,
-            is_replay: self.spec.span.is_some(),
-        };
-        for ((record, input), answer) in batch.iter().zip(&inputs).zip(self.answers.iter()) {
-            let source = input.source;
-            let refusal = match answer {
-                Answer::Refused(refusal) => Cow::Borrowed(refusal),
-                Answer::Output(_) | Answer::HandOn => {
-                    let origin = letters.partition(record, source);
-                    let place = |target| self.topics.partition(target, origin, record.key());
-                    let counts = &mut self.since_commit;
-                    let (target, out, count) = if let Answer::Output(value) = answer {
-                        let target = &targets.output;
-                        let out = letters.output(record, place(target), source, value);
-                        (target, out, &mut counts.predicted)
-                    } else {
-                        let target = targets
-                            .hand_on
-                            .as_ref()
-                            .expect("a handler hands on where its inference says where to");
-                        let out = letters.handed_on(record, &target.topic, place(target), source);
-                        (target, out, &mut counts.handed_on)
-                    };
-                    match target.too_large(&out) {
-                        None => {
-                            self.output.send(&out)?;
-                            *count += 1;
-                            continue;
-                        }
-                        Some(message) => Cow::Owned(Refusal {
-                            code: "too-large",
-                            message,
-                        }),
-                    }
-                }
-            };
-            tracing::debug!(
-                record.source = source,
-                code = refusal.code,
-                "{}",
-                refusal.message
-            );
-            self.output.send(&letters.dead(record, source, &refusal))?;
-            *self.since_commit.refused.entry(refusal.code).or_default() += 1;
-        }
-        self.answers.took(Stage::Send, sending.elapsed());
-        self.status.answered(batch.len(), self.answers.stages());
+        let output = &mut self.output;
+        let counts = &mut self.since_commit;
+        self.answering
+            .send(batch, self.spec, &self.topics, counts, |_, out| {
+                output.send(out)
+            })?;
+        self.status.answered(batch.len(), self.answering.stages());
         Ok(())
     }
 

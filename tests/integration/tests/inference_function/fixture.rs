@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use millrace_artifacts::Store;
-use millrace_harness::{Kafka, Process, block_until, onnxruntime, unique};
+use millrace_harness::{Kafka, Lambda, Process, block_until, onnxruntime, unique};
 use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer};
 use millrace_wire::event::{Body, Event};
 use millrace_wire::function::{
-    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, NotFinite, Role,
+    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Invocations, NotFinite, Role,
+    Trigger,
 };
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
-use millrace_wire::registry::{Pointer, Version};
+use millrace_wire::registry::{Pointer, Version, object};
 use millrace_wire::samples::{Expected, Tolerance};
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use tempfile::TempDir;
@@ -179,27 +180,46 @@ impl<'k> Fixture<'k> {
 
     /// Starts a replica whose HTTP server listens at this address.
     pub fn start_at(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> Replica {
+        launch(&self.function(ordinal, spec, listen), [])
+    }
+
+    /// Starts the function in an environment of Lambda.
+    pub fn start_on(
+        &self,
+        lambda: &Lambda,
+        spec: &InferenceSpec,
+        invocations: Invocations,
+    ) -> Replica {
+        let function = self
+            .function(0, spec, "")
+            .triggered_by(Trigger::Lambda(invocations));
+        launch(&function, lambda.environment())
+    }
+
+    fn function(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> FunctionSpec {
         let control = Control {
             connection: self.kafka.client_properties().clone(),
             events_topic: self.events.clone(),
             registry_topic: self.registry.clone(),
         };
-        let spec = FunctionSpec::new(
+        FunctionSpec::new(
             control,
             self.artifacts(),
             listen.to_owned(),
             ordinal,
             Role::Inference(Box::new(spec.clone())),
-        );
-        let library = onnxruntime().display().to_string();
-        Replica(Process::start(
-            "millrace-inference",
-            std::iter::empty::<&str>(),
-            [
-                ("MILLRACE_FUNCTION", spec.to_json()),
-                ("MILLRACE_ONNXRUNTIME__LIBRARY", library),
-            ],
-        ))
+        )
+    }
+
+    /// Writes the pointer object of the alias `champion`, of this move.
+    pub async fn point_object(&self, moves: i64, version: &Version) {
+        let pointer = Pointer::new("default", "numbers", "champion", moves, version.clone());
+        let store = Store::open(&self.artifacts()).await.unwrap();
+        let name = object(&pointer.key());
+        store
+            .put_object(&name, pointer.to_json().into())
+            .await
+            .unwrap();
     }
 
     /// Moves the alias `champion`.
@@ -309,6 +329,19 @@ impl<'k> Fixture<'k> {
         });
         found.into_inner()
     }
+}
+
+fn launch<const N: usize>(function: &FunctionSpec, more: [(&'static str, String); N]) -> Replica {
+    let library = onnxruntime().display().to_string();
+    let environment = [
+        ("MILLRACE_FUNCTION", function.to_json()),
+        ("MILLRACE_ONNXRUNTIME__LIBRARY", library),
+    ];
+    Replica(Process::start(
+        "millrace-inference",
+        std::iter::empty::<&str>(),
+        environment.into_iter().chain(more),
+    ))
 }
 
 /// A replica's process. In a test that fails, it tells what it had to say.

@@ -14,6 +14,7 @@ mod exactly_once;
 mod faults;
 mod fixture;
 mod forbidden;
+mod lambda;
 mod metrics;
 mod models;
 #[allow(dead_code, reason = "the tests of the product use the rest")]

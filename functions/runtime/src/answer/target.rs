@@ -11,31 +11,31 @@ const RECORD_OVERHEAD: usize = 128;
 const HEADER_OVERHEAD: usize = 10;
 
 /// The topics that an inference writes to.
-pub(super) struct Targets {
+pub(crate) struct Targets {
     /// Where answers go.
-    pub(super) output: Target,
+    pub(crate) output: Target,
     /// Where records go that have none.
-    pub(super) dead_letters: Target,
+    pub(crate) dead_letters: Target,
     /// Where records are handed on to, if they are.
-    pub(super) hand_on: Option<Target>,
+    pub(crate) hand_on: Option<Target>,
 }
 
 /// A topic that an inference writes to, as it was last seen.
-pub(super) struct Target {
-    pub(super) topic: String,
+pub(crate) struct Target {
+    pub(crate) topic: String,
     /// What it is to the inference.
-    pub(super) purpose: &'static str,
+    pub(crate) purpose: &'static str,
     partitions: AtomicI32,
     /// The largest batch of records that it takes.
     limit: AtomicUsize,
     /// The codes of what may be wrong with it.
-    pub(super) missing: &'static str,
-    pub(super) forbidden: &'static str,
+    pub(crate) missing: &'static str,
+    pub(crate) forbidden: &'static str,
 }
 
 impl Targets {
     /// Those of an inference, not looked at yet.
-    pub(super) fn of(spec: &InferenceSpec) -> Self {
+    pub(crate) fn of(spec: &InferenceSpec) -> Self {
         Self {
             output: Target::new(
                 &spec.output_topic,
@@ -61,7 +61,7 @@ impl Targets {
     }
 
     /// Every partition of them.
-    pub(super) fn partitions(&self) -> impl Iterator<Item = (&str, i32)> {
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (&str, i32)> {
         self.iter().flat_map(|target| {
             let partitions = target.partitions.load(Ordering::Relaxed);
             (0..partitions).map(|partition| (target.topic.as_str(), partition))
@@ -69,7 +69,7 @@ impl Targets {
     }
 
     /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Target> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Target> {
         [&self.output, &self.dead_letters]
             .into_iter()
             .chain(&self.hand_on)
@@ -94,13 +94,13 @@ impl Target {
     }
 
     /// Keeps how many partitions it has.
-    pub(super) fn has_partitions(&self, partitions: i32) {
+    pub(crate) fn has_partitions(&self, partitions: i32) {
         self.partitions.store(partitions, Ordering::Relaxed);
     }
 
     /// The partition for a record of this partition of an input with so many, and this key: the same
     /// number where both topics have equally many, else the key's, as Java's clients choose it.
-    pub(super) fn partition(&self, partition: i32, inputs: i32, key: Option<&[u8]>) -> i32 {
+    pub(crate) fn partition(&self, partition: i32, inputs: i32, key: Option<&[u8]>) -> i32 {
         let own = self.partitions.load(Ordering::Relaxed);
         match key {
             _ if inputs == own => partition,
@@ -110,17 +110,17 @@ impl Target {
     }
 
     /// Keeps how many bytes it takes at once.
-    pub(super) fn takes(&self, bytes: usize) {
+    pub(crate) fn takes(&self, bytes: usize) {
         self.limit.store(bytes, Ordering::Relaxed);
     }
 
     /// How many bytes it takes at once.
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
     /// Why it will not take a record, where that is larger than the topic allows.
-    pub(super) fn too_large(&self, record: &OutRecord<'_>) -> Option<String> {
+    pub(crate) fn too_large(&self, record: &OutRecord<'_>) -> Option<String> {
         let (limit, size) = (self.limit(), size_of(record));
         (size > limit).then(|| {
             format!(

@@ -10,17 +10,18 @@ use std::fmt::Write as _;
 use std::iter;
 use std::str::FromStr;
 
-use millrace_kafka::{OutRecord, RecordView};
+use millrace_kafka::OutRecord;
 use millrace_wire::header;
 use millrace_wire::prediction::Source;
 
+use super::incoming::Incoming;
 use super::target::Targets;
 use crate::handler::Refusal;
 
 /// Where the records of a batch come from, as text that answers carry in their values and headers. The
 /// texts lie in one buffer, which is used again for the next batch.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     buffer: String,
     ends: Vec<usize>,
 }
@@ -28,7 +29,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Writes the sources of these records, in place of those before. A redriven record keeps the
     /// source that it came from first.
-    pub(super) fn write(&mut self, batch: &[RecordView<'_>], redrive_topic: Option<&str>) {
+    pub(crate) fn write<R: Incoming>(&mut self, batch: &[R], redrive_topic: Option<&str>) {
         self.buffer.clear();
         self.ends.clear();
         for record in batch {
@@ -50,7 +51,7 @@ impl Sources {
     }
 
     /// The sources in the batch's order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = iter::once(0).chain(self.ends.iter().copied());
         starts
             .zip(&self.ends)
@@ -59,28 +60,28 @@ impl Sources {
 }
 
 /// What the answers of one batch have in common.
-pub(super) struct Letters<'a> {
-    pub(super) targets: &'a Targets,
+pub(crate) struct Letters<'a> {
+    pub(crate) targets: &'a Targets,
     /// Where dead letters come back from.
-    pub(super) redrive_topic: Option<&'a str>,
+    pub(crate) redrive_topic: Option<&'a str>,
     /// Model and version, by the handler.
-    pub(super) headers: &'a [(&'static str, String)],
+    pub(crate) headers: &'a [(&'static str, String)],
     /// Whether records are answered that were there long before: by their old time the retention
     /// of a topic might take the answers at once.
-    pub(super) is_replay: bool,
+    pub(crate) is_replay: bool,
 }
 
 /// The record's time: a redriven one carries that of its first try.
-pub(super) fn timestamp_ms(record: &RecordView<'_>, redrive_topic: Option<&str>) -> Option<i64> {
+pub(crate) fn timestamp_ms(record: &impl Incoming, redrive_topic: Option<&str>) -> Option<i64> {
     told(record, redrive_topic, header::TIMESTAMP).or(record.timestamp_ms())
 }
 
-fn is_redriven(record: &RecordView<'_>, redrive_topic: Option<&str>) -> bool {
+fn is_redriven(record: &impl Incoming, redrive_topic: Option<&str>) -> bool {
     redrive_topic.is_some_and(|topic| record.topic() == topic)
 }
 
 /// What a header tells of a redriven record. In others it may be anybody's.
-fn told<T: FromStr>(record: &RecordView<'_>, redrive_topic: Option<&str>, name: &str) -> Option<T> {
+fn told<T: FromStr>(record: &impl Incoming, redrive_topic: Option<&str>, name: &str) -> Option<T> {
     if !is_redriven(record, redrive_topic) {
         return None;
     }
@@ -89,7 +90,7 @@ fn told<T: FromStr>(record: &RecordView<'_>, redrive_topic: Option<&str>, name: 
 
 impl<'a> Letters<'a> {
     /// The input's partition that a record came from first.
-    pub(super) fn partition(&self, record: &RecordView<'_>, source: &str) -> i32 {
+    pub(crate) fn partition(&self, record: &impl Incoming, source: &str) -> i32 {
         if self.is_redriven(record)
             && let Some(source) = Source::parse(source)
         {
@@ -98,19 +99,19 @@ impl<'a> Letters<'a> {
         record.partition()
     }
 
-    fn is_redriven(&self, record: &RecordView<'_>) -> bool {
+    fn is_redriven(&self, record: &impl Incoming) -> bool {
         is_redriven(record, self.redrive_topic)
     }
 
     /// How often a record was tried, this time included: once, unless it was redriven.
-    fn attempt(&self, record: &RecordView<'_>) -> u32 {
+    fn attempt(&self, record: &impl Incoming) -> u32 {
         told(record, self.redrive_topic, header::ATTEMPT).unwrap_or(1)
     }
 
     /// The output of a record.
-    pub(super) fn output(
+    pub(crate) fn output(
         &self,
-        record: &'a RecordView<'_>,
+        record: &'a impl Incoming,
         partition: i32,
         source: &'a str,
         value: &'a [u8],
@@ -122,9 +123,9 @@ impl<'a> Letters<'a> {
     }
 
     /// The record as it came, for the next model of a chain.
-    pub(super) fn handed_on(
+    pub(crate) fn handed_on(
         &self,
-        record: &'a RecordView<'_>,
+        record: &'a impl Incoming,
         topic: &'a str,
         partition: i32,
         source: &'a str,
@@ -139,9 +140,9 @@ impl<'a> Letters<'a> {
     }
 
     /// The dead letter of a record.
-    pub(super) fn dead(
+    pub(crate) fn dead(
         &self,
-        record: &'a RecordView<'_>,
+        record: &'a impl Incoming,
         source: &'a str,
         refusal: &'a Refusal,
     ) -> OutRecord<'a> {
@@ -157,7 +158,7 @@ impl<'a> Letters<'a> {
     fn address(
         &self,
         out: &mut OutRecord<'a>,
-        record: &'a RecordView<'_>,
+        record: &'a impl Incoming,
         source: &'a str,
         stays: impl Fn(&str) -> bool,
     ) {

@@ -1,0 +1,251 @@
+//! The push trigger: batches of records are brought from outside, and each is answered before whoever
+//! brought it hears that it was.
+//!
+//! Invariant: a batch counts as answered only when Kafka has acknowledged every record that answers
+//! it. Whatever was not acknowledged is told, and comes again: at least one answer a record, and
+//! repeats carry the same source.
+
+use std::time::{Duration, Instant};
+
+use millrace_kafka::{Connection, Delivery, Error, Producer};
+use millrace_wire::function::{Guarantee, InferenceSpec};
+use tokio::runtime::Handle;
+use tokio::time::timeout_at;
+
+use crate::answer::{Answering, Incoming, Topics, producing};
+use crate::failure::Failure;
+use crate::handler::Handler;
+use crate::reachable::UNREACHABLE;
+use crate::start::Function;
+use crate::status::{Done, Status};
+
+/// How often the topics are looked at, while batches come.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long a first sign of life of the cluster is waited for.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How long what is to be reported may hold up the answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The batch waits for each of its answers anyway: none lingers. And what cannot be written is given up after a while,
+/// since the batch comes again.
+const WHOLE: [(&str, &str); 2] = [("linger.ms", "0"), ("message.timeout.ms", "30000")];
+
+const NOT_WRITTEN: &str = "not-written";
+
+/// The work on batches that are brought.
+pub(crate) struct Push<'s> {
+    spec: &'s InferenceSpec,
+    connection: Connection,
+    status: Status,
+    runtime: Handle,
+    topics: Topics,
+    /// None until the topics were seen once: what they take at once limits what it sends.
+    producer: Option<Producer>,
+    /// Whether the producer has failed in a way that it may not recover from: another takes its place.
+    is_spent: bool,
+    answering: Answering,
+    /// When the topics were looked at last, and all was well.
+    looked: Option<Instant>,
+    /// What the last batch was not answered for.
+    trouble: Option<&'static str>,
+}
+
+/// Why a batch, or a part of it, was not answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// A short stable code.
+    pub(crate) code: &'static str,
+    /// What is wrong, and what to do, as a sentence.
+    pub(crate) message: String,
+    /// The places in the batch of the records that were not answered, where the others were.
+    pub(crate) unwritten: Vec<usize>,
+}
+
+impl Trouble {
+    fn whole(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            unwritten: Vec::new(),
+        }
+    }
+}
+
+impl<'s> Push<'s> {
+    /// Begins; the cluster is not contacted before the first batch, whose answer can say what is wrong with it.
+    pub(crate) fn new(
+        function: &Function,
+        spec: &'s InferenceSpec,
+        status: &Status,
+    ) -> Result<Self, Failure> {
+        possible(spec)?;
+        let connection = Connection::new(&spec.connection);
+        Ok(Self {
+            topics: Topics::of(&connection, spec, status)?,
+            spec,
+            connection,
+            status: status.clone(),
+            runtime: function.runtime.clone(),
+            producer: None,
+            is_spent: false,
+            answering: Answering::default(),
+            looked: None,
+            trouble: None,
+        })
+    }
+
+    /// Whether the inference reads this topic.
+    pub(crate) fn reads(&self, topic: &str) -> bool {
+        topic == self.spec.input_topic || Some(topic) == self.spec.redrive_topic.as_deref()
+    }
+
+    /// Answers a batch, of any partitions, at the latest at this moment.
+    pub(crate) fn answer<R: Incoming>(
+        &mut self,
+        batch: &[R],
+        handler: &mut dyn Handler,
+        until: Instant,
+    ) -> Result<(), Trouble> {
+        let result = self.try_to_answer(batch, handler, until);
+        let trouble = result.as_ref().err();
+        let code = trouble.map(|trouble| trouble.code);
+        if let Some(over) = self.trouble.filter(|known| Some(*known) != code) {
+            self.status.recovered(over);
+        }
+        if let Some(Trouble { code, message, .. }) = trouble {
+            self.status.degraded(code, message.clone());
+        }
+        self.trouble = code;
+        self.status.report(Vec::new);
+        // The process may be frozen as soon as the batch is answered: what is said later is said much later.
+        let left = until.saturating_duration_since(Instant::now());
+        if !self.status.flush(left.min(LAST_WORDS)) {
+            tracing::warn!("what this batch gave to report was not acknowledged yet");
+        }
+        result
+    }
+
+    fn try_to_answer<R: Incoming>(
+        &mut self,
+        batch: &[R],
+        handler: &mut dyn Handler,
+        until: Instant,
+    ) -> Result<(), Trouble> {
+        self.status.answers_with(handler.refresh().version);
+        self.look(until)?;
+        let producer = self.producer.as_ref().expect("made by the look");
+        let most = self.spec.batching.max_batch.max(1) as usize;
+        let mut done = Done::default();
+        let mut sent = Vec::with_capacity(batch.len());
+        for part in batch.chunks(most) {
+            let first = sent.len();
+            self.answering
+                .ask(part, self.spec, |inputs, answers| {
+                    handler.handle(inputs, answers)
+                })
+                .map_err(|stall| {
+                    let message =
+                        format!("{}; the records come again, none is dropped", stall.message);
+                    Trouble::whole(stall.code, message)
+                })?;
+            let Ok(()) =
+                self.answering
+                    .send(part, self.spec, &self.topics, &mut done, |place, out| {
+                        sent.push((first + place, producer.send_and_wait(out)));
+                        Ok::<_, std::convert::Infallible>(())
+                    });
+            self.status.answered(part.len(), self.answering.stages());
+        }
+        let started = Instant::now();
+        let failed = self.runtime.block_on(acknowledged(sent, until));
+        let Some((_, error)) = failed.first() else {
+            self.status.committed(done, started.elapsed());
+            return Ok(());
+        };
+        // What a topic takes, or whether it may be written to, may have changed: that is told at the next batch.
+        self.looked = None;
+        self.is_spent = !failed.iter().all(|(_, error)| error.is_retriable());
+        let message = format!(
+            "{} of {} answers were not acknowledged, first of all: {error}; their records come again, none is dropped",
+            failed.len(),
+            batch.len()
+        );
+        Err(Trouble {
+            code: NOT_WRITTEN,
+            message,
+            unwritten: failed.into_iter().map(|(place, _)| place).collect(),
+        })
+    }
+
+    /// Looks at the topics, unless that was done a moment ago.
+    fn look(&mut self, until: Instant) -> Result<(), Trouble> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if let Err(error) = self.topics.admin.probe(left.min(SIGN_OF_LIFE)) {
+            let message = format!(
+                "{error}; on AWS, see that the function's subnets and security groups reach the brokers. The records come again, none is dropped"
+            );
+            return Err(Trouble::whole(UNREACHABLE, message));
+        }
+        if !self.topics.look() {
+            let (code, message) = self.topics.problem().unwrap_or_else(|| {
+                let message = "the cluster does not tell about the topics at the moment";
+                ("topics-unknown", message.to_owned())
+            });
+            return Err(Trouble::whole(code, message));
+        }
+        let before = self.topics.smallest_limit();
+        self.topics.look_at_limits();
+        let limit = self.topics.smallest_limit();
+        if self.producer.is_none() || self.is_spent || limit != before {
+            let connection = producing(&self.connection, self.spec, limit, &WHOLE);
+            let made = Producer::new(&connection);
+            self.producer =
+                Some(made.map_err(|error| Trouble::whole(NOT_WRITTEN, error.to_string()))?);
+            self.is_spent = false;
+        }
+        self.looked = Some(Instant::now());
+        Ok(())
+    }
+}
+
+/// Refuses what no push trigger can promise.
+fn possible(spec: &InferenceSpec) -> Result<(), Failure> {
+    let reason = if spec.guarantee == Guarantee::ExactlyOnce {
+        "it promises exactly once, and records that are brought can be answered at least once only: ask for AT_LEAST_ONCE, or run it where it polls"
+    } else if spec.span.is_some() {
+        "it answers a part of its input once more, which only an inference that polls can do: nobody brings records of a span alone"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Specification(format!(
+        "the inference {} cannot be triggered from outside: {reason}",
+        spec.name
+    )))
+}
+
+/// Waits for the acknowledgements, and returns the places of the records whose answers have none.
+async fn acknowledged(
+    sent: Vec<(usize, Result<Delivery, Error>)>,
+    until: Instant,
+) -> Vec<(usize, Error)> {
+    let mut failed = Vec::new();
+    for (place, delivery) in sent {
+        let result = match delivery {
+            Ok(delivery) => timeout_at(until.into(), delivery)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Error::Unreachable {
+                        step: "write an answer".to_owned(),
+                        reason: "no acknowledgement before the deadline".to_owned(),
+                    })
+                }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            failed.push((place, error));
+        }
+    }
+    failed
+}

@@ -1,0 +1,374 @@
+//! The function on AWS Lambda: events as Amazon MSK sends them, answered through the Runtime API.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use millrace_harness::{Kafka, Lambda, Outcome, block_until, unique};
+use millrace_kafka::OutRecord;
+use millrace_wire::function::{Guarantee, InferenceSpec, Invocations};
+use millrace_wire::registry::Version;
+use serde_json::{Map, Value, json};
+
+use crate::answers::{Answer, Answers, assert_each_once};
+use crate::fixture::{Fixture, LIMIT, end};
+use crate::models;
+
+/// The event that Lambda makes of records of a topic.
+fn event(topic: &str, records: &[Answer]) -> Value {
+    let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+    let mut by_partition = Map::new();
+    for record in records {
+        let headers: Vec<Value> = record
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let signed = value.as_ref().map(|value| {
+                    let signed = value.iter().map(|byte| byte.cast_signed());
+                    signed.collect::<Vec<i8>>()
+                });
+                json!({ name: signed })
+            })
+            .collect();
+        let list = by_partition
+            .entry(format!("{topic}-{}", record.partition))
+            .or_insert_with(|| json!([]));
+        list.as_array_mut().unwrap().push(json!({
+            "topic": topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp_ms,
+            "timestampType": "CREATE_TIME",
+            "key": bytes(&record.key),
+            "value": bytes(&record.value),
+            "headers": headers,
+        }));
+    }
+    json!({
+        "eventSource": "aws:kafka",
+        "eventSourceArn": "arn:aws:kafka:eu-central-1:123456789012:cluster/test/1",
+        "bootstrapServers": "b-1.test:9098,b-2.test:9098",
+        "records": by_partition,
+    })
+}
+
+/// The event of all that the input holds.
+fn whole(fixture: &Fixture<'_>) -> Value {
+    let records = Answers::of(fixture.kafka, &fixture.input).drain();
+    event(&fixture.input, &records)
+}
+
+/// A specification for Lambda.
+fn spec(fixture: &Fixture<'_>, version: &Version) -> InferenceSpec {
+    InferenceSpec {
+        guarantee: Guarantee::AtLeastOnce,
+        ..fixture.spec(0, version)
+    }
+}
+
+fn succeeded() -> Outcome {
+    Outcome::Answered(json!({"batchItemFailures": []}))
+}
+
+/// Invokes and waits for what becomes of it.
+fn invoke(lambda: &Lambda, event: &Value) -> Outcome {
+    lambda.outcome(&lambda.invoke(event, LIMIT), LIMIT)
+}
+
+/// Fails unless an invocation or a start failed for this reason. Returns the sentence.
+fn failed(outcome: Outcome, expected: &str) -> String {
+    match outcome {
+        Outcome::Failed { kind, message } => {
+            assert_eq!(kind, expected, "{message}");
+            message
+        }
+        Outcome::Answered(answer) => panic!("it succeeded: {answer}"),
+    }
+}
+
+/// All but where an answer lies in its partition, by what it answers.
+fn contents(mut answers: Vec<Answer>) -> Vec<Answer> {
+    for answer in &mut answers {
+        answer.offset = 0;
+    }
+    answers.sort_by_key(Answer::source);
+    answers
+}
+
+/// Writes one record of every kind that may make a difference.
+fn write_every_kind(fixture: &Fixture<'_>) {
+    let to = |partition| OutRecord::to(&fixture.input).partition(partition);
+    let four: &[u8] = &[1, 2, 3, 4];
+    let records = [
+        to(0).value(four),
+        to(0).key(b"").value(&[0; 4]),
+        to(0).key(&[0, 255, 128]).value(&[255; 4]),
+        to(1)
+            .key(b"time")
+            .value(four)
+            .timestamp_ms(1_700_000_000_123),
+        to(1)
+            .value(four)
+            .header("trace", b"first".as_slice())
+            .header("trace", b"second".as_slice())
+            .header("binary", b"\xff\x00\x80\x7f".as_slice())
+            .header("empty", b"".as_slice())
+            .null_header("null"),
+        to(1)
+            .value(four)
+            .header("content-type", b"text/plain".as_slice())
+            .header("ce_id", b"1".as_slice())
+            .header("millrace-source", b"somebody/1/2".as_slice())
+            .header("millrace-origin", b"first/0/0".as_slice()),
+        // What becomes a dead letter: a tombstone, an empty value, one that is too short.
+        to(0).key(b"tombstone"),
+        to(0).key(b"nothing").value(b"").null_header("null"),
+        to(1)
+            .value(&[7; 3])
+            .timestamp_ms(1_600_000_000_000)
+            .header("content-type", b"text/plain".as_slice())
+            .header("twice", b"\x80".as_slice())
+            .header("twice", b"".as_slice()),
+        to(1).key(b"last").value(four),
+    ];
+    for record in records {
+        fixture.producer.send(&record).unwrap();
+    }
+    fixture.producer.flush(LIMIT).unwrap();
+}
+
+#[tokio::test]
+async fn answers_are_those_of_the_poll_trigger_byte_for_byte() {
+    for partitions in [2, 3] {
+        let fixture = Fixture::new(Kafka::shared(), 2, partitions).await;
+        let version = fixture.version(7, models::dense(1)).await;
+        write_every_kind(&fixture);
+        let polled = spec(&fixture, &version);
+        let process = fixture.start(0, &polled);
+        fixture.wait_until_done();
+        end(process);
+
+        let pushed = InferenceSpec {
+            output_topic: fixture.kafka.topic("pushed", partitions).await,
+            dead_letter_topic: fixture.kafka.topic("pushed-dead", 1).await,
+            ..polled.clone()
+        };
+        let lambda = Lambda::start();
+        let process = fixture.start_on(&lambda, &pushed, Invocations::default());
+        assert_eq!(invoke(&lambda, &whole(&fixture)), succeeded());
+        let read = |topic: &str| contents(Answers::of(fixture.kafka, topic).drain());
+        let outputs = read(&pushed.output_topic);
+        assert_eq!(outputs.len(), 7);
+        assert_eq!(outputs, read(&polled.output_topic));
+        let dead = read(&pushed.dead_letter_topic);
+        assert_eq!(dead.len(), 3);
+        assert_eq!(dead, read(&polled.dead_letter_topic));
+        assert_each_once(&[outputs, dead].concat(), &fixture.ends());
+        end(process);
+    }
+}
+
+#[tokio::test]
+async fn a_killed_function_answers_the_event_again_under_the_same_sources() {
+    let fixture = Fixture::new(Kafka::shared(), 2, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let spec = spec(&fixture, &version);
+    fixture.send(0..5_000);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    // Killed when everything is written and Lambda has not heard of it, the latest that can be.
+    lambda.hold_answers();
+    let mut process = fixture.start_on(&lambda, &spec, Invocations::default());
+    lambda.invoke(&event, LIMIT);
+    lambda.wait_for_held(LIMIT);
+    process.kill();
+    let first = fixture.outputs().drain();
+    assert_each_once(&first, &fixture.ends());
+    lambda.take_answers();
+    // Killed as soon as the first answers are there, so most likely in the middle of writing them.
+    let mut outputs = fixture.outputs();
+    let mut process = fixture.start_on(&lambda, &spec, Invocations::default());
+    lambda.invoke(&event, LIMIT);
+    outputs.count(first.len() + 1, LIMIT);
+    process.kill();
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    assert_eq!(invoke(&lambda, &event), succeeded());
+    end(process);
+    let mut all = contents(outputs.drain());
+    assert!(all.len() > 2 * first.len(), "{}", all.len());
+    // Repeats are the same in everything but their offset.
+    all.dedup();
+    assert_eq!(all, contents(first));
+}
+
+#[tokio::test]
+async fn an_invocation_fails_whole_while_answers_cannot_be_written() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let spec = InferenceSpec {
+        output_topic: unique("later"),
+        ..spec(&fixture, &version)
+    };
+    fixture.send(0..10);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    let message = failed(invoke(&lambda, &event), "Millrace.output-topic-missing");
+    assert!(message.contains(&spec.output_topic), "{message}");
+    fixture.wait_for_problem("output-topic-missing");
+    let settings: [(&str, &str); 0] = [];
+    fixture
+        .kafka
+        .create_topic(&spec.output_topic, 1, &settings)
+        .await;
+    assert_eq!(invoke(&lambda, &event), succeeded());
+    let outputs = Answers::of(fixture.kafka, &spec.output_topic).drain();
+    assert_each_once(&outputs, &fixture.ends());
+    end(process);
+}
+
+#[tokio::test]
+async fn records_whose_answers_are_not_acknowledged_come_again_alone_where_lambda_is_told() {
+    let fixture = Fixture::new(Kafka::shared(), 2, 2).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    // The cluster has one broker: what goes there is never acknowledged.
+    let strict = [("min.insync.replicas", "2")];
+    let mut spec = InferenceSpec {
+        dead_letter_topic: fixture.kafka.topic_with("strict", 1, &strict).await,
+        ..spec(&fixture, &version)
+    };
+    let timeout = ("message.timeout.ms".to_owned(), "1000".to_owned());
+    spec.connection.extend([timeout]);
+    fixture.send(0..4);
+    let short = OutRecord::to(&fixture.input).partition(1).value(&[1]);
+    fixture.producer.send(&short).unwrap();
+    fixture.producer.flush(LIMIT).unwrap();
+    fixture.send(4..6);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    let process = fixture.start_on(&lambda, &spec, Invocations { partial: true });
+    let partition = format!("{}-1", fixture.input);
+    let expected = json!({"batchItemFailures": [
+        {"itemIdentifier": {"partition": partition, "offset": 2}}
+    ]});
+    assert_eq!(invoke(&lambda, &event), Outcome::Answered(expected));
+    end(process);
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    let message = failed(invoke(&lambda, &event), "Millrace.not-written");
+    assert!(message.contains("1 of 7 answers"), "{message}");
+    end(process);
+    let mut outputs = contents(fixture.outputs().drain());
+    assert_eq!(outputs.len(), 12);
+    outputs.dedup();
+    assert_eq!(outputs.len(), 6, "the same once more");
+}
+
+#[tokio::test]
+async fn an_alias_is_followed_through_its_object() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let old = fixture.version(1, models::dense(1)).await;
+    let new = fixture.version(2, models::dense(2)).await;
+    let wider = fixture.version(3, models::wider()).await;
+    let last = fixture.version(4, models::dense(4)).await;
+    let spec = InferenceSpec {
+        alias: Some("champion".to_owned()),
+        ..spec(&fixture, &old)
+    };
+    fixture.send(0..1);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    let mut outputs = fixture.outputs();
+    let mut answered = 0;
+    let mut version = || {
+        assert_eq!(invoke(&lambda, &event), succeeded());
+        answered += 1;
+        outputs.count(answered, LIMIT);
+        outputs.all[answered - 1].version()
+    };
+    // An alias that was never moved since pointers are written has none.
+    let mut process = fixture.start_on(&lambda, &spec, Invocations::default());
+    assert_eq!(version(), 1);
+    fixture.point_object(5, &new).await;
+    let mut until = |number: u32| {
+        block_until("the version answers", LIMIT, || match version() {
+            found if found == number => Ok(()),
+            found => Err(found),
+        });
+    };
+    until(2);
+    fixture.point_object(4, &old).await;
+    block_until("the older move is seen", LIMIT, || {
+        until(2);
+        let lines = process.lines();
+        let is_seen = |line: &String| line.contains("older move");
+        lines.iter().any(is_seen).then_some(()).ok_or("not yet")
+    });
+    until(2);
+    fixture.point_object(6, &wider).await;
+    block_until("the misfit is seen", LIMIT, || {
+        until(2);
+        let lines = process.lines();
+        let is_seen = |line: &String| line.contains("version-mismatch");
+        lines.iter().any(is_seen).then_some(()).ok_or("not yet")
+    });
+    fixture.point_object(7, &last).await;
+    until(4);
+    process.kill();
+    // A new environment begins with what the alias points at.
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    assert_eq!(version(), 4);
+    end(process);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_is_told() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let missing = Version {
+        digest: "0".repeat(64),
+        ..version.clone()
+    };
+    let cases = [
+        (
+            spec(&fixture, &missing),
+            "failed",
+            1,
+            "version 1 of the model numbers cannot be read",
+        ),
+        (
+            fixture.spec(0, &version),
+            "specification",
+            2,
+            "exactly once",
+        ),
+    ];
+    for (spec, kind, code, words) in cases {
+        let lambda = Lambda::start();
+        let mut process = fixture.start_on(&lambda, &spec, Invocations::default());
+        let message = failed(lambda.init_error(LIMIT), &format!("Millrace.{kind}"));
+        assert!(message.contains(words), "{message}");
+        assert_eq!(process.wait(LIMIT).code(), Some(code));
+    }
+    fixture.wait_for_problem("version-unavailable");
+}
+
+#[tokio::test]
+async fn an_event_of_something_else_fails_and_the_next_is_answered() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    fixture.send(0..3);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    let spec = spec(&fixture, &version);
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    let message = failed(
+        invoke(&lambda, &json!({"not": "kafka"})),
+        "Millrace.unexpected-event",
+    );
+    assert!(message.contains("aws:kafka"), "{message}");
+    let mut foreign = event.clone();
+    foreign["records"] = json!({"other-0": [{"topic": "other", "partition": 0, "offset": 0}]});
+    let message = failed(invoke(&lambda, &foreign), "Millrace.unexpected-event");
+    assert!(message.contains("the topic other"), "{message}");
+    assert_eq!(invoke(&lambda, &event), succeeded());
+    assert_each_once(&fixture.outputs().drain(), &fixture.ends());
+    end(process);
+}

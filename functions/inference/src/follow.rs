@@ -127,11 +127,11 @@ pub(crate) fn start(
         .name("follow".to_owned())
         .spawn(move || follower.run())
         .map_err(|error| Failure::failed(format!("cannot start to follow the alias: {error}")))?;
-    let followed = Followed {
+    let handed = Followed {
         registry: seen.unwrap_or(-1),
         waiting,
     };
-    Ok(Some((model, followed)))
+    Ok(Some((model, handed)))
 }
 
 /// The version to begin with.

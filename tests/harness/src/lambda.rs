@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -39,9 +39,9 @@ pub enum Outcome {
     Answered(Value),
     /// It failed.
     Failed {
-        /// What `Lambda-Runtime-Function-Error-Type` said.
+        /// What it says that it is.
         kind: String,
-        /// What the body said.
+        /// What it says as a sentence.
         message: String,
     },
 }
@@ -267,31 +267,25 @@ async fn response(
 async fn error(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
-    let failed = failure(&headers, body).await;
+    let failed = failure(body).await;
     shared.pass().await;
     shared.end(&id, failed)
 }
 
-async fn init_error(
-    State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-    body: Body,
-) -> StatusCode {
-    let failed = failure(&headers, body).await;
+async fn init_error(State(shared): State<Arc<Shared>>, body: Body) -> StatusCode {
+    let failed = failure(body).await;
     shared.lock().init_errors.push(failed);
     StatusCode::ACCEPTED
 }
 
-async fn failure(headers: &HeaderMap, body: Body) -> Outcome {
+async fn failure(body: Body) -> Outcome {
     let body = to_bytes(body, PAYLOAD).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let kind = headers.get("Lambda-Runtime-Function-Error-Type");
-    let kind = kind.and_then(|kind| kind.to_str().ok());
+    let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
     Outcome::Failed {
-        kind: kind.unwrap_or_default().to_owned(),
-        message: body["errorMessage"].as_str().unwrap_or_default().to_owned(),
+        kind: text("errorType"),
+        message: text("errorMessage"),
     }
 }

@@ -19,7 +19,9 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{
+    BaseProducer, DeliveryResult, Producer as _, ProducerContext, PurgeConfig,
+};
 use rdkafka::statistics::Statistics;
 
 use crate::error::{Step, code_text};
@@ -131,6 +133,13 @@ impl Producer {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// Takes back what is not acknowledged yet, as far as it has not been sent, and ends.
+    pub fn give_up(self) {
+        self.writer
+            .client
+            .purge(PurgeConfig::default().queue().inflight());
     }
 
     /// How many records are not acknowledged yet.

@@ -63,8 +63,6 @@ pub fn run(prepared: Prepared<'_>, handler: &mut dyn Handler) -> Result<(), Fail
     let Some(topics) = topics.end()? else {
         return Ok(());
     };
-    // The group takes a while to give partitions out, in which the rest is done. Where it stands is read after that.
-    consumer.join()?;
     let mut output = output.end();
     let limit = topics.smallest_limit();
     if !output.respects(limit) {
@@ -82,6 +80,8 @@ pub fn run(prepared: Prepared<'_>, handler: &mut dyn Handler) -> Result<(), Fail
     if !work.take_over()? {
         return Ok(());
     }
+    // Only now: who may not write takes no partitions from those who may.
+    consumer.join()?;
     let result = poll_for_ever(consumer, &membership, &mut work, handler);
     status.finish(LAST_WORDS);
     result

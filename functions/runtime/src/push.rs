@@ -29,6 +29,12 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// since the batch comes again.
 const WHOLE: [(&str, &str); 2] = [("linger.ms", "0"), ("message.timeout.ms", "30000")];
 
+/// A process may be frozen for a while, in which networks forget its connections without a word: an old one is not used.
+const KEPT: [(&str, &str); 2] = [
+    ("connections.max.idle.ms", "60000"),
+    ("socket.keepalive.enable", "true"),
+];
+
 const NOT_WRITTEN: &str = "not-written";
 
 /// The work on batches that are brought.
@@ -38,10 +44,8 @@ pub(crate) struct Push<'s> {
     status: Status,
     runtime: Handle,
     topics: Topics,
-    /// None until the topics were seen once: what they take at once limits what it sends.
+    /// None until the topics were seen: what they take at once limits what it sends.
     producer: Option<Producer>,
-    /// Whether the producer has failed in a way that it may not recover from: another takes its place.
-    is_spent: bool,
     answering: Answering,
     /// When the topics were looked at last, and all was well.
     looked: Option<Instant>,
@@ -78,7 +82,12 @@ impl<'s> Push<'s> {
         status: &Status,
     ) -> Result<Self, Failure> {
         possible(spec)?;
-        let connection = Connection::new(&spec.connection);
+        let mut connection = Connection::new(&spec.connection);
+        for (name, value) in KEPT {
+            if !spec.connection.contains_key(name) {
+                connection = connection.with(name, value);
+            }
+        }
         Ok(Self {
             topics: Topics::of(&connection, spec, status)?,
             spec,
@@ -86,7 +95,6 @@ impl<'s> Push<'s> {
             status: status.clone(),
             runtime: function.runtime.clone(),
             producer: None,
-            is_spent: false,
             answering: Answering::default(),
             looked: None,
             trouble: None,
@@ -163,7 +171,10 @@ impl<'s> Push<'s> {
         };
         // What a topic takes, or whether it may be written to, may have changed: that is told at the next batch.
         self.looked = None;
-        self.is_spent = !failed.iter().all(|(_, error)| error.is_retriable());
+        // The records come again, perhaps to another process: what this one still held would come behind newer answers.
+        if let Some(producer) = self.producer.take() {
+            producer.give_up();
+        }
         let message = format!(
             "{} of {} answers were not acknowledged, first of all: {error}; their records come again, none is dropped",
             failed.len(),
@@ -198,12 +209,12 @@ impl<'s> Push<'s> {
         let before = self.topics.smallest_limit();
         self.topics.look_at_limits();
         let limit = self.topics.smallest_limit();
-        if self.producer.is_none() || self.is_spent || limit != before {
-            let connection = producing(&self.connection, self.spec, limit, &WHOLE);
+        if self.producer.is_none() || limit != before {
+            let connection = producing(&self.connection, self.spec, limit, &WHOLE)
+                .with("delivery.report.only.error", "false");
             let made = Producer::new(&connection);
             self.producer =
                 Some(made.map_err(|error| Trouble::whole(NOT_WRITTEN, error.to_string()))?);
-            self.is_spent = false;
         }
         self.looked = Some(Instant::now());
         Ok(())

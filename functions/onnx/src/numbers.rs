@@ -47,7 +47,7 @@ pub(crate) fn among(initializers: &[TensorProto], producer: &str) -> HashMap<Str
             Number::NotFinite
         } else if is_mask(&values) {
             Number::Mask
-        } else if producer == PYTORCH && is_number(tensor.name(), &values) {
+        } else if producer == PYTORCH && is_number(tensor.name(), &tensor.dims, &values) {
             Number::Program
         } else {
             return None;
@@ -68,14 +68,17 @@ pub(crate) fn constants_are_numbers(initializers: &[TensorProto], producer: &str
 }
 
 fn is_mask(values: &[f32]) -> bool {
-    let is_masked = |value: &&f32| **value <= MASKED;
-    let masked = values.iter().filter(is_masked).count();
-    masked > 0 && values.iter().all(|&value| value == 0.0 || value <= MASKED)
+    let is_masked = |value: &f32| *value <= MASKED;
+    // Without a zero it may be the intercept of a large quantity.
+    values.contains(&0.0)
+        && values.iter().any(is_masked)
+        && values.iter().all(|value| *value == 0.0 || is_masked(value))
 }
 
 /// Whether PyTorch's newer exporter made a tensor itself: `val_N` with one number throughout, other than zero, or what a
-/// function has made of nothing. Under such names it also writes what it has computed of weights, which is a weight.
-fn is_number(name: &str, values: &[f32]) -> bool {
+/// function has made of nothing. Under such names it also writes what it has computed of weights, which is a weight: the
+/// scale of a group normalization and the slope of a `PReLU`, which begin with one number, get more dimensions by it.
+fn is_number(name: &str, dims: &[i64], values: &[f32]) -> bool {
     let without_number = |name: &str| {
         let (before, number) = name.rsplit_once('_')?;
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -85,5 +88,5 @@ fn is_number(name: &str, values: &[f32]) -> bool {
     let is_one_number = values.split_first().is_some_and(|(first, rest)| {
         *first != 0.0 && rest.iter().all(|value| value.to_bits() == first.to_bits())
     });
-    (maker == "val" && is_one_number) || MAKERS.contains(&maker.as_str())
+    (maker == "val" && dims.len() <= 1 && is_one_number) || MAKERS.contains(&maker.as_str())
 }

@@ -349,11 +349,15 @@ fn what_pytorch_has_written_of_the_program_does_not_train() {
         .weights("zeros_1", &[3], &[0.0; 3])
         .weights("val_4", &[3], &[0.0; 3])
         .weights("val_5", &[3], &noise(3, 2))
+        .weights("val_6", &[1, 1], &[1.0])
+        .weights("intercept", &[3], &[-37e3, -1500.0, -2e3])
         .weights("ones.weight", &[3], &[1.0; 3])
         .node("Mul", &["scores", "val_3"], "scaled")
         .node("Add", &["scaled", "zeros_1"], "based")
         .node("Add", &["based", "val_4"], "moved")
-        .node("Mul", &["moved", "val_5"], "bent")
+        .node("Mul", &["moved", "val_5"], "curved")
+        .node("Mul", &["curved", "val_6"], "sloped")
+        .node("Add", &["sloped", "intercept"], "bent")
         .node("Mul", &["bent", "ones.weight"], "normal")
         .node("Add", &["normal", "mask"], "masked")
         .node("Softmax", &["masked"], "y")
@@ -361,16 +365,26 @@ fn what_pytorch_has_written_of_the_program_does_not_train() {
     let other = trained(&draft.clone().model());
     assert_eq!(
         other,
-        ["w", "val_3", "zeros_1", "val_4", "val_5", "ones.weight"]
+        [
+            "w",
+            "val_3",
+            "zeros_1",
+            "val_4",
+            "val_5",
+            "val_6",
+            "intercept",
+            "ones.weight"
+        ]
     );
     let model = by_pytorch(draft);
-    assert_eq!(trained(&model), ["w", "val_4", "val_5", "ones.weight"]);
+    let weights = ["w", "val_4", "val_5", "val_6", "intercept", "ones.weight"];
+    assert_eq!(trained(&model), weights);
     let constants = check(&model, None).unwrap().constants;
     let why = |name: &str| &constants.iter().find(|(found, _)| found == name).unwrap().1;
     assert!(why("mask").contains("as masks do"), "{}", why("mask"));
     assert!(why("val_3").contains("made by the program"));
     let step = step(&model);
-    assert_eq!(step.parameters.len(), 4);
+    assert_eq!(step.parameters.len(), weights.len());
 }
 
 /// PyTorch's older exporter writes tensors that the program makes as `Constant` nodes; the weights of a frozen program as well.

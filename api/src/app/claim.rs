@@ -22,8 +22,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often the session is looked after.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Asked again by the session that has it, it is granted again; by a session that was made anew, it is taken anew if it is free.
-const TAKE: &str = "SELECT pg_try_advisory_lock(hashtext('millrace'), hashtext('owner')) AS taken";
+/// The lock is named by the letters `millrace` as two numbers. Asked again by the session that has it, it is granted again; by
+/// a session that was made anew, it is taken anew if it is free.
+const TAKE: &str =
+    "SELECT pg_try_advisory_lock(1835625580, 1918985061) AS taken, pg_backend_pid() AS session";
+/// Which session has it.
+const HOLDER: &str = "SELECT pid AS session FROM pg_locks WHERE locktype = 'advisory' AND granted \
+    AND classid = 1835625580 AND objid = 1918985061 \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 /// A machine that vanished does not close its connections.
 const NOTICE_THE_DEAD: &str =
     "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
@@ -71,7 +77,10 @@ impl Claim {
     async fn open(url: &str) -> Result<Self, String> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url).map_err(|error| error.to_string())?;
-            let mut path = options.get_filename().as_os_str().to_owned();
+            let file = options.get_filename();
+            // One file may have several names.
+            let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+            let mut path = file.into_os_string();
             path.push(".lock");
             return File::create(&path)
                 .map(Self::File)
@@ -100,7 +109,7 @@ impl Claim {
                     "the file beside the database cannot be locked: {error}"
                 ))),
             },
-            Self::Session(session) => Ok(ask(session).await?),
+            Self::Session(session) => Ok(ask(session).await?.is_ok()),
         }
     }
 
@@ -110,11 +119,13 @@ impl Claim {
         let Self::Session(session) = self else {
             return std::future::pending().await;
         };
+        let mut ours = None;
         loop {
-            sleep(INTERVAL).await;
             match ask(session).await {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Ok(session)) => ours = Some(session),
+                // A session of ours that was cut off, which the server has not noticed yet.
+                Ok(Err(holder)) if holder.is_none() || holder == ours => {}
+                Ok(Err(_)) => {
                     return Error::internal(
                         "another Millrace has taken the database while this one could not reach it",
                     );
@@ -123,15 +134,24 @@ impl Claim {
                     tracing::warn!(%error, "the database cannot be asked whether it is still ours");
                 }
             }
+            sleep(INTERVAL).await;
         }
     }
 }
 
-async fn ask(session: &DatabaseConnection) -> Result<bool, DbErr> {
+/// Takes the lock and gives this session's number, or that of the one that has it.
+async fn ask(session: &DatabaseConnection) -> Result<Result<i32, Option<i32>>, DbErr> {
     session.execute_unprepared(NOTICE_THE_DEAD).await?;
-    let row = session
-        .query_one_raw(Statement::from_string(DbBackend::Postgres, TAKE))
-        .await?;
-    row.ok_or_else(|| DbErr::RecordNotFound("the answer to a question for a lock".to_owned()))?
-        .try_get("", "taken")
+    let query = |text: &str| Statement::from_string(DbBackend::Postgres, text);
+    let row = session.query_one_raw(query(TAKE)).await?;
+    let row =
+        row.ok_or_else(|| DbErr::RecordNotFound("the answer to a question for a lock".to_owned()))?;
+    if row.try_get("", "taken")? {
+        return Ok(Ok(row.try_get("", "session")?));
+    }
+    let holder = session.query_one_raw(query(HOLDER)).await?;
+    holder
+        .map(|row| row.try_get("", "session"))
+        .transpose()
+        .map(Err)
 }

@@ -48,7 +48,13 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
     let address = listener.local_addr()?;
     // Both are held until the end of the process, however it ends.
     let _lock = lock(&config.data.folder)?;
-    let claim = Claim::take(&config).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let claim = tokio::select! {
+        claim = Claim::take(&config) => claim?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let app = App::open(config).await?;
     let guard = guard(&app, arguments).await?;
     let (ending, shutdown) = app::shutdown();
@@ -84,8 +90,6 @@ pub(super) async fn run(file: Option<&Path>, arguments: &Arguments) -> Result<()
     tasks.spawn(async move { ("server", server.serve(listener).await) });
     announce(address, arguments)?;
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut failure: Option<anyhow::Error> = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,

@@ -8,6 +8,7 @@
 //! What a record of the registry topic says stands in the artifact store as well, before it is sent:
 //! there look functions that hold no consumer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use sea_orm::{
     QueryOrder as _, QuerySelect as _,
 };
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{App, Error, Result, Shutdown, connection as connections};
@@ -28,6 +30,8 @@ use super::{App, Error, Result, Shutdown, connection as connections};
 const BATCH: u64 = 256;
 /// How long a failed sending is left alone, and how often the table is looked at unasked.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long the artifact store may take for a pointer: what is behind it waits.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Wakes the publisher.
 #[derive(Debug, Clone, Default)]
@@ -197,12 +201,18 @@ async fn send_batch(app: &App, connection_id: Uuid) -> Result<usize> {
 }
 
 /// Puts the pointers among these records into the artifact store, and gives back the records that may be sent now. Where a
-/// pointer cannot be put there, its record and the pointers behind it wait for another try, to keep their order.
+/// pointer cannot be put there, its record and the pointers behind it wait for another try, to keep their order. Of several
+/// moves of one alias the newest is put there at once: a try that is repeated never goes back behind it.
 async fn keep_pointers(
     app: &App,
     registry_topic: &str,
     rows: Vec<outbox::Model>,
 ) -> (Vec<outbox::Model>, Option<Error>) {
+    let pointers = rows.iter().filter(|row| row.topic == registry_topic);
+    let newest: BTreeMap<String, Option<String>> = pointers
+        .map(|row| (row.key.clone(), row.value.clone()))
+        .collect();
+    let mut written = BTreeSet::new();
     let mut kept = Vec::with_capacity(rows.len());
     let mut failure = None;
     for row in rows {
@@ -210,9 +220,12 @@ async fn keep_pointers(
             if failure.is_some() {
                 continue;
             }
-            if let Err(error) = keep_pointer(app, &row).await {
-                failure = Some(error);
-                continue;
+            if written.insert(row.key.clone()) {
+                let newest = newest.get(&row.key).and_then(Option::as_deref);
+                if let Err(error) = keep_pointer(app, &row.key, newest).await {
+                    failure = Some(error);
+                    continue;
+                }
             }
         }
         kept.push(row);
@@ -220,14 +233,19 @@ async fn keep_pointers(
     (kept, failure)
 }
 
-async fn keep_pointer(app: &App, row: &outbox::Model) -> Result<()> {
-    let name = registry::object(&row.key);
-    let kept = match &row.value {
-        Some(pointer) => {
-            let bytes = pointer.clone().into_bytes().into();
-            app.artifacts.put_object(&name, bytes).await
+async fn keep_pointer(app: &App, key: &str, pointer: Option<&str>) -> Result<()> {
+    let name = registry::object(key);
+    let keep = async {
+        match pointer {
+            Some(pointer) => {
+                let bytes = pointer.to_owned().into_bytes().into();
+                app.artifacts.put_object(&name, bytes).await
+            }
+            None => app.artifacts.delete_object(&name).await,
         }
-        None => app.artifacts.delete_object(&name).await,
     };
-    kept.map_err(Error::internal)
+    match timeout(STORE_TIMEOUT, keep).await {
+        Ok(kept) => kept.map_err(Error::internal),
+        Err(_) => Err(Error::internal("the artifact store does not answer")),
+    }
 }

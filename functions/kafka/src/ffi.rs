@@ -73,6 +73,8 @@ pub(crate) struct TopicAnswer {
 pub(crate) struct GroupAnswer {
     pub(crate) state: String,
     pub(crate) members: Vec<String>,
+    /// What all of them hold together.
+    pub(crate) held: Vec<PartitionAnswer>,
 }
 
 /// What became of a record that was written, or was not.
@@ -332,12 +334,24 @@ impl<'a> Native<'a> {
             let group = *groups;
             failure_of(sys::rd_kafka_ConsumerGroupDescription_error(group))?;
             let state = sys::rd_kafka_ConsumerGroupDescription_state(group);
-            let members = sys::rd_kafka_ConsumerGroupDescription_member_count(group);
+            let count = sys::rd_kafka_ConsumerGroupDescription_member_count(group);
+            let members: Vec<_> = (0..count)
+                .map(|index| sys::rd_kafka_ConsumerGroupDescription_member(group, index))
+                .collect();
             Ok(GroupAnswer {
                 state: text(sys::rd_kafka_consumer_group_state_name(state)),
-                members: (0..members)
-                    .map(|index| {
-                        let member = sys::rd_kafka_ConsumerGroupDescription_member(group, index);
+                held: members
+                    .iter()
+                    .filter_map(|member| {
+                        let assignment = sys::rd_kafka_MemberDescription_assignment(*member);
+                        (!assignment.is_null())
+                            .then(|| entries(sys::rd_kafka_MemberAssignment_partitions(assignment)))
+                    })
+                    .flatten()
+                    .collect(),
+                members: members
+                    .into_iter()
+                    .map(|member| {
                         let instance = sys::rd_kafka_MemberDescription_group_instance_id(member);
                         if instance.is_null() {
                             text(sys::rd_kafka_MemberDescription_client_id(member))

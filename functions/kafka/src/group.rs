@@ -67,6 +67,8 @@ pub struct GroupState {
     pub state: String,
     /// The client ids of its members, static ones by their instance id.
     pub members: Vec<String>,
+    /// The partitions that its members hold together.
+    pub held: Vec<TopicPartition>,
 }
 
 impl GroupState {

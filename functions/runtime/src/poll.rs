@@ -109,9 +109,17 @@ fn poll_for_ever(
                 }
                 return Ok(());
             }
-            End::Membership => work.leave()?,
+            End::Membership => {
+                work.leave()?;
+                drop(consumer);
+            }
+            End::Rebalance => {
+                work.leave()?;
+                if let Some(consumer) = Arc::into_inner(consumer) {
+                    consumer.leave();
+                }
+            }
         }
-        drop(consumer);
         consumer = Arc::new(membership.apart()?);
         consumer.join()?;
     }
@@ -123,6 +131,8 @@ enum End {
     Shutdown,
     /// The membership ran out.
     Membership,
+    /// The group has to give out its partitions once more.
+    Rebalance,
 }
 
 fn poll(
@@ -142,6 +152,10 @@ fn poll(
             work.roll_back(consumer, None)?;
             stand_still(work);
             return Ok(End::Shutdown);
+        }
+        if work.topics.take_orphans() {
+            work.commit(consumer)?;
+            return Ok(End::Rebalance);
         }
         work.adopt(consumer, handler.refresh())?;
         let waiting = Instant::now();

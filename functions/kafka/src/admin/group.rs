@@ -13,7 +13,7 @@ use crate::ffi::{Failure, Native, list_entries};
 use crate::group::{check_topic, native_list, native_offsets};
 use crate::observer::Observer;
 use crate::reader::CONSUMER_FIXED;
-use crate::{Error, GroupOffset, GroupState, PartitionLag};
+use crate::{Error, GroupOffset, GroupState, PartitionLag, TopicPartition};
 
 impl Admin {
     /// What a group has committed for a topic; partitions without a commit are
@@ -120,10 +120,16 @@ impl Admin {
                 Ok(answer) => Ok(GroupState {
                     state: answer.state,
                     members: answer.members,
+                    held: answer
+                        .held
+                        .iter()
+                        .map(|held| TopicPartition::new(&held.topic, held.partition))
+                        .collect(),
                 }),
                 Err(failure) if is_unknown(&failure) => Ok(GroupState {
                     state: "Dead".to_owned(),
                     members: Vec::new(),
+                    held: Vec::new(),
                 }),
                 Err(failure) => Err(step.failure(&failure)),
             }

@@ -343,7 +343,14 @@ fn partitions_move_without_loss_or_repetition() {
             (Some(3), "given up")
         );
     }
-    assert_eq!(admin.group(&group).unwrap().members.len(), 2);
+    let described = admin.group(&group).unwrap();
+    assert_eq!(described.members.len(), 2);
+    let mut held = described.held;
+    held.sort_unstable_by_key(|held| held.partition);
+    let all: Vec<_> = (0..4)
+        .map(|partition| TopicPartition::new(&topic, partition))
+        .collect();
+    assert_eq!(held, all);
 
     for partition in 0..4 {
         write(&topic, partition, &["4"]);

@@ -35,6 +35,8 @@ pub enum Code {
     KafkaUnreachable,
     /// Kafka does not allow it.
     KafkaForbidden,
+    /// The platform that runs functions cannot do it now.
+    PlatformUnavailable,
     /// A file or message is too large.
     TooLarge,
     /// The artifact store, or the database, has no room.
@@ -65,6 +67,7 @@ impl Code {
             Self::TopicCompacted => "TOPIC_COMPACTED",
             Self::KafkaUnreachable => "KAFKA_UNREACHABLE",
             Self::KafkaForbidden => "KAFKA_FORBIDDEN",
+            Self::PlatformUnavailable => "PLATFORM_UNAVAILABLE",
             Self::TooLarge => "TOO_LARGE",
             Self::DiskFull => "DISK_FULL",
             Self::Unauthenticated => "UNAUTHENTICATED",
@@ -152,6 +155,12 @@ impl Error {
             Self::DatabaseFull => Code::DiskFull,
             Self::Database(_) | Self::Internal(_) => Code::Internal,
         }
+    }
+}
+
+impl From<crate::platform::Error> for Error {
+    fn from(error: crate::platform::Error) -> Self {
+        Self::new(Code::PlatformUnavailable, error.to_string())
     }
 }
 

@@ -48,7 +48,7 @@ pub use turns::Turns;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::platform::{LocalPlatform, Platform};
+use crate::platform::Platforms;
 
 /// The application: a cheap handle on everything that operations need.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ pub struct Parts {
     /// Wakes the publisher of the outbox.
     pub outbox: Outbox,
     /// Where functions run.
-    pub platform: Arc<dyn Platform>,
+    pub platforms: Platforms,
     /// For reading topics for segments.
     pub scans: Turns,
     /// For asking groups how far they are behind.
@@ -114,7 +114,7 @@ impl App {
             changes: Changes::default(),
             clusters: Clusters::default(),
             outbox: Outbox::default(),
-            platform: Arc::new(LocalPlatform::configured(&config).map_err(Error::internal)?),
+            platforms: Platforms::configured(&config).map_err(Error::internal)?,
             scans: Turns::default(),
             lags: Turns::default(),
             trials: Turns::default(),

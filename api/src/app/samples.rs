@@ -77,8 +77,13 @@ pub(super) async fn try_out(
 pub(super) async fn run(app: &App, work: Work) -> Result<Outcome> {
     let _turn = app.trials.take().await?;
     let trial = Trial::new(app.config.artifacts_url(), work);
-    let outcome = app.platform.try_out(&trial).await;
-    outcome.map_err(|error| Error::new(Code::NotTried, error.to_string()))
+    let outcome = app.platforms.local.try_out(&trial).await;
+    outcome.map_err(|reason| {
+        Error::new(
+            Code::NotTried,
+            format!("the version could not be run: {reason}"),
+        )
+    })
 }
 
 /// A trial that did not come to what it was for.

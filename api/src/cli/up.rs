@@ -132,7 +132,7 @@ fn lock(folder: &Path) -> Result<File> {
 /// is wanted, so the next start puts them back.
 async fn functions(app: App, shutdown: Shutdown) {
     app::reconciler::run(app.clone(), shutdown).await;
-    app.platform.shutdown().await;
+    app.platforms.shutdown().await;
 }
 
 /// Drops work that may be dropped at any point when the end is ordered.

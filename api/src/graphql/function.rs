@@ -53,8 +53,8 @@ impl Function {
     }
 
     /// The platform that runs it.
-    async fn platform(&self, context: &Context<'_>) -> &'static str {
-        context.app().platform.name()
+    async fn platform(&self) -> &'static str {
+        self.0.platform
     }
 
     /// Which replica it is, from 0.
@@ -99,11 +99,10 @@ impl Function {
         #[graphql(desc = "At most so many, up to 1000.", default = 100)] last: u32,
     ) -> Vec<String> {
         let last = usize::try_from(last).unwrap_or(usize::MAX);
-        context
-            .app()
-            .platform
-            .log(self.0.owner, self.0.ordinal, last)
-            .await
+        match context.app().platforms.named(self.0.platform) {
+            Some(platform) => platform.log(self.0.owner, self.0.ordinal, last).await,
+            None => Vec::new(),
+        }
     }
 
     /// The inference that it is a replica of.
@@ -121,7 +120,7 @@ pub(super) async fn functions(
     context: &Context<'_>,
     wanted: impl Fn(Owner) -> bool,
 ) -> Vec<Function> {
-    let all = context.app().platform.functions().await;
+    let all = context.app().platforms.functions().await;
     all.into_iter()
         .filter(|status| wanted(status.owner))
         .map(Function)

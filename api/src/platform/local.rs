@@ -32,7 +32,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
-use super::{Error, Owner, Platform, State, Status};
+use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
+
+/// Its name in the API.
+const NAME: &str = "local";
 
 /// How long a function may take to end in order: it commits what it has begun.
 const GRACE: Duration = Duration::from_secs(20);
@@ -49,6 +52,8 @@ pub struct Settings {
     pub inference: PathBuf,
     /// ONNX Runtime's library; without, functions find it by their own environment.
     pub onnxruntime: Option<PathBuf>,
+    /// How many trainings may run at once.
+    pub training_slots: u32,
     /// What functions log: `info`, or by module as in `info,rdkafka=debug`.
     pub log: String,
     /// Where the functions' logs are kept; it exists.
@@ -63,6 +68,30 @@ pub struct Settings {
     pub client: reqwest::Client,
 }
 
+impl Settings {
+    /// Those of the configuration. Functions log as this process does.
+    ///
+    /// # Errors
+    /// The folder of their logs cannot be made, or this program's own place is not known.
+    pub fn configured(config: &Config) -> io::Result<Self> {
+        let binaries = config.platform.local.binaries()?;
+        let logs = config.data.folder.join("functions");
+        std::fs::create_dir_all(&logs)?;
+        Ok(Self {
+            training: binaries.join("millrace-training"),
+            inference: binaries.join("millrace-inference"),
+            onnxruntime: config.onnxruntime.library.clone(),
+            training_slots: config.platform.local.training_slots,
+            log: std::env::var("MILLRACE_LOG").unwrap_or_else(|_| "info".to_owned()),
+            logs,
+            grace: GRACE,
+            trial: TRIAL,
+            pauses: Pauses::default(),
+            client: reqwest::Client::new(),
+        })
+    }
+}
+
 /// Functions as supervised child processes.
 pub struct LocalPlatform {
     settings: Arc<Settings>,
@@ -70,7 +99,7 @@ pub struct LocalPlatform {
     closing: AtomicBool,
     /// What readers see, who need not wait while functions end.
     visible: StdMutex<BTreeMap<(Owner, u32), Arc<Shared>>>,
-    changes: watch::Sender<u64>,
+    changes: Changes,
 }
 
 /// The replicas of one owner by ordinal. One that has been told to end stays until it has ended, so
@@ -86,35 +115,22 @@ impl LocalPlatform {
     /// A platform on which nothing runs yet. Its functions live as long as the runtime on which
     /// it is used.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, changes: Changes) -> Self {
         Self {
             settings: Arc::new(settings),
             owners: StdMutex::default(),
             closing: AtomicBool::new(false),
             visible: StdMutex::default(),
-            changes: watch::Sender::new(0),
+            changes,
         }
     }
 
-    /// The platform that the configuration describes. Functions log as this process does.
+    /// Runs a version once, in a process of the inference function that ends with its answer.
     ///
     /// # Errors
-    /// The folder of their logs cannot be made, or this program's own place is not known.
-    pub fn configured(config: &Config) -> io::Result<Self> {
-        let binaries = config.platform.local.binaries()?;
-        let logs = config.data.folder.join("functions");
-        std::fs::create_dir_all(&logs)?;
-        Ok(Self::new(Settings {
-            training: binaries.join("millrace-training"),
-            inference: binaries.join("millrace-inference"),
-            onnxruntime: config.onnxruntime.library.clone(),
-            log: std::env::var("MILLRACE_LOG").unwrap_or_else(|_| "info".to_owned()),
-            logs,
-            grace: GRACE,
-            trial: TRIAL,
-            pauses: Pauses::default(),
-            client: reqwest::Client::new(),
-        }))
+    /// Why there was no answer.
+    pub async fn try_out(&self, trial: &Trial) -> Result<Outcome, String> {
+        trial::try_out(&self.settings, trial).await
     }
 
     fn replicas(&self, owner: Owner) -> Arc<Mutex<Replicas>> {
@@ -126,6 +142,7 @@ impl LocalPlatform {
         let ordinal = spec.ordinal;
         let shared = Arc::new(Shared {
             status: StdMutex::new(Status {
+                platform: NAME,
                 owner,
                 ordinal,
                 state: State::Starting,
@@ -175,18 +192,27 @@ impl LocalPlatform {
 #[async_trait]
 impl Platform for LocalPlatform {
     fn name(&self) -> &'static str {
-        "local"
+        NAME
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {
         &[Guarantee::ExactlyOnce, Guarantee::AtLeastOnce]
     }
 
-    async fn deploy(&self, owner: Owner, functions: Vec<FunctionSpec>) -> Result<(), Error> {
+    fn is_pushed(&self) -> bool {
+        false
+    }
+
+    fn training_slots(&self) -> u32 {
+        self.settings.training_slots
+    }
+
+    async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
+        let functions = deployment.functions;
         let replicas = self.replicas(owner);
         let mut replicas = replicas.lock().await;
         if self.closing.load(Ordering::SeqCst) {
-            return Err(Error::Closing { platform: "local" });
+            return Err(Error::Closing { platform: NAME });
         }
         let ending: Vec<u32> = replicas
             .iter()
@@ -209,7 +235,7 @@ impl Platform for LocalPlatform {
     }
 
     async fn remove(&self, owner: Owner) -> Result<(), Error> {
-        self.deploy(owner, Vec::new()).await?;
+        self.deploy(owner, Deployment::default()).await?;
         let prefix = log_prefix(owner);
         let Ok(files) = std::fs::read_dir(&self.settings.logs) else {
             return Ok(());
@@ -232,16 +258,6 @@ impl Platform for LocalPlatform {
     async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String> {
         let shared = lock(&self.visible).get(&(owner, ordinal)).cloned();
         shared.map_or_else(Vec::new, |shared| shared.log.last(last))
-    }
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    async fn try_out(&self, trial: &Trial) -> Result<Outcome, Error> {
-        trial::try_out(&self.settings, trial)
-            .await
-            .map_err(Error::Untried)
     }
 
     async fn shutdown(&self) {

@@ -4,16 +4,17 @@
 //! Invariant: every call may be repeated at any time, after a crash at any point, and leads to the
 //! same functions.
 
+mod all;
 mod local;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::FunctionSpec;
-use millrace_wire::trial::{Outcome, Trial};
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use all::{Changes, Platforms};
 pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
 
 /// What functions are for. A replica is an owner and an ordinal.
@@ -41,6 +42,8 @@ pub enum State {
 /// One function as its platform sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
+    /// The platform's name.
+    pub platform: &'static str,
     /// What it is for.
     pub owner: Owner,
     /// Which replica.
@@ -68,10 +71,29 @@ pub enum Error {
         /// Its name.
         platform: &'static str,
     },
-    /// A trial ended without an outcome.
-    #[error("the version could not be run: {0}")]
-    Untried(String),
+    /// It cannot do it now. The call is made again, so the message says what a person could mend meanwhile.
+    #[error("the platform {platform} {message}")]
+    Unavailable {
+        /// Its name.
+        platform: &'static str,
+        /// What is wrong, in the words of what it stands on, and what to do.
+        message: String,
+    },
 }
+
+/// What is asked of a platform for one owner.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deployment {
+    /// Its functions, by ordinal. None where they shall end.
+    pub functions: Vec<FunctionSpec>,
+    /// What only some platforms have to be told.
+    pub options: Options,
+}
+
+/// What only some platforms have to be told of an inference: each looks at its own part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {}
 
 /// Where functions run.
 #[async_trait]
@@ -82,35 +104,33 @@ pub trait Platform: Send + Sync {
     /// What it can promise about each record.
     fn guarantees(&self) -> &'static [Guarantee];
 
+    /// Whether records are brought to its functions, which may sleep until then and scale by themselves: each inference
+    /// is one function to Millrace, whose silence is no fault.
+    fn is_pushed(&self) -> bool;
+
+    /// How many trainings may run on it at once.
+    fn training_slots(&self) -> u32;
+
     /// Makes the functions of `owner` exactly these, and returns when those that are no longer
     /// wanted have ended. One that is wanted otherwise starts anew; what runs as it should is left
-    /// alone. The platform chooses where each one listens.
+    /// alone. The platform chooses where each one listens, and what brings records to it.
     ///
     /// # Errors
-    /// [`Error::Closing`].
-    async fn deploy(&self, owner: Owner, functions: Vec<FunctionSpec>) -> Result<(), Error>;
+    /// [`Error::Closing`], [`Error::Unavailable`].
+    async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error>;
 
     /// Ends the functions of `owner` in order, returns when they have ended, and forgets their logs.
     ///
     /// # Errors
-    /// [`Error::Closing`].
+    /// [`Error::Closing`], [`Error::Unavailable`].
     async fn remove(&self, owner: Owner) -> Result<(), Error>;
 
-    /// All its functions, by owner and ordinal.
+    /// All its functions, by owner and ordinal, as they were seen last.
     async fn functions(&self) -> Vec<Status>;
 
     /// The last lines that a replica said, oldest first.
     async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String>;
 
-    /// Changes whenever the state of a function does.
-    fn changes(&self) -> watch::Receiver<u64>;
-
-    /// Runs a version once, in a process of the inference function that ends with its answer.
-    ///
-    /// # Errors
-    /// [`Error::Untried`].
-    async fn try_out(&self, trial: &Trial) -> Result<Outcome, Error>;
-
-    /// Ends everything in order, for the end of the API. Nothing is started afterwards.
+    /// Ends in order what cannot go on without the API, which ends. Nothing is started afterwards.
     async fn shutdown(&self);
 }

@@ -129,23 +129,33 @@ pub(super) fn check_batching(batching: &Batching) -> Result<()> {
 }
 
 pub(super) fn check_platform(app: &App, new: &NewInference) -> Result<()> {
-    if new.platform != app.platform.name() {
+    let refuse = |message: String| Err(Error::new(Code::InvalidInput, message));
+    let Some(platform) = app.platforms.named(&new.platform) else {
         return Err(Error::new(
             Code::NotFound,
             format!(
                 "there is no platform {:?}; functions run on {:?}",
                 new.platform,
-                app.platform.name()
+                app.platforms.names()
             ),
         ));
+    };
+    if !platform.guarantees().contains(&new.guarantee) {
+        return refuse(format!(
+            "the platform {:?} cannot promise this guarantee; ask for AT_LEAST_ONCE",
+            new.platform
+        ));
     }
-    if !app.platform.guarantees().contains(&new.guarantee) {
-        return Err(Error::new(
-            Code::InvalidInput,
-            format!(
-                "the platform {:?} cannot promise this guarantee; ask for AT_LEAST_ONCE",
-                new.platform
-            ),
+    if platform.is_pushed() && !matches!(new.extent, Extent::From(_)) {
+        return refuse(format!(
+            "on the platform {:?} nobody brings records of a part of the input alone; answer it on \"local\"",
+            new.platform
+        ));
+    }
+    if platform.is_pushed() && new.replicas != 1 {
+        return refuse(format!(
+            "the platform {:?} decides by itself how many processes work; leave out `replicas`",
+            new.platform
         ));
     }
     Ok(())

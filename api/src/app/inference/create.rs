@@ -25,6 +25,7 @@ use crate::app::{
     App, Change, Cluster, Code, Error, Result, compatibility, connection,
     datasource as datasources, model as models, project as projects,
 };
+use crate::platform::Options;
 
 /// What a new inference is made from.
 #[derive(Debug, Clone)]
@@ -63,6 +64,8 @@ pub struct NewInference {
     pub replicas: i32,
     /// Where they run.
     pub platform: String,
+    /// What only that platform has to be told.
+    pub options: Options,
     /// How batches form.
     pub batching: Batching,
 }
@@ -199,6 +202,7 @@ async fn settle(
         planned: missing(cluster, row, new.hand_on.as_ref(), &input).await?,
         has_redrive: false,
         redrive_offsets: Vec::new(),
+        platform: new.options.clone(),
     };
     row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
     row.input_topic_id = input.id;

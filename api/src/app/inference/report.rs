@@ -46,8 +46,10 @@ struct Known {
 struct Replica {
     /// It answers records.
     works: bool,
-    /// What is wrong with it.
+    /// What it says to be wrong.
     trouble: Option<String>,
+    /// What its platform says to be wrong with it.
+    platform_trouble: Option<String>,
     /// When it last said anything.
     heard: Option<Instant>,
 }
@@ -55,7 +57,7 @@ struct Replica {
 impl Replica {
     /// What is wrong with it, as it says or as its silence does.
     fn trouble(&self, now: Instant) -> Option<String> {
-        if let Some(trouble) = &self.trouble {
+        if let Some(trouble) = self.platform_trouble.as_ref().or(self.trouble.as_ref()) {
             return Some(trouble.clone());
         }
         let heard = self.heard.filter(|_| self.works)?;
@@ -167,15 +169,37 @@ impl Replicas {
             replica.heard = Some(now);
             replica.works = true;
             replica.trouble = None;
+            replica.platform_trouble = None;
         });
     }
 
-    /// Notes what is wrong with a replica, until it says that it works.
-    pub(in crate::app) fn troubled(&self, id: Uuid, ordinal: u32, trouble: &str) {
+    /// Notes what a replica says to be wrong, until it says that it works.
+    fn troubled(&self, id: Uuid, ordinal: u32, trouble: &str) {
         self.with(id, |known| {
             let replica = known.replicas.entry(ordinal).or_default();
             replica.works = false;
             replica.trouble = Some(trouble.to_owned());
+        });
+    }
+
+    /// Notes what its platform says to be wrong with a replica, until this says that it works, or is ready for records
+    /// that are brought to it.
+    pub(in crate::app) fn not_run(&self, id: Uuid, ordinal: u32, trouble: &str) {
+        self.with(id, |known| {
+            let replica = known.replicas.entry(ordinal).or_default();
+            replica.works = false;
+            replica.platform_trouble = Some(trouble.to_owned());
+        });
+    }
+
+    /// Notes that a function to which records are brought stands ready. It may sleep until then, so its silence is no
+    /// trouble; what it said to be wrong stays so until it says that it works.
+    pub(in crate::app) fn awaits_records(&self, id: Uuid, ordinal: u32) {
+        self.with(id, |known| {
+            let replica = known.replicas.entry(ordinal).or_default();
+            replica.heard = Some(Instant::now());
+            replica.platform_trouble = None;
+            replica.works = replica.trouble.is_none();
         });
     }
 

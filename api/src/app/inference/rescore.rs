@@ -17,6 +17,7 @@ use crate::app::{
     App, Code, Error, Result, connection, datasource as datasources, model as models,
     project as projects, version as versions,
 };
+use crate::platform::Options;
 
 /// What a new inference has otherwise than the one beside which it works.
 #[derive(Debug, Clone)]
@@ -141,6 +142,7 @@ async fn like(
         records_per_second: beside.records_per_second,
         replicas: beside.replicas,
         platform: live.platform.clone(),
+        options: Options::default(),
         batching,
     })
 }

@@ -10,7 +10,6 @@ use millrace_wire::prediction::{self, Choice};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::super::inference::{Position, Step, begins_with, check_positions, next, note, refresh};
 use super::super::{
@@ -22,7 +21,7 @@ use super::pool::control_of;
 use super::span;
 use super::topics::needs;
 use super::update;
-use crate::platform::{self, Owner};
+use crate::platform::{self, Deployment, Options, Owner, Platform};
 
 /// What a row keeps in `settings`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +54,9 @@ pub(in crate::app) struct Settings {
     /// Where a stopped inference goes on in that topic.
     #[serde(default)]
     pub(in crate::app) redrive_offsets: Vec<Position>,
+    /// What its platform alone has to be told.
+    #[serde(default)]
+    pub(in crate::app) platform: Options,
 }
 
 impl Settings {
@@ -77,7 +79,7 @@ pub(super) async fn drive(app: &App, row: Model) {
         (Desired::Stopped, State::Stopping) => stop(app, &row).await,
         (Desired::Deleted, _) => delete(app, &row).await,
         // Failed, finished or stopped: nothing of it runs.
-        (Desired::Running | Desired::Stopped, _) => end(app, row.id).await,
+        (Desired::Running | Desired::Stopped, _) => end(app, &row).await,
     };
     if let Err(error) = result
         && let Err(error) = explain(app, &row, error).await
@@ -175,24 +177,31 @@ async fn put_offsets(cluster: &Cluster, row: &Model, redriven: &[Position]) -> R
 
 /// Hands the functions to the platform, and looks at how they are.
 async fn deploy(app: &App, row: &Model) -> Result<()> {
-    let specs = specs(app, row).await?;
+    let platform = platform_of(app, row)?;
+    let deployment = Deployment {
+        functions: specs(app, row).await?,
+        options: Settings::of(row)?.platform,
+    };
     let owner = Owner::Inference(row.id);
-    app.platform
-        .deploy(owner, specs)
-        .await
-        .map_err(Error::internal)?;
-    for status in app.platform.functions().await {
+    platform.deploy(owner, deployment).await?;
+    for status in platform.functions().await {
         if status.owner != owner {
             continue;
         }
         let next = match status.state {
-            platform::State::Starting | platform::State::Running => continue,
+            platform::State::Starting => continue,
+            platform::State::Running => {
+                if platform.is_pushed() {
+                    app.replicas.awaits_records(row.id, status.ordinal);
+                }
+                continue;
+            }
             platform::State::BackingOff => "and is started again",
             platform::State::Stopped => "and is not started again",
         };
         let exit = status.last_exit.unwrap_or_else(|| "ended".to_owned());
         app.replicas
-            .troubled(row.id, status.ordinal, &format!("it {exit} {next}"));
+            .not_run(row.id, status.ordinal, &format!("it {exit} {next}"));
     }
     let transaction = app.begin().await?;
     let changed = refresh(app, &transaction, row.id).await?;
@@ -205,7 +214,7 @@ async fn deploy(app: &App, row: &Model) -> Result<()> {
 
 /// Ends the functions, then keeps where they got to.
 async fn stop(app: &App, row: &Model) -> Result<()> {
-    end(app, row.id).await?;
+    end(app, row).await?;
     rest(app, row, Step::Rest).await
 }
 
@@ -248,7 +257,7 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
 /// Removes what Millrace made for the inference, and its row at last.
 async fn delete(app: &App, row: &Model) -> Result<()> {
     let owner = Owner::Inference(row.id);
-    app.platform.remove(owner).await.map_err(Error::internal)?;
+    platform_of(app, row)?.remove(owner).await?;
     let cluster = app.cluster(row.connection_id).await?;
     let settings = Settings::of(row)?;
     let mut topics = owned_topics(row)?;
@@ -291,18 +300,34 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
 }
 
 /// Ends its functions.
-pub(super) async fn end(app: &App, id: Uuid) -> Result<()> {
-    app.platform
-        .deploy(Owner::Inference(id), Vec::new())
-        .await
-        .map_err(Error::internal)
+pub(super) async fn end(app: &App, row: &Model) -> Result<()> {
+    let platform = platform_of(app, row)?;
+    let owner = Owner::Inference(row.id);
+    Ok(platform.deploy(owner, Deployment::default()).await?)
+}
+
+/// Where its functions run.
+fn platform_of<'a>(app: &'a App, row: &Model) -> Result<&'a dyn Platform> {
+    app.platforms.named(&row.platform).ok_or_else(|| {
+        Error::new(
+            Code::PlatformUnavailable,
+            format!(
+                "the platform {:?} is not configured any more; configure it again",
+                row.platform
+            ),
+        )
+    })
 }
 
 /// Says in the row why the step was not taken. What waiting cannot mend is left to a person.
 async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
     let waits = matches!(
         error.code(),
-        Code::KafkaUnreachable | Code::InUse | Code::DiskFull | Code::Internal
+        Code::KafkaUnreachable
+            | Code::PlatformUnavailable
+            | Code::InUse
+            | Code::DiskFull
+            | Code::Internal
     );
     let message = if error.code() == Code::Internal {
         tracing::error!(inference.name = %row.name, %error, "a step of an inference failed");

@@ -25,7 +25,7 @@ pub(in crate::app) use inference::{Settings, specification};
 
 use super::inference::locked;
 use super::{App, Change, Result, Shutdown};
-use crate::platform::Owner;
+use crate::platform::{Owner, Platform as _};
 
 /// How often everything is looked at unasked, which is also the pause before a failed step is
 /// tried again.
@@ -34,7 +34,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Works until the end is ordered. The functions go on; ending them is the platform's.
 pub async fn run(app: App, shutdown: Shutdown) {
     let mut changes = app.changes.subscribe();
-    let mut functions = app.platform.changes();
+    let mut functions = app.platforms.changes();
     let mut busy = HashSet::new();
     let mut tasks = JoinSet::new();
     let pool = Arc::new(pool::Progress::default());
@@ -102,13 +102,14 @@ pub async fn run(app: App, shutdown: Shutdown) {
     }
 }
 
-/// At the start no function runs, whatever the rows say.
+/// At the start no local function runs, whatever the rows say.
 async fn put_back(app: &App) -> Result<()> {
     Entity::update_many()
         .set(millrace_entity::inference::ActiveModel {
             state: Set(State::Deploying),
             ..Default::default()
         })
+        .filter(Column::Platform.eq(app.platforms.local.name()))
         .filter(Column::Desired.eq(Desired::Running))
         .filter(Column::State.is_in([State::Running, State::Degraded]))
         .exec(&app.database)
@@ -119,7 +120,6 @@ async fn put_back(app: &App) -> Result<()> {
 /// Those that something has to be done for, or looked at.
 async fn inferences(app: &App, only: Option<Uuid>) -> Result<Vec<Model>> {
     Ok(Entity::find()
-        .filter(Column::Platform.eq(app.platform.name()))
         .filter(Condition::all().add_option(only.map(|id| Column::Id.eq(id))))
         .all(&app.database)
         .await?)

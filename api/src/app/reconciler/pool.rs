@@ -8,7 +8,7 @@ use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
 use super::super::connection::{control, names_of, properties_of};
 use super::super::{App, Result};
 use super::topics::ensure_own;
-use crate::platform::Owner;
+use crate::platform::{self, Deployment, Options, Owner};
 
 /// How far the pool has come.
 #[derive(Default)]
@@ -37,7 +37,8 @@ pub(super) async fn drive(app: &App, progress: &Progress) {
 async fn deploy(app: &App) -> Result<()> {
     let row = control(&app.database).await?;
     let names = names_of(&row)?;
-    let slots = app.config.platform.local.training_slots;
+    let platform = app.platforms.for_trainings();
+    let slots = platform.training_slots();
     if !app.own_topics_stand.load(Ordering::Relaxed) {
         let cluster = app.clusters.get(&row)?;
         ensure_own(&cluster, i32::try_from(slots).unwrap_or(i32::MAX)).await?;
@@ -71,9 +72,15 @@ async fn deploy(app: &App) -> Result<()> {
             )
         })
         .collect();
-    // A platform that is closing means that the end was ordered.
-    drop(app.platform.deploy(Owner::TrainingPool, functions).await);
-    Ok(())
+    let deployment = Deployment {
+        functions,
+        options: Options::default(),
+    };
+    match platform.deploy(Owner::TrainingPool, deployment).await {
+        // One that is closing means that the end was ordered.
+        Ok(()) | Err(platform::Error::Closing { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Where functions report to and hear from.

@@ -78,7 +78,7 @@ async fn step(app: &App, seen: &Model) -> Result<()> {
         return Ok(());
     }
     let Some(live) = row.takes_over_id else {
-        end(app, row.id).await?;
+        end(app, &row).await?;
         tracing::info!(inference.name = %row.name, "a replay is finished");
         return rest(app, &row, Step::Finish).await;
     };

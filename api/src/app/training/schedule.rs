@@ -98,7 +98,7 @@ async fn schedule(app: &App) -> Result<()> {
 /// How many trainings may run at once: as many as are configured, and as the command topic has
 /// partitions, which on a cluster of somebody else's may be fewer.
 async fn slots(app: &App) -> Result<i32> {
-    let configured = app.config.platform.local.training_slots;
+    let configured = app.platforms.for_trainings().training_slots();
     let configured = i32::try_from(configured).unwrap_or(i32::MAX);
     let cluster = app.control_cluster().await?;
     let topic = cluster.names().training();

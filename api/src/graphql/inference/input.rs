@@ -11,6 +11,7 @@ use super::{Guarantee, Inference};
 use crate::app::Result;
 use crate::app::inference::{NewInference, Place, Position, Start};
 use crate::graphql::Long;
+use crate::platform::Options;
 
 /// What `createInference` needs.
 #[derive(InputObject)]
@@ -303,6 +304,7 @@ impl CreateInferenceInput {
             records_per_second: self.records_per_second,
             replicas: self.replicas,
             platform: self.platform,
+            options: Options::default(),
             batching,
         })
     }

@@ -19,7 +19,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::super::{State, Status};
+use super::super::{Changes, State, Status};
 use super::backoff::Backoff;
 use super::log::Log;
 use super::{Settings, program};
@@ -50,13 +50,13 @@ pub(super) struct Shared {
     pub(super) status: Mutex<Status>,
     pub(super) log: Log,
     /// Counts the changes of all statuses.
-    pub(super) changes: watch::Sender<u64>,
+    pub(super) changes: Changes,
 }
 
 impl Shared {
     fn update(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.send_modify(|count| *count += 1);
+        self.changes.send();
     }
 }
 

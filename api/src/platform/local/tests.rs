@@ -13,7 +13,7 @@ use millrace_wire::trial::{Outcome, Trial, Work};
 use rustix::process::{Pid, test_kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::super::{Owner, Platform, State, Status};
+use super::super::{Changes, Deployment, Owner, Platform, State, Status};
 use super::{LocalPlatform, Pauses, Settings};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ const WORKS: &str = "(cat <&3; kill -9 $$) &
 trap 'echo ending in order; kill $!; exit 0' TERM; echo at work; wait";
 
 fn platform(folder: &Path, script: &str) -> LocalPlatform {
-    LocalPlatform::new(settings(folder, script))
+    LocalPlatform::new(settings(folder, script), Changes::default())
 }
 
 fn settings(folder: &Path, script: &str) -> Settings {
@@ -35,6 +35,7 @@ fn settings(folder: &Path, script: &str) -> Settings {
         training: binary,
         inference: "/nonexistent/function".into(),
         onnxruntime: Some("/nonexistent/library".into()),
+        training_slots: 2,
         log: "info".to_owned(),
         logs: folder.to_path_buf(),
         grace: Duration::from_secs(10),
@@ -63,9 +64,16 @@ fn spec(ordinal: u32) -> FunctionSpec {
     FunctionSpec::new(control, "file:///a".into(), String::new(), ordinal, role)
 }
 
+fn these(functions: Vec<FunctionSpec>) -> Deployment {
+    Deployment {
+        functions,
+        ..Deployment::default()
+    }
+}
+
 /// Waits until the functions are as wanted.
 async fn until(platform: &LocalPlatform, wanted: impl Fn(&[Status]) -> bool) -> Vec<Status> {
-    let mut changes = platform.changes();
+    let mut changes = platform.changes.subscribe();
     let start = Instant::now();
     loop {
         let functions = platform.functions().await;
@@ -106,18 +114,24 @@ async fn until_gone(process: u32) {
 async fn deploying_again_changes_only_what_differs() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path(), WORKS);
-    platform.deploy(POOL, vec![spec(0), spec(1)]).await.unwrap();
+    platform
+        .deploy(POOL, these(vec![spec(0), spec(1)]))
+        .await
+        .unwrap();
     let before = until(&platform, |all| {
         all.iter().all(|one| one.process_id.is_some())
     })
     .await;
     assert_eq!(before.len(), 2);
 
-    platform.deploy(POOL, vec![spec(0), spec(1)]).await.unwrap();
+    platform
+        .deploy(POOL, these(vec![spec(0), spec(1)]))
+        .await
+        .unwrap();
     assert_eq!(platform.functions().await, before);
 
     until_said(&platform, 1, "at work").await;
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let after = platform.functions().await;
     assert_eq!(after[..], before[..1]);
     assert!(!exists(before[1].process_id.unwrap()));
@@ -126,7 +140,7 @@ async fn deploying_again_changes_only_what_differs() {
 
     let mut other = spec(0);
     other.artifacts = "file:///b".into();
-    platform.deploy(POOL, vec![other]).await.unwrap();
+    platform.deploy(POOL, these(vec![other])).await.unwrap();
     until(&platform, |all| {
         all[0].process_id.is_some() && all[0].process_id != before[0].process_id
     })
@@ -142,7 +156,7 @@ async fn deploying_again_changes_only_what_differs() {
 async fn a_function_runs_once_it_says_that_it_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path(), WORKS);
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let starting = until(&platform, |all| all[0].address.is_some()).await;
     assert_eq!(starting[0].state, State::Starting);
 
@@ -167,7 +181,7 @@ async fn a_function_runs_once_it_says_that_it_is_ready() {
 async fn one_that_ends_by_itself_is_started_again_after_growing_pauses() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path(), "echo once; exit 1");
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let functions = until(&platform, |all| {
         all[0].state == State::BackingOff && all[0].restarts >= 3
     })
@@ -185,7 +199,7 @@ async fn one_that_ends_by_itself_is_started_again_after_growing_pauses() {
 async fn one_in_whose_place_another_works_stays_away_for_long() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path(), "exit 3");
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let functions = until(&platform, |all| all[0].state == State::BackingOff).await;
     assert_eq!(functions[0].restarts, 0);
     let said = said(&platform, 0).await;
@@ -202,7 +216,7 @@ async fn one_in_whose_place_another_works_stays_away_for_long() {
 async fn one_that_a_new_start_cannot_help_waits_for_another_specification() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path(), "exit 2");
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let functions = until(&platform, |all| all[0].state == State::Stopped).await;
     assert!(
         functions[0]
@@ -222,7 +236,7 @@ async fn a_missing_binary_is_said() {
     std::sync::Arc::get_mut(&mut platform.settings)
         .unwrap()
         .training = "/nonexistent/training".into();
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     let functions = until(&platform, |all| all[0].state == State::BackingOff).await;
     let last = functions[0].last_exit.as_deref().unwrap();
     assert!(last.contains("/nonexistent/training"), "{last}");
@@ -239,12 +253,12 @@ async fn one_that_does_not_end_in_time_is_killed() {
     std::sync::Arc::get_mut(&mut platform.settings)
         .unwrap()
         .grace = Duration::from_millis(100);
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     until_said(&platform, 0, "deaf").await;
     let process = platform.functions().await[0].process_id.unwrap();
     platform.shutdown().await;
     assert!(!exists(process));
-    assert!(platform.deploy(POOL, vec![spec(0)]).await.is_err());
+    assert!(platform.deploy(POOL, these(vec![spec(0)])).await.is_err());
 }
 
 /// In an ordinary run this does nothing: it is the parent that the next test kills.
@@ -254,7 +268,7 @@ async fn the_parent_that_is_killed() {
         return;
     };
     let platform = platform(folder.as_ref(), WORKS);
-    platform.deploy(POOL, vec![spec(0)]).await.unwrap();
+    platform.deploy(POOL, these(vec![spec(0)])).await.unwrap();
     until_said(&platform, 0, "at work").await;
     let process = platform.functions().await[0].process_id.unwrap();
     let mut output = tokio::io::stdout();
@@ -311,15 +325,20 @@ async fn a_trial_is_a_process_that_ends_with_its_outcome() {
         settings
     };
     let refused = async |settings| {
-        let tried = LocalPlatform::new(settings).try_out(&trial).await;
-        tried.unwrap_err().to_string()
+        let tried = LocalPlatform::new(settings, Changes::default())
+            .try_out(&trial)
+            .await;
+        tried.unwrap_err()
     };
 
     let agrees = inference(
         r#"read line; [ "$1" = try ] || exit 9
 case "$line" in *the-model*the-samples*) echo '{"outcome":"agrees","count":3}';; esac"#,
     );
-    let outcome = LocalPlatform::new(agrees).try_out(&trial).await.unwrap();
+    let outcome = LocalPlatform::new(agrees, Changes::default())
+        .try_out(&trial)
+        .await
+        .unwrap();
     assert_eq!(outcome, Outcome::Agrees { count: 3 });
 
     let fails = refused(inference("echo it broke >&2; exit 4")).await;

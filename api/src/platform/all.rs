@@ -1,0 +1,95 @@
+//! The platforms that the configuration names.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{LocalPlatform, LocalSettings, Platform, Status};
+use crate::config::Config;
+
+/// Tells that the state of some function has changed.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(watch::Sender<u64>);
+
+impl Changes {
+    /// Tells it.
+    pub fn send(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Hears it.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+}
+
+/// All platforms. The local one is always there: versions are tried on it.
+pub struct Platforms {
+    /// Processes on this machine.
+    pub local: Arc<LocalPlatform>,
+    all: Vec<Arc<dyn Platform>>,
+    trainings: Arc<dyn Platform>,
+    changes: Changes,
+}
+
+impl Platforms {
+    /// Those that the configuration describes.
+    ///
+    /// # Errors
+    /// One of them cannot be made.
+    pub fn configured(config: &Config) -> std::io::Result<Self> {
+        let changes = Changes::default();
+        let local = Arc::new(LocalPlatform::new(
+            LocalSettings::configured(config)?,
+            changes.clone(),
+        ));
+        Ok(Self {
+            all: vec![Arc::clone(&local) as Arc<dyn Platform>],
+            trainings: Arc::clone(&local) as Arc<dyn Platform>,
+            local,
+            changes,
+        })
+    }
+
+    /// The platform of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&dyn Platform> {
+        let found = self.all.iter().find(|platform| platform.name() == name);
+        found.map(AsRef::as_ref)
+    }
+
+    /// The names of all.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        self.all.iter().map(|platform| platform.name()).collect()
+    }
+
+    /// The one that runs trainings.
+    #[must_use]
+    pub fn for_trainings(&self) -> &dyn Platform {
+        self.trainings.as_ref()
+    }
+
+    /// The functions of all.
+    pub async fn functions(&self) -> Vec<Status> {
+        let mut functions = Vec::new();
+        for platform in &self.all {
+            functions.extend(platform.functions().await);
+        }
+        functions
+    }
+
+    /// Changes whenever the state of a function does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Ends in order what cannot go on without the API.
+    pub async fn shutdown(&self) {
+        for platform in &self.all {
+            platform.shutdown().await;
+        }
+    }
+}

@@ -71,6 +71,9 @@ fn infer(function: &Function) -> Result<(), Failure> {
         Trigger::Lambda(invocations) => {
             answer_invocations(function, spec, invocations, &status, &library)
         }
+        Trigger::Knative => Err(Failure::Specification(
+            "the specification has records brought by Knative, which this version of the function cannot answer yet".to_owned(),
+        )),
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Trigger {
     Poll,
     /// AWS Lambda brings them, by an event source mapping on Kafka.
     Lambda(Invocations),
+    /// Knative Eventing brings them, one a request, as events of a `KafkaSource`.
+    Knative,
 }
 
 /// How invocations of AWS Lambda are answered.
@@ -326,6 +328,7 @@ mod tests {
         assert!(!spec.to_json().contains("trigger"), "{}", spec.to_json());
         for spec in [
             spec.clone(),
+            spec.clone().triggered_by(Trigger::Knative),
             spec.triggered_by(Trigger::Lambda(Invocations { partial: true })),
         ] {
             assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);

@@ -1,6 +1,7 @@
 //! An inference: a version or an alias at work between two topics.
 
 use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// A row of `inference`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -70,12 +71,15 @@ pub struct Model {
 }
 
 /// How often a record is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize,
+)]
 #[sea_orm(
     rs_type = "String",
     db_type = "Text",
     rename_all = "SCREAMING_SNAKE_CASE"
 )]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Guarantee {
     /// Once, for readers that read committed records only.
     ExactlyOnce,

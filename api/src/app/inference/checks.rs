@@ -8,7 +8,9 @@ use millrace_wire::prediction::{Choice, Form};
 
 use super::create::NewInference;
 use super::extent::Extent;
+use super::moving::Destination;
 use crate::app::{App, Code, Error, Result};
+use crate::platform::Platform;
 
 /// Predictions must not come back as records, and do not go where others write.
 pub(super) fn refuse_topics(
@@ -128,7 +130,8 @@ pub(super) fn check_batching(batching: &Batching) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_platform(app: &App, new: &NewInference) -> Result<()> {
+/// Refuses what a platform cannot do: an inference of the `whole` input, or of a part of it.
+pub(super) fn check_platform(app: &App, new: &Destination, whole: bool) -> Result<()> {
     let refuse = |message: String| Err(Error::new(Code::InvalidInput, message));
     let Some(platform) = app.platforms.named(&new.platform) else {
         return Err(Error::new(
@@ -146,16 +149,27 @@ pub(super) fn check_platform(app: &App, new: &NewInference) -> Result<()> {
             new.platform
         ));
     }
-    if platform.is_pushed() && !matches!(new.extent, Extent::From(_)) {
+    if platform.is_pushed() && !whole {
         return refuse(format!(
             "on the platform {:?} nobody brings records of a part of the input alone; answer it on \"local\"",
             new.platform
         ));
     }
-    if platform.is_pushed() && new.replicas != 1 {
-        return refuse(format!(
-            "the platform {:?} decides by itself how many processes work; leave out `replicas`",
-            new.platform
+    check_scale(app, &new.platform, new.replicas)
+}
+
+/// Refuses a number of replicas where the platform decides about it.
+pub(super) fn check_scale(app: &App, platform: &str, replicas: i32) -> Result<()> {
+    let is_pushed = app
+        .platforms
+        .named(platform)
+        .is_some_and(Platform::is_pushed);
+    if is_pushed && replicas != 1 {
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!(
+                "the platform {platform:?} decides by itself how many processes work; leave out `replicas`"
+            ),
         ));
     }
     Ok(())

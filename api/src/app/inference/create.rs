@@ -15,6 +15,7 @@ use super::checks::{
     check_batching, check_platform, check_rate, check_written, input_topic, refuse_topics,
 };
 use super::extent::Extent;
+use super::moving::Destination;
 use super::rescore::refuse_second;
 use super::span::Span;
 use super::{check_replicas, find};
@@ -86,7 +87,13 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     check_batching(&new.batching)?;
     check_written(&new)?;
     check_rate(&new)?;
-    check_platform(app, &new)?;
+    let destination = Destination {
+        platform: new.platform.clone(),
+        guarantee: new.guarantee,
+        replicas: new.replicas,
+        options: new.options.clone(),
+    };
+    check_platform(app, &destination, matches!(new.extent, Extent::From(_)))?;
 
     let database = &app.database;
     let project = projects::find(database, project).await?;
@@ -203,6 +210,7 @@ async fn settle(
         has_redrive: false,
         redrive_offsets: Vec::new(),
         platform: new.options.clone(),
+        moves_to: None,
     };
     row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
     row.input_topic_id = input.id;

@@ -5,6 +5,7 @@ mod activity;
 mod checks;
 mod create;
 mod extent;
+mod moving;
 mod report;
 mod rescore;
 mod span;
@@ -27,6 +28,8 @@ pub use activity::Activity;
 pub use create::{NewInference, create};
 pub use extent::Extent;
 pub(super) use extent::reached;
+pub(super) use moving::arrive;
+pub use moving::{Destination, move_to};
 pub use report::{Counts, Replicas};
 pub(super) use report::{apply, refresh};
 pub use rescore::{Beside, replay, rescore, successor};
@@ -34,6 +37,7 @@ pub use span::{Handover, Span};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
+use self::checks::check_scale;
 use super::reconciler::Settings;
 use super::version::{self as versions, Selector};
 use super::{
@@ -98,12 +102,19 @@ pub fn settings(row: &inference::Model) -> Result<Settled> {
     })
 }
 
-/// Ends an inference's functions and saves its offsets.
+/// Ends an inference's functions and saves its offsets. One that is on its way to another platform stays stopped then.
 ///
 /// # Errors
 /// `NOT_FOUND`, `ILLEGAL_STATE`.
 pub async fn stop(app: &App, project: &str, name: &str) -> Result<inference::Model> {
     change(app, project, name, |row| {
+        let mut settings = Settings::of(row)?;
+        if row.state == State::Stopping && settings.moves_to.take().is_some() {
+            return Ok(inference::ActiveModel {
+                settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
+                ..Default::default()
+            });
+        }
         Ok(inference::ActiveModel {
             desired: Set(Desired::Stopped),
             state: Set(next(row.state, Step::Stop)?),
@@ -189,6 +200,7 @@ pub async fn scale(
 ) -> Result<inference::Model> {
     check_replicas(replicas)?;
     change(app, project, name, |row| {
+        check_scale(app, &row.platform, replicas)?;
         // What runs deploys anew; what does not takes the number when it starts.
         let state = match row.state {
             State::Deploying | State::Running | State::Degraded => next(row.state, Step::Deploy)?,

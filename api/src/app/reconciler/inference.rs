@@ -11,7 +11,9 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 
-use super::super::inference::{Position, Step, begins_with, check_positions, next, note, refresh};
+use super::super::inference::{
+    Destination, Position, Step, arrive, begins_with, check_positions, next, note, refresh,
+};
 use super::super::{
     App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
     project, version as versions,
@@ -57,6 +59,9 @@ pub(in crate::app) struct Settings {
     /// What its platform alone has to be told.
     #[serde(default)]
     pub(in crate::app) platform: Options,
+    /// Where it goes on as soon as it has ended where it is.
+    #[serde(default)]
+    pub(in crate::app) moves_to: Option<Destination>,
 }
 
 impl Settings {
@@ -240,13 +245,24 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
         let positions: Vec<Position> = committed.collect();
         serde_json::to_value(positions).map_err(Error::internal)?
     };
-    let settings = serde_json::to_value(settings).map_err(Error::internal)?;
     update(app, row, |row| {
+        let rests = next(row.state, step)?;
+        // Looked at now: somebody may have taken it back, or sent it elsewhere, since.
+        if let Some(destination) = Settings::of(row)?.moves_to {
+            tracing::info!(inference.name = %row.name, platform = destination.platform, "an inference goes on elsewhere");
+            return Ok(inference::ActiveModel {
+                desired: Set(Desired::Running),
+                state: Set(next(rests, Step::Start)?),
+                saved_offsets: Set(Some(saved)),
+                ..arrive(settings, destination)?
+            });
+        }
+        settings.moves_to = None;
         Ok(inference::ActiveModel {
-            state: Set(next(row.state, step)?),
+            state: Set(rests),
             message: Set(None),
             saved_offsets: Set(Some(saved)),
-            settings: Set(settings),
+            settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
             ..Default::default()
         })
     })

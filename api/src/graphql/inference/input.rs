@@ -2,6 +2,7 @@
 
 use async_graphql::{ID, InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
+use millrace_entity::inference::Model as Row;
 use millrace_wire::function::{Batching, HandOn};
 use millrace_wire::prediction::{Choice, Form};
 
@@ -9,7 +10,7 @@ use super::beside::{extent, selector};
 use super::output::{NotFinite, OutputForm, OutputFormat};
 use super::{Guarantee, Inference};
 use crate::app::Result;
-use crate::app::inference::{NewInference, Place, Position, Start};
+use crate::app::inference::{Destination, NewInference, Place, Position, Start};
 use crate::graphql::Long;
 use crate::platform::Options;
 
@@ -217,6 +218,42 @@ pub struct StartInferenceInput {
 #[derive(SimpleObject)]
 pub struct StartInferencePayload {
     /// The inference, which begins to work again.
+    pub inference: Inference,
+}
+
+/// What `moveInference` needs.
+#[derive(InputObject)]
+pub struct MoveInferenceInput {
+    /// The project.
+    #[graphql(default = "default")]
+    pub project: String,
+    /// The inference.
+    pub name: String,
+    /// Where it shall run.
+    platform: String,
+    /// What shall be promised about each record there; what was promised so far without.
+    guarantee: Option<Guarantee>,
+    /// How many functions share the work there.
+    #[graphql(default = 1)]
+    replicas: i32,
+}
+
+impl MoveInferenceInput {
+    /// The input as the application takes it.
+    pub fn destination(self, row: &Row) -> Destination {
+        Destination {
+            platform: self.platform,
+            guarantee: self.guarantee.map_or(row.guarantee, Into::into),
+            replicas: self.replicas,
+            options: Options::default(),
+        }
+    }
+}
+
+/// What `moveInference` changed.
+#[derive(SimpleObject)]
+pub struct MoveInferencePayload {
+    /// The inference. It is `STOPPING` until its functions have ended where they are, and goes on by itself then.
     pub inference: Inference,
 }
 

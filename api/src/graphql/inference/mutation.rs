@@ -8,8 +8,8 @@ use super::beside::{
 };
 use super::input::{
     CreateInferenceInput, CreateInferencePayload, DeleteInferenceInput, DeleteInferencePayload,
-    ScaleInferenceInput, ScaleInferencePayload, StartInferenceInput, StartInferencePayload,
-    StopInferenceInput, StopInferencePayload,
+    MoveInferenceInput, MoveInferencePayload, ScaleInferenceInput, ScaleInferencePayload,
+    StartInferenceInput, StartInferencePayload, StopInferenceInput, StopInferencePayload,
 };
 use crate::app::inference;
 use crate::graphql::context::Find as _;
@@ -95,6 +95,22 @@ impl InferenceMutation {
             .await
             .map_err(report)?;
         Ok(StartInferencePayload {
+            inference: Inference(row),
+        })
+    }
+
+    /// Takes an inference to another platform, or gives its platform other options. What runs ends in order, and goes on
+    /// there exactly where it ended; one that is stopped is there when it is started.
+    async fn move_inference(
+        &self,
+        context: &Context<'_>,
+        input: MoveInferenceInput,
+    ) -> Result<MoveInferencePayload> {
+        let (project, name) = (input.project.clone(), input.name.clone());
+        let row = inference::move_to(context.app(), &project, &name, |row| input.destination(row))
+            .await
+            .map_err(report)?;
+        Ok(MoveInferencePayload {
             inference: Inference(row),
         })
     }

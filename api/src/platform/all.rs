@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{LocalPlatform, LocalSettings, Platform, Status};
+use super::{LambdaLocal, LocalPlatform, LocalSettings, Platform, Status};
 use crate::config::Config;
 
 /// Tells that the state of some function has changed.
@@ -40,12 +40,14 @@ impl Platforms {
     /// One of them cannot be made.
     pub fn configured(config: &Config) -> std::io::Result<Self> {
         let changes = Changes::default();
-        let local = Arc::new(LocalPlatform::new(
-            LocalSettings::configured(config)?,
-            changes.clone(),
-        ));
+        let settings = LocalSettings::configured(config)?;
+        let local = Arc::new(LocalPlatform::new(settings.clone(), changes.clone()));
+        let lambda_local = LambdaLocal::new(settings, changes.clone());
         Ok(Self {
-            all: vec![Arc::clone(&local) as Arc<dyn Platform>],
+            all: vec![
+                Arc::clone(&local) as Arc<dyn Platform>,
+                Arc::new(lambda_local),
+            ],
             trainings: Arc::clone(&local) as Arc<dyn Platform>,
             local,
             changes,

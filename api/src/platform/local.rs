@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use backoff::Pauses;
 use futures::future::join_all;
-use log::Log;
+pub(super) use log::Log;
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{FunctionSpec, Role};
 use millrace_wire::trial::{Outcome, Trial};
@@ -152,7 +152,7 @@ impl LocalPlatform {
                 started_at: None,
                 last_exit: None,
             }),
-            log: Log::open(self.log_path(owner, ordinal)),
+            log: Log::open(log_path(&self.settings, owner, ordinal)),
             changes: self.changes.clone(),
         });
         lock(&self.visible).insert((owner, ordinal), Arc::clone(&shared));
@@ -180,12 +180,6 @@ impl LocalPlatform {
             replicas.remove(ordinal);
             lock(&self.visible).remove(&(owner, *ordinal));
         }
-    }
-
-    fn log_path(&self, owner: Owner, ordinal: u32) -> PathBuf {
-        self.settings
-            .logs
-            .join(format!("{}{ordinal}.log", log_prefix(owner)))
     }
 }
 
@@ -236,15 +230,7 @@ impl Platform for LocalPlatform {
 
     async fn remove(&self, owner: Owner) -> Result<(), Error> {
         self.deploy(owner, Deployment::default()).await?;
-        let prefix = log_prefix(owner);
-        let Ok(files) = std::fs::read_dir(&self.settings.logs) else {
-            return Ok(());
-        };
-        for file in files.flatten() {
-            if file.file_name().to_string_lossy().starts_with(&prefix) {
-                Log::remove(&file.path());
-            }
-        }
+        remove_logs(&self.settings, owner);
         Ok(())
     }
 
@@ -273,7 +259,7 @@ impl Platform for LocalPlatform {
 }
 
 /// A process of a function's program, in the environment that functions get.
-fn program(settings: &Settings, binary: &Path) -> Command {
+pub(super) fn program(settings: &Settings, binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (variable, _) in std::env::vars_os() {
         // Functions resolve references to secrets in their environment, but have no business
@@ -294,6 +280,25 @@ fn program(settings: &Settings, binary: &Path) -> Command {
         .process_group(0)
         .kill_on_drop(true);
     command
+}
+
+/// Where a replica's log is kept.
+pub(super) fn log_path(settings: &Settings, owner: Owner, ordinal: u32) -> PathBuf {
+    let file = format!("{}{ordinal}.log", log_prefix(owner));
+    settings.logs.join(file)
+}
+
+/// Removes the logs of an owner.
+pub(super) fn remove_logs(settings: &Settings, owner: Owner) {
+    let prefix = log_prefix(owner);
+    let Ok(files) = std::fs::read_dir(&settings.logs) else {
+        return;
+    };
+    for file in files.flatten() {
+        if file.file_name().to_string_lossy().starts_with(&prefix) {
+            Log::remove(&file.path());
+        }
+    }
 }
 
 /// What the names of an owner's logs begin with.
@@ -320,7 +325,7 @@ fn give(orders: &watch::Sender<Order>, spec: FunctionSpec) {
 
 /// What a function is started for, without what it learns by itself: where it listens, and which
 /// version its alias points at by now.
-fn work(spec: &FunctionSpec) -> FunctionSpec {
+pub(super) fn work(spec: &FunctionSpec) -> FunctionSpec {
     let mut work = spec.clone();
     work.listen = String::new();
     if let Role::Inference(inference) = &mut work.role

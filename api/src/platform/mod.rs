@@ -5,6 +5,7 @@
 //! same functions.
 
 mod all;
+mod lambda_local;
 mod local;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use all::{Changes, Platforms};
+pub use lambda_local::LambdaLocal;
 pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
 
 /// What functions are for. A replica is an owner and an ordinal.

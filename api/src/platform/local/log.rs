@@ -18,7 +18,7 @@ const LINE_BYTES: usize = 4096;
 const FILE_BYTES: u64 = 1 << 20;
 
 /// The log of one replica.
-pub(super) struct Log {
+pub(in crate::platform) struct Log {
     inner: Mutex<Inner>,
 }
 
@@ -32,7 +32,7 @@ struct Inner {
 
 impl Log {
     /// The log in this file, with what an earlier API left there.
-    pub(super) fn open(path: PathBuf) -> Self {
+    pub(in crate::platform) fn open(path: PathBuf) -> Self {
         let earlier = fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&earlier);
         let mut lines: VecDeque<String> =
@@ -60,14 +60,14 @@ impl Log {
     }
 
     /// The last lines, oldest first.
-    pub(super) fn last(&self, count: usize) -> Vec<String> {
+    pub(in crate::platform) fn last(&self, count: usize) -> Vec<String> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let skipped = inner.lines.len().saturating_sub(count);
         inner.lines.iter().skip(skipped).cloned().collect()
     }
 
     /// Adds everything that `output` says, until its end.
-    pub(super) async fn follow(&self, mut output: impl AsyncRead + Unpin) {
+    pub(in crate::platform) async fn follow(&self, mut output: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 8192];
         let mut line = Vec::new();
         loop {

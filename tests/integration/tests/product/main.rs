@@ -13,6 +13,8 @@ mod ensembles;
 mod faults;
 mod job;
 mod json;
+mod load;
+mod moving;
 mod outage;
 mod pinned;
 mod rescore;

@@ -3,15 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use millrace_harness::{Kafka, Millrace, unique};
-use millrace_kafka::{Admin, OutRecord, Producer, Record};
+use millrace_kafka::{Admin, Record};
 use serde_json::{Value, json};
 
+use crate::load::Load;
 use crate::models;
 use crate::{LIMIT, by_source, connection, read_committed};
 
@@ -50,7 +47,7 @@ async fn a_new_version_answers_all_again_and_takes_over_under_load_and_kills() {
     push(&millrace);
     let (input, output, again) = (unique("input"), unique("output"), unique("again"));
     kafka.create_topic(&input, PARTITIONS, &[]).await;
-    let load = Load::start(kafka, &input);
+    let load = Load::start(kafka, &input, PARTITIONS);
     load.wait_for(5_000);
     let topics =
         json!({"topic": unique("points"), "input": input, "output": output, "partitions": 2});
@@ -167,7 +164,7 @@ async fn into_the_same_topic_no_old_answer_follows_a_new_one_and_the_topic_stays
     push(&millrace);
     let (input, output) = (unique("input"), unique("output"));
     kafka.create_topic(&input, PARTITIONS, &[]).await;
-    let load = Load::start(kafka, &input);
+    let load = Load::start(kafka, &input, PARTITIONS);
     let topics =
         json!({"topic": unique("points"), "input": input, "output": output, "partitions": 1});
     millrace.execute(PREPARE, topics).await;
@@ -383,64 +380,4 @@ fn source(answer: &Record) -> String {
 
 fn header<'r>(record: &'r Record, name: &str) -> &'r str {
     std::str::from_utf8(record.header(name).unwrap()).unwrap()
-}
-
-/// Records that come in all the time.
-struct Load {
-    sent: Arc<AtomicU32>,
-    shall_end: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Load {
-    fn start(kafka: &'static Kafka, topic: &str) -> Self {
-        let (sent, shall_end) = (
-            Arc::new(AtomicU32::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let thread = thread::spawn({
-            let (sent, shall_end, topic) =
-                (Arc::clone(&sent), Arc::clone(&shall_end), topic.to_owned());
-            move || {
-                let producer = Producer::new(&connection(kafka)).unwrap();
-                let mut number = 0_u32;
-                while !shall_end.load(Ordering::Relaxed) {
-                    // The beginning comes at once, then some hundreds a second.
-                    let some = if number < 5_000 { 500 } else { 30 };
-                    for _ in 0..some {
-                        let partition = i32::try_from(number).unwrap() % PARTITIONS;
-                        let value = number.to_le_bytes();
-                        let record = OutRecord::to(&topic).partition(partition).value(&value);
-                        producer.send(&record).unwrap();
-                        number += 1;
-                    }
-                    producer.flush(LIMIT).unwrap();
-                    sent.store(number, Ordering::Relaxed);
-                    thread::sleep(Duration::from_millis(50));
-                }
-            }
-        });
-        Self {
-            sent,
-            shall_end,
-            thread,
-        }
-    }
-
-    fn sent(&self) -> u32 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Waits until so many records are there.
-    fn wait_for(&self, records: u32) {
-        millrace_harness::block_until("the records are there", LIMIT, || {
-            let sent = self.sent();
-            if sent >= records { Ok(()) } else { Err(sent) }
-        });
-    }
-
-    fn stop(self) {
-        self.shall_end.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-    }
 }

@@ -1,0 +1,252 @@
+//! Lambda on this machine: the function's own binary behind a Runtime API of ours, and event source mappings that read
+//! the real Kafka. What it does as AWS does, and what it does not, stands in docs/aws.md.
+//!
+//! Invariant: nothing outlives the API. A mapping that ends has settled the event under way, or not committed it.
+
+mod environment;
+mod event;
+mod mapping;
+mod runtime_api;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use millrace_entity::inference::Guarantee;
+use millrace_wire::function::{FunctionSpec, Invocations, Role, Trigger};
+use tokio::runtime::Handle;
+
+use self::mapping::{Mapping, Poller};
+use super::local::{Log, Settings, log_path, remove_logs, work};
+use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
+
+/// Its name in the API.
+const NAME: &str = "lambda-local";
+
+impl Default for Mapping {
+    /// AWS's own, where it has any; AWS keeps an idle environment for some minutes.
+    fn default() -> Self {
+        Self {
+            batch_size: 100,
+            window: Duration::from_millis(500),
+            timeout: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
+            provisioned: None,
+        }
+    }
+}
+
+/// Functions as Lambda runs them.
+pub struct LambdaLocal {
+    settings: Arc<Settings>,
+    changes: Changes,
+    /// Taken by whoever starts or ends functions, for as long as that takes.
+    owners: tokio::sync::Mutex<BTreeMap<Owner, Running>>,
+    closing: AtomicBool,
+    visible: Mutex<BTreeMap<Owner, Arc<Shared>>>,
+}
+
+/// A function with its mapping.
+struct Running {
+    spec: FunctionSpec,
+    mapping: Mapping,
+    end: Arc<AtomicBool>,
+    poller: JoinHandle<()>,
+}
+
+/// What a poller shares with its platform.
+struct Shared {
+    settings: Arc<Settings>,
+    status: Mutex<Status>,
+    log: Arc<Log>,
+    changes: Changes,
+}
+
+impl Shared {
+    /// The mapping reads, and its function answers as far as it was asked.
+    fn enabled(&self) {
+        if lock(&self.status).state != State::Running {
+            self.update(|status| {
+                status.state = State::Running;
+                status.last_exit = None;
+            });
+        }
+    }
+
+    /// The environment has this process now.
+    fn has_process(&self, process_id: Option<u32>) {
+        if lock(&self.status).process_id != process_id {
+            self.update(|status| status.process_id = process_id);
+        }
+    }
+
+    /// An invocation has failed, and is tried again.
+    fn failed(&self, reason: &str) {
+        self.update(|status| {
+            status.state = State::BackingOff;
+            status.last_exit = Some(format!("failed: {reason}"));
+            status.restarts += 1;
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut lock(&self.status));
+        self.changes.send();
+    }
+}
+
+impl LambdaLocal {
+    /// A platform on which nothing runs yet.
+    #[must_use]
+    pub fn new(settings: Settings, changes: Changes) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            changes,
+            owners: tokio::sync::Mutex::default(),
+            closing: AtomicBool::new(false),
+            visible: Mutex::default(),
+        }
+    }
+
+    fn start(&self, owner: Owner, spec: FunctionSpec, mapping: Mapping) -> Result<Running, Error> {
+        let Role::Inference(inference) = &spec.role else {
+            return Err(unavailable("runs inferences only"));
+        };
+        let shared = Arc::new(Shared {
+            settings: Arc::clone(&self.settings),
+            status: Mutex::new(Status {
+                platform: NAME,
+                owner,
+                ordinal: 0,
+                state: State::Starting,
+                process_id: None,
+                address: None,
+                restarts: 0,
+                started_at: Some(Utc::now()),
+                last_exit: None,
+            }),
+            log: Arc::new(Log::open(log_path(&self.settings, owner, 0))),
+            changes: self.changes.clone(),
+        });
+        lock(&self.visible).insert(owner, Arc::clone(&shared));
+        let end = Arc::new(AtomicBool::new(false));
+        let invocations = Invocations {
+            partial: mapping.provisioned.is_some(),
+        };
+        let poller = Poller {
+            inference: inference.as_ref().clone(),
+            spec: spec.clone().triggered_by(Trigger::Lambda(invocations)),
+            mapping: mapping.clone(),
+            shared,
+            runtime: Handle::current(),
+            end: Arc::clone(&end),
+        };
+        let poller = std::thread::Builder::new()
+            .name("mapping".to_owned())
+            .spawn(move || poller.run())
+            .map_err(|error| unavailable(&format!("has no room for a thread: {error}")))?;
+        Ok(Running {
+            spec,
+            mapping,
+            end,
+            poller,
+        })
+    }
+
+    /// Returns when the event under way is settled or left, and nothing of the function runs any more.
+    async fn end(&self, owner: Owner, running: Running) {
+        running.end.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || running.poller.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("a mapping failed");
+        }
+        lock(&self.visible).remove(&owner);
+        self.changes.send();
+    }
+}
+
+#[async_trait]
+impl Platform for LambdaLocal {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn guarantees(&self) -> &'static [Guarantee] {
+        &[Guarantee::AtLeastOnce]
+    }
+
+    fn is_pushed(&self) -> bool {
+        true
+    }
+
+    fn training_slots(&self) -> u32 {
+        0
+    }
+
+    async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
+        let mut owners = self.owners.lock().await;
+        let wanted = deployment.functions.into_iter().next();
+        let mapping = Mapping::default();
+        if let (Some(running), Some(spec)) = (owners.get(&owner), &wanted)
+            && work(&running.spec) == work(spec)
+            && running.mapping == mapping
+            && !running.poller.is_finished()
+        {
+            return Ok(());
+        }
+        if let Some(running) = owners.remove(&owner) {
+            self.end(owner, running).await;
+        }
+        if let Some(spec) = wanted {
+            if self.closing.load(Ordering::SeqCst) {
+                return Err(Error::Closing { platform: NAME });
+            }
+            owners.insert(owner, self.start(owner, spec, mapping)?);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, owner: Owner) -> Result<(), Error> {
+        self.deploy(owner, Deployment::default()).await?;
+        remove_logs(&self.settings, owner);
+        Ok(())
+    }
+
+    async fn functions(&self) -> Vec<Status> {
+        lock(&self.visible)
+            .values()
+            .map(|shared| lock(&shared.status).clone())
+            .collect()
+    }
+
+    async fn log(&self, owner: Owner, _ordinal: u32, last: usize) -> Vec<String> {
+        let shared = lock(&self.visible).get(&owner).cloned();
+        shared.map_or_else(Vec::new, |shared| shared.log.last(last))
+    }
+
+    async fn shutdown(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let mut owners = self.owners.lock().await;
+        while let Some((owner, running)) = owners.pop_first() {
+            self.end(owner, running).await;
+        }
+    }
+}
+
+fn unavailable(message: &str) -> Error {
+    Error::Unavailable {
+        platform: NAME,
+        message: message.to_owned(),
+    }
+}
+
+/// A panic under one of these locks leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

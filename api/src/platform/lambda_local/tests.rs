@@ -1,0 +1,434 @@
+//! Environments and mappings with a stand-in for the function: a program that answers as a test says, and notes
+//! each event that it gets.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use millrace_harness::{Kafka, block_until, unique};
+use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer};
+use millrace_wire::function::{
+    Batching, Connection as Properties, Control, Guarantee as Promise, InferenceSpec, NotFinite,
+};
+use millrace_wire::prediction::OutputFormat;
+use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
+use millrace_wire::registry::Version;
+use millrace_wire::signature::Signature;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::environment::{Environment, Failure};
+use super::mapping::Provisioned;
+use super::*;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What stands around a test's rule: `answer(event, values)`, where values are those of the event's records in their
+/// order, by partition. `events` is the file of all events, `tries` counts this one among those with the same values.
+const AROUND: &str = r#"#!/usr/bin/env python3
+import base64, json, os, sys, time, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/"
+folder = os.path.dirname(os.path.abspath(__file__))
+
+def post(path, body):
+    urllib.request.urlopen(urllib.request.Request(api + path, json.dumps(body).encode(), method="POST"))
+
+def failures(*places):
+    return {"batchItemFailures": [{"itemIdentifier": {"partition": p, "offset": o}} for p, o in places]}
+
+START
+
+while True:
+    with urllib.request.urlopen(api + "invocation/next") as got:
+        event, id = json.load(got), got.headers["Lambda-Runtime-Aws-Request-Id"]
+    records = [record for list in event.get("records", {}).values() for record in list]
+    values = [base64.b64decode(record["value"]).decode() for record in records]
+    noted = folder + "/events"
+    earlier = open(noted).read().splitlines() if os.path.exists(noted) else []
+    tries = earlier.count(" ".join(values))
+    with open(noted, "a") as events:
+        events.write(" ".join(values) + "\n")
+    try:
+        post("invocation/" + id + "/response", answer(event, values))
+    except AssertionError as error:
+        post("invocation/" + id + "/error", {"errorType": "Rule", "errorMessage": str(error)})
+"#;
+
+/// Settings whose function follows this rule.
+fn settings(folder: &Path, rule: &str) -> Settings {
+    let binary = folder.join("function");
+    fs::write(&binary, AROUND.replace("START", rule)).unwrap();
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    Settings {
+        training: binary.clone(),
+        inference: binary,
+        onnxruntime: None,
+        training_slots: 1,
+        log: "info".to_owned(),
+        logs: folder.to_path_buf(),
+        grace: LIMIT,
+        trial: LIMIT,
+        pauses: super::super::Pauses::default(),
+        client: reqwest::Client::new(),
+    }
+}
+
+async fn environment(folder: &TempDir, rule: &str) -> Result<Environment, Failure> {
+    let settings = settings(folder.path(), rule);
+    let spec = spec("none", &Properties::new());
+    let log = Arc::new(Log::open(folder.path().join("log")));
+    Environment::start(&settings, &spec, &log).await
+}
+
+fn spec(name: &str, connection: &Properties) -> FunctionSpec {
+    let control = Control {
+        connection: connection.clone(),
+        events_topic: "events".to_owned(),
+        registry_topic: "registry".to_owned(),
+    };
+    let inference = InferenceSpec {
+        id: Uuid::from_u128(1),
+        project: "default".to_owned(),
+        name: name.to_owned(),
+        connection: connection.clone(),
+        model: "numbers".to_owned(),
+        version: Version {
+            version: 1,
+            digest: "none".to_owned(),
+            size: 1,
+            signature: Signature {
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                others: None,
+            },
+            samples: None,
+        },
+        alias: None,
+        input_topic: name.to_owned(),
+        input_topic_id: String::new(),
+        input_format: RecordFormat::Raw(RawArray {
+            dtype: Dtype::Uint8,
+            shape: vec![1],
+            byte_order: ByteOrder::Little,
+        }),
+        output_topic: "output".to_owned(),
+        output_format: OutputFormat::Json,
+        outputs: Vec::new(),
+        echo_input: false,
+        hand_on: None,
+        dead_letter_topic: "dead".to_owned(),
+        redrive_topic: None,
+        not_finite: NotFinite::Pass,
+        group: name.to_owned(),
+        guarantee: Promise::AtLeastOnce,
+        transactional_id: String::new(),
+        batching: Batching::default(),
+        span: None,
+    };
+    FunctionSpec::new(
+        control,
+        "file:///none".to_owned(),
+        String::new(),
+        0,
+        Role::Inference(Box::new(inference)),
+    )
+}
+
+#[tokio::test]
+async fn an_environment_answers_and_is_frozen_until_the_next_event() {
+    let folder = TempDir::new().unwrap();
+    let rule = "def answer(event, values): return os.getpid()";
+    let environment = environment(&folder, rule).await.unwrap();
+    let process = environment.process_id().unwrap();
+    is_frozen(process);
+    let (kept, answer) = environment.invoke(b"{}".to_vec(), LIMIT).await;
+    assert_eq!(answer.unwrap(), process.to_string());
+    is_frozen(process);
+    let (kept, answer) = kept.unwrap().invoke(b"{}".to_vec(), LIMIT).await;
+    assert_eq!(answer.unwrap(), process.to_string());
+    drop(kept);
+    block_until("the process is gone", LIMIT, || match state_of(process) {
+        None | Some('Z') => Ok(()),
+        Some(state) => Err(state),
+    });
+}
+
+/// Waits until the process stands still, where the system tells.
+fn is_frozen(process: u32) {
+    if cfg!(target_os = "linux") {
+        block_until("it is frozen", LIMIT, || match state_of(process) {
+            Some('T') => Ok(()),
+            state => Err(format!("{state:?}")),
+        });
+    }
+}
+
+fn state_of(process: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+#[tokio::test]
+async fn what_fails_is_told_in_lambdas_words() {
+    let refused = async |rule| {
+        let folder = TempDir::new().unwrap();
+        environment(&folder, rule).await.err().unwrap().0
+    };
+    let told = r#"post("init/error", {"errorType": "Millrace.failed", "errorMessage": "no model"}); sys.exit(1)"#;
+    assert_eq!(refused(told).await, "Millrace.failed: no model");
+    assert_eq!(
+        refused("sys.exit(3)").await,
+        "Runtime.ExitError: exit status: 3"
+    );
+
+    let second = Duration::from_secs(1);
+    for (rule, words, is_kept) in [
+        ("assert False, 'not today'", "Rule: not today", true),
+        ("os._exit(4)", "Runtime.ExitError: exit status: 4", false),
+        (
+            "os.kill(os.getpid(), 9)",
+            "Runtime.ExitError: signal: 9 (SIGKILL)",
+            false,
+        ),
+        (
+            "time.sleep(1000)",
+            "Task timed out after 1.00 seconds",
+            false,
+        ),
+        (
+            "urllib.request.urlopen(api + 'invocation/next')",
+            "Runtime.BadCall",
+            false,
+        ),
+        (
+            "return 'x' * (6 << 20)",
+            "Function.ResponseSizeTooLarge",
+            false,
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let rule = format!("def answer(event, values): {rule}");
+        let environment = environment(&folder, &rule).await.unwrap();
+        let limit = if words.starts_with("Task") {
+            second
+        } else {
+            LIMIT
+        };
+        let (kept, outcome) = environment.invoke(b"{}".to_vec(), limit).await;
+        let failure = outcome.unwrap_err().0;
+        assert!(failure.starts_with(words), "{rule}: {failure}");
+        assert_eq!(kept.is_some(), is_kept, "{rule}");
+    }
+}
+
+/// A mapping on a topic of one partition that holds these values, on a real broker.
+struct World {
+    folder: TempDir,
+    name: String,
+    admin: Admin,
+    platform: LambdaLocal,
+}
+
+const OWNER: Owner = Owner::Inference(Uuid::from_u128(1));
+
+impl World {
+    async fn new(values: &[&str], rule: &str, mapping: Mapping) -> Self {
+        let kafka = Kafka::shared();
+        let name = unique("mapping");
+        kafka.create_topic(&name, 1, &[]).await;
+        let connection = Connection::new(kafka.client_properties());
+        let admin = Admin::new(&connection).unwrap();
+        admin
+            .commit(&name, &[GroupOffset::new(&name, 0, 0)])
+            .unwrap();
+        let folder = TempDir::new().unwrap();
+        let platform = LambdaLocal::new(settings(folder.path(), rule), Changes::default());
+        let world = Self {
+            folder,
+            name,
+            admin,
+            platform,
+        };
+        world.send(values);
+        let spec = spec(&world.name, kafka.client_properties());
+        let running = world.platform.start(OWNER, spec, mapping).unwrap();
+        world.platform.owners.lock().await.insert(OWNER, running);
+        world
+    }
+
+    fn send(&self, values: &[&str]) {
+        let producer =
+            Producer::new(&Connection::new(Kafka::shared().client_properties())).unwrap();
+        for value in values {
+            let record = OutRecord::to(&self.name)
+                .partition(0)
+                .value(value.as_bytes());
+            producer.send(&record).unwrap();
+        }
+        producer.flush(LIMIT).unwrap();
+    }
+
+    /// Waits until the group has got so far, and returns the events until then.
+    fn until(&self, offset: i64) -> Vec<String> {
+        block_until("the group has got there", LIMIT, || {
+            let committed = self.committed();
+            if committed == offset {
+                Ok(())
+            } else {
+                Err(format!("{committed}, {:?}", self.events()))
+            }
+        });
+        self.events()
+    }
+
+    fn committed(&self) -> i64 {
+        self.admin.committed(&self.name, &self.name).unwrap()[0].offset
+    }
+
+    fn events(&self) -> Vec<String> {
+        let events = fs::read_to_string(self.folder.path().join("events")).unwrap_or_default();
+        events.lines().map(str::to_owned).collect()
+    }
+}
+
+/// Events of so many records; no record waits so long that a test would see it.
+fn of(batch_size: usize, provisioned: Option<Provisioned>) -> Mapping {
+    Mapping {
+        batch_size,
+        window: LIMIT,
+        provisioned,
+        ..Mapping::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_event_comes_again_as_it_was_until_it_succeeds() {
+    let rule = "def answer(event, values): assert tries == 2, 'not yet'";
+    let world = World::new(&["a", "b", "c", "d"], rule, of(2, None)).await;
+    assert_eq!(world.until(4), ["a b", "a b", "a b", "c d", "c d", "c d"]);
+    let status = world.platform.functions().await.remove(0);
+    assert_eq!((status.state, status.restarts), (State::Running, 4));
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_the_provisioned_mode_named_failures_are_lost() {
+    let rule = "def answer(event, values): return failures((next(iter(event['records'])), 0))";
+    let world = World::new(&["a", "b"], rule, of(2, None)).await;
+    assert_eq!(world.until(2), ["a b"]);
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn named_failures_come_again_with_all_behind_them() {
+    let rule = "def answer(event, values):
+    return failures((next(iter(event['records'])), 1)) if len(values) == 4 else None";
+    let mode = Some(Provisioned::default());
+    let world = World::new(&["a", "b", "c", "d"], rule, of(4, mode)).await;
+    assert_eq!(world.until(4), ["a b c d", "b c d"]);
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_is_found_by_halves_and_given_up() {
+    let rule = "def answer(event, values): assert 'f' not in values, 'no f'";
+    let mode = Some(Provisioned {
+        retries: Some(1),
+        bisects: true,
+        oldest: None,
+    });
+    let world = World::new(&["a", "b", "e", "f", "g", "h"], rule, of(6, mode)).await;
+    let expected = ["a b e f g h", "a b e", "f g h", "f", "f", "g h"];
+    assert_eq!(world.until(6), expected);
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_are_too_old_are_passed_over() {
+    let rule = "def answer(event, values):
+    time.sleep(1.2)
+    assert False, 'never'";
+    let mode = Some(Provisioned {
+        oldest: Some(Duration::from_secs(1)),
+        ..Provisioned::default()
+    });
+    let world = World::new(&["a"], rule, of(1, mode)).await;
+    assert!(world.until(1).len() <= 1);
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_environment_is_given_up_and_another_one_answers_later() {
+    let rule = "open(folder + '/starts', 'a').write('x')
+def answer(event, values): return None";
+    let mapping = Mapping {
+        idle: Duration::from_millis(200),
+        ..of(1, None)
+    };
+    let world = World::new(&["a"], rule, mapping).await;
+    world.until(1);
+    let mut changes = world.platform.changes.subscribe();
+    while world.platform.functions().await[0].process_id.is_some() {
+        changes.changed().await.unwrap();
+    }
+    world.send(&["b"]);
+    world.until(2);
+    let starts = fs::read_to_string(world.folder.path().join("starts")).unwrap();
+    assert_eq!(starts, "xx");
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_ends_leaves_what_is_not_answered_for_whoever_comes_next() {
+    let rule = "def answer(event, values): assert 'a' in values, 'only a'";
+    let world = World::new(&["a", "b"], rule, of(1, None)).await;
+    block_until("the second one was tried", LIMIT, || {
+        let events = world.events();
+        if events.contains(&"b".to_owned()) {
+            Ok(())
+        } else {
+            Err(events.join(", "))
+        }
+    });
+    world
+        .platform
+        .deploy(OWNER, Deployment::default())
+        .await
+        .unwrap();
+    assert!(world.platform.functions().await.is_empty());
+    assert_eq!(world.committed(), 1);
+    assert!(world.admin.group(&world.name).unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_several_partitions_share_an_event() {
+    let kafka = Kafka::shared();
+    let name = unique("mapping");
+    kafka.create_topic(&name, 2, &[]).await;
+    let connection = Connection::new(kafka.client_properties());
+    let producer = Producer::new(&connection).unwrap();
+    for partition in [0, 1, 0] {
+        let record = OutRecord::to(&name).partition(partition).value(b"v");
+        producer.send(&record).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+    let folder = TempDir::new().unwrap();
+    let rule = "def answer(event, values):
+    open(folder + '/counts', 'a').write(json.dumps({k[-1]: len(v) for k, v in event['records'].items()}))";
+    let platform = LambdaLocal::new(settings(folder.path(), rule), Changes::default());
+    let spec = spec(&name, kafka.client_properties());
+    let running = platform.start(OWNER, spec, of(3, None)).unwrap();
+    platform.owners.lock().await.insert(OWNER, running);
+    let counts = block_until("the event came", LIMIT, || {
+        fs::read_to_string(folder.path().join("counts")).map_err(|error| error.kind())
+    });
+    let counts: BTreeMap<String, u32> = serde_json::from_str(&counts).unwrap();
+    assert_eq!(
+        counts,
+        BTreeMap::from([("0".to_owned(), 2), ("1".to_owned(), 1)])
+    );
+    platform.shutdown().await;
+}

@@ -1,6 +1,6 @@
 //! `millrace-inference`: a replica of an inference. It reads its partitions of the input topic,
-//! answers each record with one version of a model, and follows that model's alias. On AWS Lambda the records are brought
-//! to it. With the argument `try` it answers one
+//! answers each record with one version of a model, and follows that model's alias. On AWS Lambda and on Knative the
+//! records are brought to it. With the argument `try` it answers one
 //! [trial](millrace_wire::trial) instead.
 
 mod encode;
@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use millrace_runtime::{
-    Failure, Function, Reporter, Schemas, Status, lambda, onnxruntime, poll, run, try_out,
+    Failure, Function, Reporter, Schemas, Status, knative, lambda, onnxruntime, poll, run, try_out,
 };
-use millrace_wire::function::{InferenceSpec, Invocations, Role, Trigger};
+use millrace_wire::function::{InferenceSpec, Role, Trigger};
 use millrace_wire::trial::ARGUMENT;
 
 use crate::follow::Following;
@@ -69,11 +69,13 @@ fn infer(function: &Function) -> Result<(), Failure> {
     match function.spec.trigger {
         Trigger::Poll => poll_records(function, spec, &status, &library),
         Trigger::Lambda(invocations) => {
-            answer_invocations(function, spec, invocations, &status, &library)
+            let mut predictor = pushed(function, spec, &status, &library)?;
+            lambda::run(function, spec, invocations, &status, &mut predictor)
         }
-        Trigger::Knative => Err(Failure::Specification(
-            "the specification has records brought by Knative, which this version of the function cannot answer yet".to_owned(),
-        )),
+        Trigger::Knative => {
+            let mut predictor = pushed(function, spec, &status, &library)?;
+            knative::run(function, spec, &status, &mut predictor)
+        }
     }
 }
 
@@ -102,19 +104,17 @@ fn poll_records(
     poll::run(prepared, &mut predictor)
 }
 
-/// Answers what Lambda brings, until the function shall end.
-fn answer_invocations(
+/// What answers records that are brought.
+fn pushed(
     function: &Function,
     spec: &InferenceSpec,
-    invocations: Invocations,
     status: &Status,
     library: &Path,
-) -> Result<(), Failure> {
+) -> Result<Predictor, Failure> {
     load(library)?;
     let loader = Loader::open(function, spec)?;
     let (model, following) = first(spec, &loader, status)?;
-    let mut predictor = predictor(function, spec, model, following)?;
-    lambda::run(function, spec, invocations, status, &mut predictor)
+    predictor(function, spec, model, following)
 }
 
 fn load(library: &Path) -> Result<(), Failure> {

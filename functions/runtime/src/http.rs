@@ -1,7 +1,7 @@
-//! The function's own HTTP server: `/livez`, `/readyz` and `/metrics`.
+//! The function's own HTTP server: `/livez`, `/readyz` and `/metrics`, and what its trigger serves beside them.
 //!
 //! Invariant: `/readyz` answers 200 only while the function does its work, else 503 with what it
-//! lacks; nothing here is secret, and nothing can be changed through it.
+//! lacks; nothing of its own here is secret, and nothing can be changed through it.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use millrace_wire::progress::{RECORDS, SECONDS};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::readiness::Readiness;
@@ -22,8 +25,35 @@ use crate::readiness::Readiness;
 /// nobody asks for the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Serves on `address` in the background for as long as the process lives.
-pub(crate) fn serve(runtime: &Handle, address: &str, readiness: Readiness) -> Result<(), Failure> {
+/// How long answers may take to leave at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A server in the background.
+pub(crate) struct Server {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Ends it once all answers have left.
+    pub(crate) fn end(self, runtime: &Handle) {
+        // It has ended where nobody hears this.
+        let _ = self.end.send(());
+        runtime.block_on(async {
+            if timeout(FAREWELL, self.task).await.is_err() {
+                tracing::warn!("the HTTP server ended before all connections did");
+            }
+        });
+    }
+}
+
+/// Serves on `address` in the background, with `more` routes, for as long as the process lives or until it is ended.
+pub(crate) fn serve(
+    runtime: &Handle,
+    address: &str,
+    readiness: Readiness,
+    more: Router,
+) -> Result<Server, Failure> {
     let metrics = recorder()?;
     let listener = runtime
         .block_on(TcpListener::bind(address))
@@ -49,13 +79,18 @@ pub(crate) fn serve(runtime: &Handle, address: &str, readiness: Readiness) -> Re
     let routes = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(move || async move { ready(&readiness) }))
-        .route("/metrics", get(move || async move { metrics.render() }));
-    runtime.spawn(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
+        .route("/metrics", get(move || async move { metrics.render() }))
+        .merge(more);
+    let (end, ended) = oneshot::channel::<()>();
+    let task = runtime.spawn(async move {
+        // A server that nobody ends is dropped with the runtime.
+        let ended = async { drop(ended.await) };
+        let server = axum::serve(listener, routes).with_graceful_shutdown(ended);
+        if let Err(error) = server.await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
-    Ok(())
+    Ok(Server { end, task })
 }
 
 fn ready(readiness: &Readiness) -> Response {

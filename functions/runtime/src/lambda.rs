@@ -27,6 +27,8 @@ pub(crate) use self::environment::Environment;
 
 /// What is left of an invocation's time for its answer's way.
 const MARGIN: Duration = Duration::from_millis(500);
+/// How long what is to be reported may hold up an answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a wait for the end lasts before it begins anew.
 const WAIT: Duration = Duration::from_hours(1);
 
@@ -69,7 +71,13 @@ pub fn run(
             return Err(diagnostic("unexpected-event", fault));
         }
         let until = moment(context.deadline());
-        match push.answer(&event.records, handler, until) {
+        let result = push.answer(&event.records, handler, until);
+        // The process may be frozen as soon as the batch is answered: what is said later is said much later.
+        let left = until.saturating_duration_since(Instant::now());
+        if !status.flush(left.min(LAST_WORDS)) {
+            tracing::warn!("what this batch gave to report was not acknowledged yet");
+        }
+        match result {
             Ok(()) => Ok(Answer::default()),
             Err(trouble) => {
                 tracing::warn!(

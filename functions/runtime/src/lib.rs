@@ -7,6 +7,7 @@ mod answer;
 mod failure;
 pub mod handler;
 mod http;
+pub mod knative;
 pub mod lambda;
 mod logs;
 mod parent;

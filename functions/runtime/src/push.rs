@@ -23,8 +23,6 @@ use crate::status::{Done, Status};
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a first sign of life of the cluster is waited for.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
-/// How long what is to be reported may hold up the answer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The batch waits for each of its answers anyway: none lingers. And what cannot be written is given up after a while,
 /// since the batch comes again.
 const WHOLE: [(&str, &str); 2] = [("linger.ms", "0"), ("message.timeout.ms", "30000")];
@@ -72,6 +70,11 @@ impl Trouble {
             unwritten: Vec::new(),
         }
     }
+
+    /// Whether the record at this place in the batch was not answered.
+    pub(crate) fn concerns(&self, place: usize) -> bool {
+        self.unwritten.is_empty() || self.unwritten.contains(&place)
+    }
 }
 
 impl<'s> Push<'s> {
@@ -114,7 +117,32 @@ impl<'s> Push<'s> {
         until: Instant,
     ) -> Result<(), Trouble> {
         let result = self.try_to_answer(batch, handler, until);
-        let trouble = result.as_ref().err();
+        self.tell(result.as_ref().err());
+        result
+    }
+
+    /// Does what can be done before there is a batch: sees that the topics are well, and which version answers.
+    pub(crate) fn prepare(
+        &mut self,
+        handler: &mut dyn Handler,
+        until: Instant,
+    ) -> Result<(), Trouble> {
+        let version = handler.refresh().version;
+        let result = self.look(until);
+        if result.is_ok() {
+            self.status.answers_with(version);
+        }
+        self.tell(result.as_ref().err());
+        result
+    }
+
+    /// What it writes through.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Tells the status what keeps records from their answers now, and what does no more.
+    fn tell(&mut self, trouble: Option<&Trouble>) {
         let code = trouble.map(|trouble| trouble.code);
         if let Some(over) = self.trouble.filter(|known| Some(*known) != code) {
             self.status.recovered(over);
@@ -124,12 +152,6 @@ impl<'s> Push<'s> {
         }
         self.trouble = code;
         self.status.report(Vec::new);
-        // The process may be frozen as soon as the batch is answered: what is said later is said much later.
-        let left = until.saturating_duration_since(Instant::now());
-        if !self.status.flush(left.min(LAST_WORDS)) {
-            tracing::warn!("what this batch gave to report was not acknowledged yet");
-        }
-        result
     }
 
     fn try_to_answer<R: Incoming>(

@@ -6,11 +6,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use axum::Router;
 use millrace_wire::function::{FunctionSpec, Trigger, VARIABLE};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::knative::{self, Intake};
 use crate::lambda::Environment;
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
@@ -32,6 +34,8 @@ pub struct Function {
     pub runtime: Handle,
     /// Where it runs, as far as Lambda is concerned.
     pub(crate) environment: Environment,
+    /// Where requests wait that bring records.
+    pub(crate) intake: Intake,
 }
 
 /// Starts a function process and runs its role's code on the main thread.
@@ -92,10 +96,15 @@ fn start(
     let shutdown = Shutdown::default();
     listen_to_signals(runtime.handle(), &shutdown)?;
     let readiness = Readiness::default();
+    let intake = Intake::default();
+    let (address, more) = match spec.trigger {
+        Trigger::Knative => (knative::address(&spec.listen), intake.routes()),
+        Trigger::Poll | Trigger::Lambda(_) => (spec.listen.clone(), Router::new()),
+    };
     // Nobody can reach a function in Lambda.
-    if !is_for_lambda {
-        http::serve(runtime.handle(), &spec.listen, readiness.clone())?;
-    }
+    let server = (!is_for_lambda)
+        .then(|| http::serve(runtime.handle(), &address, readiness.clone(), more))
+        .transpose()?;
     tracing::info!(function.ordinal = spec.ordinal, "the function started");
     let result = role(Function {
         spec,
@@ -103,7 +112,11 @@ fn start(
         readiness,
         runtime: runtime.handle().clone(),
         environment: environment.clone(),
+        intake,
     });
+    if let Some(server) = server {
+        server.end(runtime.handle());
+    }
     // Work that is still under way there belongs to nobody any more.
     runtime.shutdown_background();
     result

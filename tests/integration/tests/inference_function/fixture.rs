@@ -173,6 +173,14 @@ impl<'k> Fixture<'k> {
         }
     }
 
+    /// The specification of a function to which records are brought.
+    pub fn pushed(&self, version: &Version) -> InferenceSpec {
+        InferenceSpec {
+            guarantee: Guarantee::AtLeastOnce,
+            ..self.spec(0, version)
+        }
+    }
+
     /// Starts a replica as a process.
     pub fn start(&self, ordinal: u32, spec: &InferenceSpec) -> Replica {
         self.start_at(ordinal, spec, "127.0.0.1:0")
@@ -194,6 +202,12 @@ impl<'k> Fixture<'k> {
             .function(0, spec, "")
             .triggered_by(Trigger::Lambda(invocations));
         launch(&function, lambda.environment())
+    }
+
+    /// Starts the function as Knative does, which tells it this port.
+    pub fn start_on_knative(&self, spec: &InferenceSpec, port: u16) -> Replica {
+        let function = self.function(0, spec, "").triggered_by(Trigger::Knative);
+        launch(&function, [("PORT", port.to_string())])
     }
 
     fn function(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> FunctionSpec {

@@ -2,14 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
 use millrace_harness::{Kafka, Lambda, Outcome, block_until, unique};
 use millrace_kafka::OutRecord;
-use millrace_wire::function::{Guarantee, InferenceSpec, Invocations};
+use millrace_wire::function::{InferenceSpec, Invocations};
 use millrace_wire::registry::Version;
 use serde_json::{Map, Value, json};
 
-use crate::answers::{Answer, Answers, assert_each_once};
+use crate::answers::{Answer, Answers, assert_each_once, contents};
 use crate::fixture::{Fixture, LIMIT, end};
 use crate::models;
 
@@ -52,25 +51,17 @@ fn event(topic: &str, records: &[Answer]) -> Value {
 }
 
 /// The event of all that the input holds.
-fn whole(fixture: &Fixture<'_>) -> Value {
+pub fn whole(fixture: &Fixture<'_>) -> Value {
     let records = Answers::of(fixture.kafka, &fixture.input).drain();
     event(&fixture.input, &records)
 }
 
-/// A specification for Lambda.
-fn spec(fixture: &Fixture<'_>, version: &Version) -> InferenceSpec {
-    InferenceSpec {
-        guarantee: Guarantee::AtLeastOnce,
-        ..fixture.spec(0, version)
-    }
-}
-
-fn succeeded() -> Outcome {
+pub fn succeeded() -> Outcome {
     Outcome::Answered(json!({"batchItemFailures": []}))
 }
 
 /// Invokes and waits for what becomes of it.
-fn invoke(lambda: &Lambda, event: &Value) -> Outcome {
+pub fn invoke(lambda: &Lambda, event: &Value) -> Outcome {
     lambda.outcome(&lambda.invoke(event, LIMIT), LIMIT)
 }
 
@@ -85,92 +76,11 @@ fn failed(outcome: Outcome, expected: &str) -> String {
     }
 }
 
-/// All but where an answer lies in its partition, by what it answers.
-fn contents(mut answers: Vec<Answer>) -> Vec<Answer> {
-    for answer in &mut answers {
-        answer.offset = 0;
-    }
-    answers.sort_by_key(Answer::source);
-    answers
-}
-
-/// Writes one record of every kind that may make a difference.
-fn write_every_kind(fixture: &Fixture<'_>) {
-    let to = |partition| OutRecord::to(&fixture.input).partition(partition);
-    let four: &[u8] = &[1, 2, 3, 4];
-    // Older ones might be taken by the topics' retention.
-    let hour_ago = Utc::now().timestamp_millis() - 3_600_000;
-    let records = [
-        to(0).value(four),
-        to(0).key(b"").value(&[0; 4]),
-        to(0).key(&[0, 255, 128]).value(&[255; 4]),
-        to(1).key(b"time").value(four).timestamp_ms(hour_ago),
-        to(1)
-            .value(four)
-            .header("trace", b"first".as_slice())
-            .header("trace", b"second".as_slice())
-            .header("binary", b"\xff\x00\x80\x7f".as_slice())
-            .header("empty", b"".as_slice())
-            .null_header("null"),
-        to(1)
-            .value(four)
-            .header("content-type", b"text/plain".as_slice())
-            .header("ce_id", b"1".as_slice())
-            .header("millrace-source", b"somebody/1/2".as_slice())
-            .header("millrace-origin", b"first/0/0".as_slice()),
-        // What becomes a dead letter: a tombstone, an empty value, one that is too short.
-        to(0).key(b"tombstone"),
-        to(0).key(b"nothing").value(b"").null_header("null"),
-        to(1)
-            .value(&[7; 3])
-            .timestamp_ms(hour_ago + 1)
-            .header("content-type", b"text/plain".as_slice())
-            .header("twice", b"\x80".as_slice())
-            .header("twice", b"".as_slice()),
-        to(1).key(b"last").value(four),
-    ];
-    for record in records {
-        fixture.producer.send(&record).unwrap();
-    }
-    fixture.producer.flush(LIMIT).unwrap();
-}
-
-#[tokio::test]
-async fn answers_are_those_of_the_poll_trigger_byte_for_byte() {
-    for partitions in [2, 3] {
-        let fixture = Fixture::new(Kafka::shared(), 2, partitions).await;
-        let version = fixture.version(7, models::dense(1)).await;
-        write_every_kind(&fixture);
-        let polled = spec(&fixture, &version);
-        let process = fixture.start(0, &polled);
-        fixture.wait_until_done();
-        end(process);
-
-        let pushed = InferenceSpec {
-            output_topic: fixture.kafka.topic("pushed", partitions).await,
-            dead_letter_topic: fixture.kafka.topic("pushed-dead", 1).await,
-            ..polled.clone()
-        };
-        let lambda = Lambda::start();
-        let process = fixture.start_on(&lambda, &pushed, Invocations::default());
-        assert_eq!(invoke(&lambda, &whole(&fixture)), succeeded());
-        let read = |topic: &str| contents(Answers::of(fixture.kafka, topic).drain());
-        let outputs = read(&pushed.output_topic);
-        assert_eq!(outputs.len(), 7);
-        assert_eq!(outputs, read(&polled.output_topic));
-        let dead = read(&pushed.dead_letter_topic);
-        assert_eq!(dead.len(), 3);
-        assert_eq!(dead, read(&polled.dead_letter_topic));
-        assert_each_once(&[outputs, dead].concat(), &fixture.ends());
-        end(process);
-    }
-}
-
 #[tokio::test]
 async fn a_killed_function_answers_the_event_again_under_the_same_sources() {
     let fixture = Fixture::new(Kafka::shared(), 2, 2).await;
     let version = fixture.version(1, models::dense(1)).await;
-    let spec = spec(&fixture, &version);
+    let spec = fixture.pushed(&version);
     fixture.send(0..5_000);
     let event = whole(&fixture);
     let lambda = Lambda::start();
@@ -205,7 +115,7 @@ async fn an_invocation_fails_whole_while_answers_cannot_be_written() {
     let version = fixture.version(1, models::dense(1)).await;
     let spec = InferenceSpec {
         output_topic: unique("later"),
-        ..spec(&fixture, &version)
+        ..fixture.pushed(&version)
     };
     fixture.send(0..10);
     let event = whole(&fixture);
@@ -233,7 +143,7 @@ async fn records_whose_answers_are_not_acknowledged_come_again_alone_where_lambd
     let narrow = [("max.message.bytes", "100")];
     let spec = InferenceSpec {
         dead_letter_topic: fixture.kafka.topic_with("narrow", 1, &narrow).await,
-        ..spec(&fixture, &version)
+        ..fixture.pushed(&version)
     };
     fixture.send(0..4);
     let short = OutRecord::to(&fixture.input).partition(1).value(&[1]);
@@ -268,7 +178,7 @@ async fn an_alias_is_followed_through_its_object() {
     let last = fixture.version(4, models::dense(4)).await;
     let spec = InferenceSpec {
         alias: Some("champion".to_owned()),
-        ..spec(&fixture, &old)
+        ..fixture.pushed(&old)
     };
     fixture.send(0..1);
     let event = whole(&fixture);
@@ -326,7 +236,7 @@ async fn a_start_that_fails_is_told() {
     };
     let cases = [
         (
-            spec(&fixture, &missing),
+            fixture.pushed(&missing),
             "failed",
             1,
             "version 1 of the model numbers cannot be read",
@@ -355,7 +265,7 @@ async fn an_event_of_something_else_fails_and_the_next_is_answered() {
     fixture.send(0..3);
     let event = whole(&fixture);
     let lambda = Lambda::start();
-    let spec = spec(&fixture, &version);
+    let spec = fixture.pushed(&version);
     let process = fixture.start_on(&lambda, &spec, Invocations::default());
     let message = failed(
         invoke(&lambda, &json!({"not": "kafka"})),

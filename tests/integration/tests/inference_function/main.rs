@@ -8,12 +8,15 @@
 
 mod answers;
 mod chain;
+mod conformance;
 mod deadline;
 mod ensembles;
 mod exactly_once;
 mod faults;
 mod fixture;
 mod forbidden;
+mod kafka_source;
+mod knative;
 mod lambda;
 mod metrics;
 mod models;

@@ -16,7 +16,7 @@ use crate::outage::get;
 const RECORDS: u32 = 400;
 
 /// The values of a metric, by its labels as they are written.
-fn values(address: &str, name: &str) -> Result<BTreeMap<String, f64>, String> {
+pub fn values(address: &str, name: &str) -> Result<BTreeMap<String, f64>, String> {
     let (_, metrics) = get(address, "/metrics")?;
     let lines = metrics.lines().filter_map(|line| {
         let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;

@@ -33,7 +33,7 @@ pub fn get(address: &str, path: &str) -> Result<(String, String), String> {
     Ok((status.to_owned(), body.to_owned()))
 }
 
-fn wait_for_readiness(address: &str, status: &str) -> String {
+pub fn wait_for_readiness(address: &str, status: &str) -> String {
     block_until(&format!("/readyz answers {status}"), LIMIT, || {
         let (found, body) = get(address, "/readyz")?;
         if found.contains(status) {

@@ -41,6 +41,7 @@ use chrono::{DateTime, Utc};
 pub use claim::Claim;
 pub use clusters::{Cluster, Clusters, Ensured, Need};
 pub use error::{Code, Error, Result};
+use millrace_artifacts::Store;
 pub use outbox::Outbox;
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 pub use shutdown::{Ending, Shutdown, shutdown};
@@ -61,7 +62,7 @@ pub struct Parts {
     /// The database, migrated.
     pub database: DatabaseConnection,
     /// Where ONNX files are.
-    pub artifacts: millrace_artifacts::Store,
+    pub artifacts: Store,
     /// Taken to write by whoever removes artifacts, to read by whoever relies on one.
     pub artifact_guard: tokio::sync::RwLock<()>,
     /// Tells subscribers that a row has changed.
@@ -107,9 +108,7 @@ impl App {
             database: opened.map_err(|error| {
                 Error::internal(format!("the database {address} cannot be opened: {error}"))
             })?,
-            artifacts: millrace_artifacts::Store::open(&config.artifacts_url())
-                .await
-                .map_err(Error::internal)?,
+            artifacts: open_artifacts(&config).await.map_err(Error::internal)?,
             artifact_guard: tokio::sync::RwLock::default(),
             changes: Changes::default(),
             clusters: Clusters::default(),
@@ -153,6 +152,19 @@ impl App {
     pub fn new_id(&self) -> Uuid {
         Uuid::now_v7()
     }
+}
+
+/// The artifact store. What would be refused until somebody changes something is found now, and not by the first upload.
+async fn open_artifacts(config: &Config) -> std::result::Result<Store, millrace_artifacts::Error> {
+    let scratch = config.data.folder.join("scratch");
+    let store = Store::open_in(&config.artifacts_url(), &scratch).await?;
+    match store.check().await {
+        Err(error) if error.is_retryable() => {
+            tracing::warn!(%error, "the artifact store cannot be used yet");
+        }
+        checked => checked?,
+    }
+    Ok(store)
 }
 
 fn clock() -> DateTime<Utc> {

@@ -8,7 +8,7 @@ use super::Error;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Artifacts {
-    /// `file:///folder`; a folder in the data folder where it is not set.
+    /// `file:///folder` or `s3://bucket/prefix`; a folder in the data folder where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// How long an uploaded file is kept that no version was made of.
@@ -33,11 +33,11 @@ impl Artifacts {
             ));
         }
         if let Some(url) = &self.url
-            && !url.starts_with("file://")
+            && !(url.starts_with("file://") || url.starts_with("s3://"))
         {
             return Err(Error::invalid(
                 "artifacts.url",
-                "artifacts lie in a folder of this machine: give it as file:///path",
+                "artifacts lie in a folder of this machine, file:///path, or in a bucket, s3://bucket/prefix",
             ));
         }
         Ok(())

@@ -254,7 +254,7 @@ mod tests {
             ),
             ("MILLRACE_KAFKA__PROPERTIES__BOGUS", "1", "kafka.properties"),
             ("MILLRACE_DATABASE__URL", "mysql://x", "database.url"),
-            ("MILLRACE_ARTIFACTS__URL", "s3://x", "artifacts.url"),
+            ("MILLRACE_ARTIFACTS__URL", "gs://x", "artifacts.url"),
         ] {
             let wrong = message(&[(variable, value)]);
             assert!(wrong.contains(key), "{wrong}");

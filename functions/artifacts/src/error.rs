@@ -64,6 +64,14 @@ pub enum Error {
         /// What was being done.
         action: String,
     },
+    /// The storage refuses the request, and will until somebody changes something.
+    #[error("the artifact store failed while {action}: {reason}")]
+    Refused {
+        /// What was being done.
+        action: String,
+        /// What to change.
+        reason: String,
+    },
     /// The storage failed in another way.
     #[error("the artifact store failed while {action}: {source}")]
     Storage {

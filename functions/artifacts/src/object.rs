@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{GetOptions, ObjectStoreExt as _};
 
-use crate::staging::Upload;
 use crate::{Error, Store};
 
 /// An object as it was read.
@@ -22,40 +21,27 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotAName`], [`Error::DiskFull`] (the old object stays), or the
-    /// errors of the disk.
+    /// errors of the storage.
     pub async fn put_object(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
-        let location = location(name)?;
-        let mut upload = Upload::start(&self.storage).await?;
-        upload.write(&bytes).await?;
-        upload
-            .finish(&self.storage)
-            .await?
-            .publish(&location)
-            .await?;
-        Ok(())
+        self.place.replace(&location(name)?, bytes).await
     }
 
     /// Reads the object `name`.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the errors of the disk.
+    /// [`Error::NotFound`], or the errors of the storage.
     pub async fn get_object(&self, name: &str) -> Result<Bytes, Error> {
-        let found = self
-            .storage
-            .get(&location(name)?)
-            .await
-            .map_err(|error| Error::storage("reading", name, error))?;
-        found
-            .bytes()
-            .await
-            .map_err(|error| Error::storage("reading", name, error))
+        let failed = |error| self.place.failed("reading", name, error);
+        let location = location(name)?;
+        let found = self.place.storage().get(&location).await;
+        found.map_err(failed)?.bytes().await.map_err(failed)
     }
 
     /// Reads the object `name`, unless it is still the one with this tag: then nothing is read, and
     /// nothing given back.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the errors of the disk.
+    /// [`Error::NotFound`], or the errors of the storage.
     pub async fn get_changed_object(
         &self,
         name: &str,
@@ -65,23 +51,22 @@ impl Store {
             if_none_match: tag.map(str::to_owned),
             ..GetOptions::default()
         };
-        let found = match self.storage.get_opts(&location(name)?, options).await {
+        let failed = |error| self.place.failed("reading", name, error);
+        let location = location(name)?;
+        let found = match self.place.storage().get_opts(&location, options).await {
             Ok(found) => found,
             Err(object_store::Error::NotModified { .. }) => return Ok(None),
-            Err(error) => return Err(Error::storage("reading", name, error)),
+            Err(error) => return Err(failed(error)),
         };
         let tag = found.meta.e_tag.clone();
-        let bytes = found
-            .bytes()
-            .await
-            .map_err(|error| Error::storage("reading", name, error))?;
+        let bytes = found.bytes().await.map_err(failed)?;
         Ok(Some(Tagged { bytes, tag }))
     }
 
     /// Removes the object `name`; one that is not there is no error.
     ///
     /// # Errors
-    /// The errors of the disk.
+    /// The errors of the storage.
     pub async fn delete_object(&self, name: &str) -> Result<(), Error> {
         self.remove(&location(name)?).await
     }

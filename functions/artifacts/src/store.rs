@@ -11,15 +11,17 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::Error;
+use crate::bucket::Bucket;
+use crate::place::Place;
 use crate::staging::{self, Finished, Upload};
 
 /// The folder of artifacts.
-const FOLDER: &str = "sha256";
+pub(crate) const FOLDER: &str = "sha256";
 
 /// The bytes of an artifact, or of a part of it, in order.
 pub type Reader = BoxStream<'static, Result<Bytes, Error>>;
@@ -47,11 +49,12 @@ pub struct Listed {
 /// An opened artifact store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) storage: Arc<LocalFileSystem>,
+    pub(crate) place: Place,
 }
 
 /// A file that has arrived whole and is not there for others yet. Dropping it leaves nothing behind.
 pub struct Staged<'a> {
+    place: &'a Place,
     file: Finished<'a>,
     digest: String,
     size: u64,
@@ -67,9 +70,10 @@ impl Staged<'_> {
     /// Gives it its name.
     ///
     /// # Errors
-    /// The errors of the disk.
+    /// The errors of the storage.
     pub async fn publish(self) -> Result<Stored, Error> {
-        let created = self.file.publish(&location(&self.digest)?).await?;
+        let name = location(&self.digest)?;
+        let created = self.place.publish(self.file, self.size, &name).await?;
         Ok(Stored {
             digest: self.digest,
             size: self.size,
@@ -79,34 +83,77 @@ impl Staged<'_> {
 }
 
 impl Store {
-    /// Opens the store at `url`, `file:///folder` (made where it is missing),
-    /// and sweeps what killed processes left in it.
+    /// Opens the store at `url`. `file:///folder` is made where it is missing, and what killed processes left in it is swept.
+    /// Of `s3://bucket/prefix` nothing is asked yet: [`Store::check`] does. Who may use the bucket is for the environment of
+    /// this process to say.
     ///
     /// # Errors
-    /// [`Error::Url`] where the address names no folder, or the errors of the disk.
+    /// [`Error::Url`] where the address names no folder and no bucket, or the errors of the disk.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let reject = |reason: &str| Error::Url {
+        Self::open_in(url, &std::env::temp_dir().join("millrace-artifacts")).await
+    }
+
+    /// [`Store::open`], with the folder in which files wait on their way to a bucket, and stay for a while on their way
+    /// from it. It is made when it is needed.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_in(url: &str, scratch: &FilePath) -> Result<Self, Error> {
+        let environment = std::env::vars_os().filter_map(|(variable, value)| {
+            Some((variable.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self::open_with(url, scratch, environment).await
+    }
+
+    /// [`Store::open_in`], with the environment that says who may use the bucket.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(
+        url: &str,
+        scratch: &FilePath,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let reject = |reason: String| Error::Url {
             url: url.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         };
-        let parsed = Url::parse(url)
-            .map_err(|error| reject(&format!("{error}; write it as `file:///folder`")))?;
-        if parsed.scheme() != "file" {
-            return Err(reject("only `file:///folder` is known"));
-        }
-        let root = parsed
-            .to_file_path()
-            .map_err(|()| reject("it names no absolute folder on this machine"))?;
-        tokio::fs::create_dir_all(&root)
+        let parsed = Url::parse(url).map_err(|error| {
+            reject(format!(
+                "{error}; write it as `file:///folder` or `s3://bucket/prefix`"
+            ))
+        })?;
+        let place = match parsed.scheme() {
+            "file" => {
+                let root = parsed.to_file_path().map_err(|()| {
+                    reject("it names no absolute folder on this machine".to_owned())
+                })?;
+                Place::Folder(Arc::new(open_folder(&root).await?))
+            }
+            "s3" => {
+                let bucket = Bucket::new(&parsed, environment, scratch.to_owned());
+                Place::Bucket(Arc::new(bucket.map_err(reject)?))
+            }
+            _ => {
+                return Err(reject(
+                    "only `file:///folder` and `s3://bucket/prefix` are known".to_owned(),
+                ));
+            }
+        };
+        Ok(Self { place })
+    }
+
+    /// Asks for the first artifact, which shows whether the store can be reached and used as it is configured.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where something has to be changed first, or the errors of the storage.
+    pub async fn check(&self) -> Result<(), Error> {
+        let mut found = self.place.storage().list(Some(&Path::from(FOLDER)));
+        found
+            .try_next()
             .await
-            .map_err(|error| Error::file(&format!("making `{}`", root.display()), error))?;
-        staging::sweep(&root).await?;
-        let storage = LocalFileSystem::new_with_prefix(&root)
-            .map_err(|error| reject(&error.to_string()))?
-            .with_fsync(true);
-        Ok(Self {
-            storage: Arc::new(storage),
-        })
+            .map_err(|error| self.place.failed("listing", FOLDER, error))?;
+        Ok(())
     }
 
     /// Stores what `stream` yields, and nothing unless it ends, is at most
@@ -149,7 +196,8 @@ impl Store {
             location(expected)?;
         }
         let mut stream = std::pin::pin!(stream);
-        let mut upload = Upload::start(&self.storage).await?;
+        let staging = self.place.staging().await?;
+        let mut upload = Upload::start(staging).await?;
         let mut hash = Sha256::new();
         let mut size = 0;
         while let Some(bytes) = stream.next().await {
@@ -171,7 +219,8 @@ impl Store {
             });
         }
         Ok(Staged {
-            file: upload.finish(&self.storage).await?,
+            place: &self.place,
+            file: upload.finish(staging).await?,
             digest,
             size,
         })
@@ -182,20 +231,27 @@ impl Store {
     /// # Errors
     /// As [`Store::put`].
     pub async fn put_bytes(&self, bytes: Bytes) -> Result<Stored, Error> {
-        let limit = bytes.len() as u64;
-        let stream = futures::stream::iter([Ok::<_, Error>(bytes)]);
-        self.put(stream, None, limit).await
+        let (digest, size) = (digest_of(&bytes), bytes.len() as u64);
+        let created = self.place.create(&location(&digest)?, bytes).await?;
+        Ok(Stored {
+            digest,
+            size,
+            created,
+        })
     }
 
     /// Reads a whole artifact and checks it against its name.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Corrupt`], or the errors of the disk.
+    /// [`Error::NotFound`], [`Error::Corrupt`], or the errors of the storage.
     pub async fn get_bytes(&self, digest: &str) -> Result<Bytes, Error> {
-        let size = usize::try_from(self.size(digest).await?).unwrap_or_default();
+        let failed = |error| self.place.failed("reading", digest, error);
+        let found = self.place.storage().get(&location(digest)?).await;
+        let found = found.map_err(failed)?;
+        let size = usize::try_from(found.meta.size).unwrap_or_default();
         let mut bytes = BytesMut::with_capacity(size);
-        let mut reader = self.reader(digest, None).await?;
-        while let Some(part) = reader.try_next().await? {
+        let mut parts = found.into_stream();
+        while let Some(part) = parts.try_next().await.map_err(failed)? {
             bytes.extend_from_slice(&part);
         }
         let found = digest_of(&bytes);
@@ -212,40 +268,39 @@ impl Store {
     /// what is read is not checked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the errors of the disk.
+    /// [`Error::NotFound`], or the errors of the storage.
     pub async fn reader(&self, digest: &str, range: Option<Range<u64>>) -> Result<Reader, Error> {
         let options = GetOptions {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
         let found = self
-            .storage
+            .place
+            .storage()
             .get_opts(&location(digest)?, options)
             .await
-            .map_err(|error| Error::storage("reading", digest, error))?;
-        let digest = digest.to_owned();
+            .map_err(|error| self.place.failed("reading", digest, error))?;
+        let (place, digest) = (self.place.clone(), digest.to_owned());
         Ok(found
             .into_stream()
-            .map_err(move |error| Error::storage("reading", &digest, error))
+            .map_err(move |error| place.failed("reading", &digest, error))
             .boxed())
     }
 
-    /// A file on this machine that holds the artifact. It belongs to the store
-    /// and must not be changed.
+    /// A file on this machine that holds the artifact, or a copy of it that stays for an hour. It belongs to
+    /// the store and must not be changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the errors of the disk.
+    /// [`Error::NotFound`], [`Error::Corrupt`] where a copy was made of what is none, or the errors of the storage.
     pub async fn local_file(&self, digest: &str) -> Result<PathBuf, Error> {
         self.size(digest).await?;
-        self.storage
-            .path_to_filesystem(&location(digest)?)
-            .map_err(|error| Error::storage("locating", digest, error))
+        self.place.local_file(&location(digest)?, digest).await
     }
 
     /// Whether the artifact is there.
     ///
     /// # Errors
-    /// The errors of the disk.
+    /// The errors of the storage.
     pub async fn exists(&self, digest: &str) -> Result<bool, Error> {
         match self.size(digest).await {
             Ok(_) => Ok(true),
@@ -257,26 +312,24 @@ impl Store {
     /// The artifact's length in bytes.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the errors of the disk.
+    /// [`Error::NotFound`], or the errors of the storage.
     pub async fn size(&self, digest: &str) -> Result<u64, Error> {
-        let found = self
-            .storage
-            .head(&location(digest)?)
-            .await
-            .map_err(|error| Error::storage("looking for", digest, error))?;
+        let location = location(digest)?;
+        let found = self.place.storage().head(&location).await;
+        let found = found.map_err(|error| self.place.failed("looking for", digest, error))?;
         Ok(found.size)
     }
 
     /// All artifacts.
     ///
     /// # Errors
-    /// The errors of the disk.
+    /// The errors of the storage.
     pub async fn list(&self) -> Result<Vec<Listed>, Error> {
         let folder = Path::from(FOLDER);
-        let mut found = self.storage.list(Some(&folder));
+        let mut found = self.place.storage().list(Some(&folder));
         let mut listed = Vec::new();
         while let Some(object) = found.next().await {
-            let object = object.map_err(|error| Error::storage("listing", FOLDER, error))?;
+            let object = object.map_err(|error| self.place.failed("listing", FOLDER, error))?;
             // What somebody else left there is nobody's artifact.
             if let Some(name) = object.location.filename()
                 && location(name).is_ok_and(|location| location == object.location)
@@ -293,17 +346,28 @@ impl Store {
     /// Removes an artifact; one that is not there is no error.
     ///
     /// # Errors
-    /// The errors of the disk.
+    /// The errors of the storage.
     pub async fn delete(&self, digest: &str) -> Result<(), Error> {
         self.remove(&location(digest)?).await
     }
 
     pub(crate) async fn remove(&self, name: &Path) -> Result<(), Error> {
-        match self.storage.delete(name).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::storage("removing", name.as_ref(), error)),
+        let removed = self.place.storage().delete(name).await;
+        match removed.map_err(|error| self.place.failed("removing", name.as_ref(), error)) {
+            Err(Error::NotFound(_)) => Ok(()),
+            removed => removed,
         }
     }
+}
+
+async fn open_folder(root: &FilePath) -> Result<LocalFileSystem, Error> {
+    tokio::fs::create_dir_all(root)
+        .await
+        .map_err(|error| Error::file(&format!("making `{}`", root.display()), error))?;
+    staging::sweep(root).await?;
+    let storage = LocalFileSystem::new_with_prefix(root)
+        .map_err(|error| Error::storage("opening", &root.display().to_string(), error))?;
+    Ok(storage.with_fsync(true))
 }
 
 /// The SHA-256 of bytes as the store writes it: 64 lower-case hexadecimal digits.

@@ -6,6 +6,7 @@
 mod aliases;
 mod avro;
 mod browser;
+mod bucket;
 mod chain;
 mod command;
 mod dead_letters;

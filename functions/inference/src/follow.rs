@@ -88,8 +88,13 @@ pub(crate) fn registry(
     let Some(alias) = &spec.alias else {
         return Ok(None);
     };
+    let Some(control) = &function.spec.control else {
+        return Err(Failure::Specification(
+            "an inference that follows an alias hears of it through a registry topic, and the specification names none".to_owned(),
+        ));
+    };
     let key = key(&spec.project, &spec.model, alias);
-    Registry::follow(&function.spec.control, key, &function.shutdown).map(Some)
+    Registry::follow(control, key, &function.shutdown).map(Some)
 }
 
 /// Waits for the registry, loads what the alias points at, and starts to follow it. Nothing where

@@ -1,8 +1,9 @@
 //! `millrace-inference`: a replica of an inference. It reads its partitions of the input topic,
 //! answers each record with one version of a model, and follows that model's alias. On AWS Lambda and on Knative the
 //! records are brought to it. With the argument `try` it answers one
-//! [trial](millrace_wire::trial) instead.
+//! [trial](millrace_wire::trial) instead, with `edge` it works [on its own](edge).
 
+mod edge;
 mod encode;
 mod follow;
 mod handler;
@@ -20,7 +21,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use millrace_runtime::{
-    Failure, Function, Reporter, Schemas, Status, knative, lambda, onnxruntime, poll, run, try_out,
+    Failure, Function, Reporter, Schemas, Status, knative, lambda, onnxruntime, poll, run, run_as,
+    try_out,
 };
 use millrace_wire::function::{InferenceSpec, Role, Trigger};
 use millrace_wire::trial::ARGUMENT;
@@ -40,13 +42,15 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == ARGUMENT)
-    {
-        return try_out(trial::outcome);
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(argument) if argument == ARGUMENT => try_out(trial::outcome),
+        Some(argument) if argument == edge::ARGUMENT => run_as(
+            || edge::specification(arguments.next()),
+            |function| infer(&function),
+        ),
+        _ => run(|function| infer(&function)),
     }
-    run(|function| infer(&function))
 }
 
 fn infer(function: &Function) -> Result<(), Failure> {
@@ -59,7 +63,7 @@ fn infer(function: &Function) -> Result<(), Failure> {
     function
         .readiness
         .unmet("model", "no version of the model is loaded yet");
-    let reporter = Reporter::start(&function.spec.control)?;
+    let reporter = Reporter::start(function.spec.control.as_ref())?;
     let status = Status::new(
         spec.id,
         function.spec.ordinal,

@@ -29,6 +29,6 @@ pub use registry::Registry;
 pub use report::Reporter;
 pub use schemas::{Missing, Schemas};
 pub use shutdown::Shutdown;
-pub use start::{Function, onnxruntime, run};
+pub use start::{Function, onnxruntime, run, run_as};
 pub use status::{Done, Status};
 pub use trial::try_out;

@@ -44,8 +44,21 @@ pub struct Function {
 /// `MILLRACE_LOG`. SIGTERM and SIGINT request the [`Shutdown`]; the end of a piped standard input
 /// ends the process at once, since its parent is gone.
 pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
+    run_as(
+        || specification(std::env::var(VARIABLE).ok().as_deref()),
+        role,
+    )
+}
+
+/// The same with a specification that comes from elsewhere.
+pub fn run_as(
+    specification: impl FnOnce() -> Result<FunctionSpec, Failure>,
+    role: impl FnOnce(Function) -> Result<(), Failure>,
+) -> ExitCode {
     let environment = Environment::of_process();
-    let result = logs::start().and_then(|()| start(role, &environment));
+    let result = logs::start()
+        .and_then(|()| specification())
+        .and_then(|spec| start(spec, role, &environment));
     match result {
         Ok(()) => {
             tracing::info!("the function ended in order");
@@ -80,10 +93,10 @@ fn beside() -> Option<PathBuf> {
 }
 
 fn start(
+    spec: FunctionSpec,
     role: impl FnOnce(Function) -> Result<(), Failure>,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let spec = specification(std::env::var(VARIABLE).ok().as_deref())?;
     let is_for_lambda = matches!(spec.trigger, Trigger::Lambda(_));
     environment.check(is_for_lambda)?;
     parent::watch()?;

@@ -57,6 +57,11 @@ fn start(function: &Function) -> Result<(), Failure> {
             "this program trains, and the specification is for another role".to_owned(),
         ));
     };
+    let Some(control) = &function.spec.control else {
+        return Err(Failure::Specification(
+            "a training pool hears of trainings through a topic of Millrace, and the specification names no cluster that holds it".to_owned(),
+        ));
+    };
     if function.spec.trigger != Trigger::Poll {
         return Err(Failure::Specification(
             "this program reads commands by itself, and the specification has them brought: only inferences can be triggered from outside".to_owned(),
@@ -70,7 +75,7 @@ fn start(function: &Function) -> Result<(), Failure> {
         .runtime
         .block_on(Store::open(&function.spec.artifacts))
         .map_err(Failure::failed)?;
-    let reporter = Reporter::start(&function.spec.control)?;
+    let reporter = Reporter::start(Some(control))?;
     let handler = Handler {
         store,
         reporter,
@@ -85,11 +90,11 @@ fn start(function: &Function) -> Result<(), Failure> {
                 .map_or_else(std::env::temp_dir, PathBuf::from),
         },
         commands: Commands {
-            connection: Connection::new(&function.spec.control.connection),
+            connection: Connection::new(&control.connection),
             topic: pool.topic.clone(),
         },
         process: Uuid::now_v7(),
         now: Utc::now,
     };
-    pool::run(function, pool, handler)
+    pool::run(function, control, pool, handler)
 }

@@ -14,7 +14,7 @@ use millrace_kafka::{
 };
 use millrace_runtime::{Failure, Function};
 use millrace_wire::command::Command;
-use millrace_wire::function::TrainingPool;
+use millrace_wire::function::{self as wire, TrainingPool};
 use uuid::Uuid;
 
 use crate::control::Control;
@@ -37,8 +37,13 @@ const REMEMBERED: usize = 256;
 const CONDITION: &str = "group";
 
 /// Works for the pool until the function shall end.
-pub fn run(function: &Function, pool: &TrainingPool, handler: Handler) -> Result<(), Failure> {
-    let connection = Connection::new(&function.spec.control.connection);
+pub fn run(
+    function: &Function,
+    control: &wire::Control,
+    pool: &TrainingPool,
+    handler: Handler,
+) -> Result<(), Failure> {
+    let connection = Connection::new(&control.connection);
     function.readiness.kafka("kafka", &connection);
     function.readiness.unmet(CONDITION, "not joined yet");
     let mut options = GroupOptions::new(&pool.group, &[&pool.topic])

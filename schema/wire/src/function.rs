@@ -23,8 +23,9 @@ pub type Connection = BTreeMap<String, String>;
 pub struct FunctionSpec {
     /// Layout version.
     pub format: u32,
-    /// Where the function reports to and hears from Millrace.
-    pub control: Control,
+    /// Where the function reports to and hears from Millrace; none where it works on its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// URL of the artifact store.
     pub artifacts: String,
     /// Address of the function's own HTTP server (`/livez`, `/readyz`, `/metrics`).
@@ -130,8 +131,11 @@ pub struct InferenceSpec {
     pub alias: Option<String>,
     /// Where records come from.
     pub input_topic: String,
-    /// Kafka's id of the input topic: one that was created again under the same name is another.
-    pub input_topic_id: String,
+    /// Kafka's id of the input topic: one that was created again under the same name is another. Without it
+    /// nobody has prepared the start: the topic that is there when it is first seen is meant, and a group that has
+    /// committed nothing begins at its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_topic_id: Option<String>,
     /// How they are encoded.
     pub input_format: RecordFormat,
     /// Where predictions go.
@@ -289,7 +293,7 @@ impl FunctionSpec {
     ) -> Self {
         Self {
             format: FORMAT,
-            control,
+            control: Some(control),
             artifacts,
             listen,
             ordinal,

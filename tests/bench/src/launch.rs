@@ -120,7 +120,7 @@ fn inference(
         model: "bench".to_owned(),
         version: model.version.clone(),
         alias: None,
-        input_topic_id: cluster.admin.describe_topic(&route.input)?.id,
+        input_topic_id: Some(cluster.admin.describe_topic(&route.input)?.id),
         input_topic: route.input.clone(),
         input_format: RecordFormat::Raw(RawArray {
             dtype: Dtype::Float32,

@@ -417,7 +417,7 @@ pub(in crate::app) async fn specification(
         version: versions::wire(version)?,
         alias: row.alias.clone(),
         input_topic: row.input_topic.clone(),
-        input_topic_id: row.input_topic_id.clone(),
+        input_topic_id: Some(row.input_topic_id.clone()),
         input_format: datasources::format(&datasource)?,
         output_topic: row.output_topic.clone(),
         output_format: match row.output_format {

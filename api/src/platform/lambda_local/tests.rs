@@ -108,7 +108,7 @@ fn spec(name: &str, connection: &Properties) -> FunctionSpec {
         },
         alias: None,
         input_topic: name.to_owned(),
-        input_topic_id: String::new(),
+        input_topic_id: None,
         input_format: RecordFormat::Raw(RawArray {
             dtype: Dtype::Uint8,
             shape: vec![1],

@@ -4,6 +4,7 @@
 //! Invariant: a topic that was deleted and one that was created again are told apart; what a
 //! re-created topic holds is never taken for the records that were meant.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use millrace_kafka::{Admin, Connection, Error};
@@ -27,7 +28,8 @@ pub(crate) struct Topics {
     is_forbidden: AtomicBool,
     pub(crate) admin: Admin,
     pub(crate) input: String,
-    input_id: String,
+    /// Empty until the topic was seen, where the specification does not say which one is meant.
+    input_id: OnceLock<String>,
     pub(crate) targets: Targets,
     /// Who must be allowed, in the words of Kafka's access control lists.
     principal: String,
@@ -51,7 +53,10 @@ impl Topics {
             is_forbidden: AtomicBool::new(false),
             admin: Admin::new(connection)?,
             input: spec.input_topic.clone(),
-            input_id: spec.input_topic_id.clone(),
+            input_id: spec
+                .input_topic_id
+                .clone()
+                .map_or_else(OnceLock::new, OnceLock::from),
             targets: Targets::of(spec),
             principal: login.map_or("User:LOGIN".to_owned(), |name| format!("User:{name}")),
             compresses: ["compression.type", "compression.codec"]
@@ -124,7 +129,7 @@ impl Topics {
     }
 
     fn look_at_input(&self) -> bool {
-        match self.admin.partitions_of(&self.input, &self.input_id) {
+        match self.input_partitions_now() {
             Ok(partitions) => {
                 self.status.recovered(INPUT_MISSING);
                 self.input_partitions.store(partitions, Ordering::Relaxed);
@@ -148,6 +153,15 @@ impl Topics {
             Err(error) => self.note(&error),
         }
         false
+    }
+
+    fn input_partitions_now(&self) -> Result<i32, Error> {
+        if let Some(id) = self.input_id.get() {
+            return self.admin.partitions_of(&self.input, id);
+        }
+        let found = self.admin.describe_topic(&self.input)?;
+        self.input_id.get_or_init(|| found.id);
+        Ok(found.partitions)
     }
 
     fn look_at(&self, target: &Target) -> Found {

@@ -162,7 +162,7 @@ mod tests {
             events_topic: "events".to_owned(),
             registry_topic: "registry".to_owned(),
         };
-        let reporter = Reporter::start(&nowhere).unwrap();
+        let reporter = Reporter::start(Some(&nowhere)).unwrap();
         Status::new(Uuid::nil(), 0, reporter, readiness.clone())
     }
 

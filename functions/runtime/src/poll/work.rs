@@ -179,7 +179,8 @@ impl<'s> Work<'s> {
     }
 
     /// Partitions without a committed offset are new where the group has committed others: they
-    /// begin at their beginning. Where it has none at all, all were lost, which a person decides.
+    /// begin at their beginning. Where it has none at all, all were lost, which a person decides, unless nobody has
+    /// committed any for it before its start.
     fn place(&mut self, consumer: &GroupConsumer) -> Result<(), Failure> {
         let unplaced = self.partitions.unplaced();
         if unplaced.is_empty() {
@@ -191,13 +192,17 @@ impl<'s> Work<'s> {
         }
         self.next_placing = Instant::now() + PLACE_INTERVAL;
         let InferenceSpec {
-            group, input_topic, ..
+            group,
+            input_topic,
+            input_topic_id,
+            ..
         } = self.spec;
+        let is_prepared = input_topic_id.is_some();
         // The topic of redriven records has none until the first one is answered.
         let committed =
             Admin::new(&self.connection).and_then(|admin| admin.committed(group, input_topic));
         match committed {
-            Ok(committed) if committed.iter().any(|offset| offset.offset >= 0) => {
+            Ok(committed) if !is_prepared || committed.iter().any(|offset| offset.offset >= 0) => {
                 tracing::info!(partitions = ?unplaced, "new partitions are read from their beginning");
                 let placed = self.partitions.place();
                 Self::resume(consumer, &placed)

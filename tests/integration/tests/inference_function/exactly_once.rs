@@ -74,7 +74,8 @@ async fn positions_move_past_transaction_markers() {
     let version = second.version(1, models::dense(1)).await;
     let mut spec = second.spec(0, &version);
     spec.input_topic.clone_from(&fixture.output);
-    spec.input_topic_id = fixture.admin.describe_topic(&fixture.output).unwrap().id;
+    let other = fixture.admin.describe_topic(&fixture.output).unwrap().id;
+    spec.input_topic_id = Some(other);
     let start = millrace_kafka::GroupOffset::new(&fixture.output, 0, 0);
     second.commit(&[start]);
     let reader = second.start(0, &spec);

@@ -139,7 +139,7 @@ impl<'k> Fixture<'k> {
             version: version.clone(),
             alias: None,
             input_topic: self.input.clone(),
-            input_topic_id: self.admin.describe_topic(&self.input).unwrap().id,
+            input_topic_id: Some(self.admin.describe_topic(&self.input).unwrap().id),
             input_format: RecordFormat::Raw(RawArray {
                 dtype: Dtype::Uint8,
                 shape: vec![4],
@@ -359,7 +359,7 @@ fn launch<const N: usize>(function: &FunctionSpec, more: [(&'static str, String)
 }
 
 /// A replica's process. In a test that fails, it tells what it had to say.
-pub struct Replica(Process);
+pub struct Replica(pub Process);
 
 impl Deref for Replica {
     type Target = Process;

@@ -10,6 +10,7 @@ mod answers;
 mod chain;
 mod conformance;
 mod deadline;
+mod edge;
 mod ensembles;
 mod exactly_once;
 mod faults;

@@ -67,7 +67,7 @@ pub(super) fn load(
         None => Table::new(),
     };
     let defaults =
-        Table::try_from(Config::default()).map_err(|error| Error::Print(error.to_string()))?;
+        Table::try_from(Config::shape()).map_err(|error| Error::Print(error.to_string()))?;
     let mut variables: Vec<_> = variables
         .filter_map(|(variable, value)| {
             let path = variable
@@ -205,6 +205,7 @@ mod tests {
             ("MILLRACE_ONNXRUNTIME__LIBRARY", "/lib/ort.so"),
         ])
         .unwrap();
+        assert_eq!(config.platform.lambda, None);
         assert_eq!(config.kafka.partitions, 7);
         assert_eq!(config.kafka.prefix, "12");
         let properties = config.kafka.all_properties();
@@ -213,6 +214,32 @@ mod tests {
         assert!(!config.http.introspection);
         assert_eq!(config.platform.local.training_slots, 3);
         assert_eq!(config.onnxruntime.library, Some("/lib/ort.so".into()));
+    }
+
+    #[test]
+    fn a_section_that_is_off_is_switched_on_by_its_variables() {
+        let wanted = crate::config::complete_lambda();
+        let [days, slots] = [wanted.log_days, wanted.slots].map(|number| number.to_string());
+        let variables = [
+            ("PREFIX", &wanted.prefix),
+            ("ROLE", &wanted.role),
+            ("SUBNETS", &wanted.subnets),
+            ("GROUPS", &wanted.groups),
+            ("CLUSTER", &wanted.cluster),
+            ("BUCKET", &wanted.bucket),
+            ("PACKAGE", &wanted.package),
+            ("LOG_DAYS", &days),
+            ("SLOTS", &slots),
+        ]
+        .map(|(key, value)| (format!("MILLRACE_PLATFORM__LAMBDA__{key}"), value.clone()));
+        let config = load(None, variables.clone().into_iter()).unwrap();
+        assert_eq!(config.platform.lambda, Some(wanted));
+        toml::from_str::<Config>(&config.masked().unwrap()).unwrap();
+        let error = load(None, variables.into_iter().skip(1)).unwrap_err();
+        assert!(
+            error.to_string().contains("platform.lambda.prefix"),
+            "{error}"
+        );
     }
 
     #[test]

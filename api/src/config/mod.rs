@@ -10,6 +10,7 @@ mod data;
 mod database;
 mod http;
 mod kafka;
+mod lambda;
 mod limits;
 mod load;
 mod onnxruntime;
@@ -28,6 +29,9 @@ pub use data::Data;
 pub use database::Database;
 pub use http::{Authentication, Http};
 pub use kafka::{Kafka, TopicPolicy};
+pub use lambda::Lambda;
+#[cfg(test)]
+pub(crate) use lambda::tests::complete as complete_lambda;
 pub use limits::Limits;
 pub use load::Error;
 pub use onnxruntime::OnnxRuntime;
@@ -74,6 +78,20 @@ impl Config {
         load::load(file, std::env::vars())
     }
 
+    /// The tree of these variables alone.
+    #[cfg(test)]
+    pub(crate) fn of(variables: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        load::load(None, variables)
+    }
+
+    /// The defaults, with each section that is off without its keys.
+    fn shape() -> Self {
+        Self {
+            platform: Platform::shape(),
+            ..Self::default()
+        }
+    }
+
     /// The tree as TOML, with secrets masked.
     ///
     /// # Errors
@@ -118,6 +136,6 @@ impl Config {
         self.artifacts.check()?;
         self.http.check()?;
         self.limits.check()?;
-        self.platform.local.check()
+        self.platform.check()
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Lambda};
 
 /// `[platform]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -12,6 +12,24 @@ use super::Error;
 pub struct Platform {
     /// Processes on this machine.
     pub local: Local,
+    /// AWS Lambda, where there is a section for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<Lambda>,
+}
+
+impl Platform {
+    /// The defaults of every section, those that are off included.
+    pub(super) fn shape() -> Self {
+        Self {
+            lambda: Some(Lambda::default()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.local.check()?;
+        self.lambda.as_ref().map_or(Ok(()), Lambda::check)
+    }
 }
 
 /// `[platform.local]`
@@ -35,7 +53,7 @@ impl Default for Local {
 }
 
 impl Local {
-    pub(super) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if !(1..=64).contains(&self.training_slots) {
             return Err(Error::invalid(
                 "platform.local.training_slots",

@@ -5,6 +5,7 @@ mod beside;
 mod input;
 mod mutation;
 mod output;
+mod platform;
 mod subscription;
 
 use std::time::Instant;

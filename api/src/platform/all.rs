@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{LambdaLocal, LocalPlatform, LocalSettings, Platform, Status};
+use super::{LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings, Platform, Status};
 use crate::config::Config;
 
 /// Tells that the state of some function has changed.
@@ -43,11 +43,12 @@ impl Platforms {
         let settings = LocalSettings::configured(config)?;
         let local = Arc::new(LocalPlatform::new(settings.clone(), changes.clone()));
         let lambda_local = LambdaLocal::new(settings, changes.clone());
+        let mut all: Vec<Arc<dyn Platform>> = vec![local.clone(), Arc::new(lambda_local)];
+        if let Some(lambda) = &config.platform.lambda {
+            all.push(Arc::new(LambdaPlatform::new(lambda, changes.clone())));
+        }
         Ok(Self {
-            all: vec![
-                Arc::clone(&local) as Arc<dyn Platform>,
-                Arc::new(lambda_local),
-            ],
+            all,
             trainings: Arc::clone(&local) as Arc<dyn Platform>,
             local,
             changes,

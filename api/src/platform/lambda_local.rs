@@ -23,7 +23,8 @@ use millrace_wire::function::{FunctionSpec, Invocations, Role, Trigger};
 use tokio::runtime::Handle;
 
 use self::mapping::{Mapping, Poller};
-use super::local::{Log, Settings, log_path, remove_logs, work};
+use super::local::{Log, Settings, log_path, remove_logs};
+use super::work::work;
 use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
 
 /// Its name in the API.

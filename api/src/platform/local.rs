@@ -23,7 +23,7 @@ pub use backoff::Pauses;
 use futures::future::join_all;
 pub(super) use log::Log;
 use millrace_entity::inference::Guarantee;
-use millrace_wire::function::{FunctionSpec, Role};
+use millrace_wire::function::FunctionSpec;
 use millrace_wire::trial::{Outcome, Trial};
 use supervisor::{Order, Shared, supervise};
 use tokio::process::Command;
@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
+use super::work::work;
 use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
 
 /// Its name in the API.
@@ -321,22 +322,4 @@ fn give(orders: &watch::Sender<Order>, spec: FunctionSpec) {
         *order = Order::Run(Box::new(spec));
         anew
     });
-}
-
-/// What a function is started for, without what it learns by itself: where it listens, and which
-/// version its alias points at by now.
-pub(super) fn work(spec: &FunctionSpec) -> FunctionSpec {
-    let mut work = spec.clone();
-    work.listen = String::new();
-    if let Role::Inference(inference) = &mut work.role
-        && inference.alias.is_some()
-    {
-        inference.version.version = 0;
-        inference.version.digest = String::new();
-        inference.version.size = 0;
-        inference.version.signature.inputs.clear();
-        inference.version.signature.outputs.clear();
-        inference.version.samples = None;
-    }
-    work
 }

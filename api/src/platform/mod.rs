@@ -5,8 +5,10 @@
 //! same functions.
 
 mod all;
+mod lambda;
 mod lambda_local;
 mod local;
+mod work;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use all::{Changes, Platforms};
+pub use lambda::{LambdaOptions, LambdaPlatform, Pollers};
 pub use lambda_local::LambdaLocal;
 pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
 
@@ -95,7 +98,30 @@ pub struct Deployment {
 /// What only some platforms have to be told of an inference: each looks at its own part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {}
+pub struct Options {
+    /// What is asked of AWS Lambda.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<LambdaOptions>,
+}
+
+impl Options {
+    /// Whether the platform of this name would take them.
+    ///
+    /// # Errors
+    /// What is wrong, for whoever asked.
+    pub fn check(&self, platform: &str) -> Result<(), String> {
+        let Some(lambda) = &self.lambda else {
+            return Ok(());
+        };
+        if platform != lambda::NAME {
+            return Err(format!(
+                "`lambda` is for the platform {:?}, and this inference runs on {platform:?}: leave it out",
+                lambda::NAME
+            ));
+        }
+        lambda.check()
+    }
+}
 
 /// Where functions run.
 #[async_trait]
@@ -109,6 +135,12 @@ pub trait Platform: Send + Sync {
     /// Whether records are brought to its functions, which may sleep until then and scale by themselves: each inference
     /// is one function to Millrace, whose silence is no fault.
     fn is_pushed(&self) -> bool;
+
+    /// The consumer group by which redriven records are brought to an inference with this group: the same, unless the
+    /// platform reads each topic by itself.
+    fn redrive_group(&self, group: &str) -> String {
+        group.to_owned()
+    }
 
     /// How many trainings may run on it at once.
     fn training_slots(&self) -> u32;

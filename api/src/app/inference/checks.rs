@@ -143,6 +143,7 @@ pub(super) fn check_platform(app: &App, new: &Destination, whole: bool) -> Resul
             ),
         ));
     };
+    new.options.check(&new.platform).or_else(refuse)?;
     if !platform.guarantees().contains(&new.guarantee) {
         return refuse(format!(
             "the platform {:?} cannot promise this guarantee; ask for AT_LEAST_ONCE",

@@ -2,7 +2,6 @@
 
 use millrace_entity::inference::{self, Desired, Guarantee, Model, OutputFormat, State};
 use millrace_entity::{function_event, version};
-use millrace_kafka::GroupOffset;
 use millrace_wire::function::{
     self, Batching, FunctionSpec, HandOn, InferenceSpec, NotFinite, Role,
 };
@@ -12,12 +11,13 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 
 use super::super::inference::{
-    Destination, Position, Step, arrive, begins_with, check_positions, next, note, refresh,
+    Destination, Position, Step, arrive, begins_with, next, note, refresh,
 };
 use super::super::{
-    App, Change, Cluster, Code, Error, Result, connection, datasource as datasources, model,
-    project, version as versions,
+    App, Change, Code, Error, Result, connection, datasource as datasources, model, project,
+    version as versions,
 };
+use super::groups;
 use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
 use super::span;
@@ -114,7 +114,7 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
         }
     }
     settings.planned.clear();
-    settings.partitions = put_offsets(&cluster, row, &settings.redrive_offsets).await?;
+    settings.partitions = groups::put(app, &cluster, row, &settings.redrive_offsets).await?;
     settings.redrive_offsets.clear();
     settings.has_redrive = true;
     let settings = serde_json::to_value(settings).map_err(Error::internal)?;
@@ -132,52 +132,6 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
     })
     .await?;
     Ok(())
-}
-
-/// Commits the saved offsets for the group, which must have no members. Gives the number of the
-/// input's partitions.
-async fn put_offsets(cluster: &Cluster, row: &Model, redriven: &[Position]) -> Result<i32> {
-    let (topic, id, group, redrive) = (
-        row.input_topic.clone(),
-        row.input_topic_id.clone(),
-        row.group_id.clone(),
-        row.redrive_topic.clone(),
-    );
-    let (ends, committed) = cluster
-        .run(move |admin| {
-            admin.check_topic_id(&topic, &id)?;
-            let mut committed = admin.committed(&group, &topic)?;
-            committed.extend(admin.committed(&group, &redrive)?);
-            Ok((admin.watermarks(&topic)?, committed))
-        })
-        .await?;
-    let partitions = i32::try_from(ends.len()).unwrap_or(i32::MAX);
-    let Some(saved) = &row.saved_offsets else {
-        return Ok(partitions);
-    };
-    let saved: Vec<Position> = serde_json::from_value(saved.clone()).map_err(Error::internal)?;
-    check_positions(&row.input_topic, &ends, &saved).map_err(|error| {
-        Error::new(
-            error.code(),
-            format!("{error}; start the inference again with the `start` where it shall go on"),
-        )
-    })?;
-    // Without the notes: whoever begins now reads the registry to its end first, and an entry that
-    // was noted may be one of a registry that is gone.
-    let input = saved.iter().map(|one| (&row.input_topic, one));
-    let redriven = redriven.iter().map(|one| (&row.redrive_topic, one));
-    let wanted: Vec<GroupOffset> = input
-        .chain(redriven)
-        .map(|(topic, one)| GroupOffset::new(topic, one.partition, one.offset))
-        .collect();
-    if wanted.iter().all(|offset| committed.contains(offset)) {
-        return Ok(partitions); // where the group still is, even if Kafka has not missed its members yet
-    }
-    let group = row.group_id.clone();
-    cluster
-        .run(move |admin| admin.commit(&group, &wanted))
-        .await?;
-    Ok(partitions)
 }
 
 /// Hands the functions to the platform, and looks at how they are.
@@ -230,20 +184,9 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
     let saved = if let Some(saved) = row.saved_offsets.clone() {
         saved
     } else {
-        let topics = [row.input_topic.clone(), row.redrive_topic.clone()];
-        let group = row.group_id.clone();
-        let [committed, redriven] = app
-            .cluster(row.connection_id)
-            .await?
-            .run(move |admin| {
-                let [input, redrive] = topics.map(|topic| admin.committed(&group, &topic));
-                Ok([input?, redrive?])
-            })
-            .await?
-            .map(|committed| committed.into_iter().map(Position::from));
-        settings.redrive_offsets = redriven.collect();
-        let positions: Vec<Position> = committed.collect();
-        serde_json::to_value(positions).map_err(Error::internal)?
+        let [committed, redriven] = groups::reached(app, row).await?;
+        settings.redrive_offsets = redriven;
+        serde_json::to_value(committed).map_err(Error::internal)?
     };
     update(app, row, |row| {
         let rests = next(row.state, step)?;
@@ -283,13 +226,15 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
         }
     }
     let topics = owned::unshared(&app.database, row, topics).await?;
-    let group = row.group_id.clone();
+    let groups = groups::all(app, row);
     let is_empty = cluster
         .run(move |admin| {
-            if !admin.group(&group)?.is_empty() {
+            if !groups::are_empty(admin, &groups)? {
                 return Ok(false);
             }
-            admin.delete_group(&group)?;
+            for group in &groups {
+                admin.delete_group(group)?;
+            }
             owned::remove(admin, &topics)?;
             Ok(true)
         })
@@ -323,7 +268,7 @@ pub(super) async fn end(app: &App, row: &Model) -> Result<()> {
 }
 
 /// Where its functions run.
-fn platform_of<'a>(app: &'a App, row: &Model) -> Result<&'a dyn Platform> {
+pub(super) fn platform_of<'a>(app: &'a App, row: &Model) -> Result<&'a dyn Platform> {
     app.platforms.named(&row.platform).ok_or_else(|| {
         Error::new(
             Code::PlatformUnavailable,

@@ -3,6 +3,7 @@
 //! It looks at the state of things, not at what changed, so it repairs whatever a crash at any
 //! point left. Every step may be repeated. No owner is driven by two tasks at once.
 
+mod groups;
 mod inference;
 mod owned;
 mod pool;

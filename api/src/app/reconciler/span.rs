@@ -11,6 +11,7 @@ use sea_orm::{ActiveModelTrait as _, EntityTrait as _};
 
 use super::super::inference::{Handover, Position, Span, Step, locked, next, reached};
 use super::super::{App, Change, Cluster, Error, Result};
+use super::groups::redrive_group;
 use super::inference::{end, rest};
 use super::update;
 
@@ -74,7 +75,7 @@ async fn step(app: &App, seen: &Model) -> Result<()> {
     let committed = cluster
         .run(move |admin| admin.committed(&group, &topic))
         .await?;
-    if !span.is_answered(&committed) || !is_drained(&cluster, &row).await? {
+    if !span.is_answered(&committed) || !is_drained(app, &cluster, &row).await? {
         return Ok(());
     }
     let Some(live) = row.takes_over_id else {
@@ -106,7 +107,7 @@ async fn approach(
     live: &Model,
 ) -> Result<()> {
     let is_near = app.now() - span.since <= NEAR;
-    if is_near && row.state == State::Running && is_drained(cluster, live).await? {
+    if is_near && row.state == State::Running && is_drained(app, cluster, live).await? {
         tracing::info!(inference.name = %live.name, successor = %row.name, "an inference is stopped where its successor takes its place");
         update(app, live, |live| {
             Ok(inference::ActiveModel {
@@ -220,8 +221,8 @@ async fn take_over(app: &App, row: &Model, live: &Model) -> Result<()> {
 }
 
 /// Whether no dead letter that was sent back waits for its answer.
-async fn is_drained(cluster: &Cluster, row: &Model) -> Result<bool> {
-    let (group, topic) = (row.group_id.clone(), row.redrive_topic.clone());
+async fn is_drained(app: &App, cluster: &Cluster, row: &Model) -> Result<bool> {
+    let (group, topic) = (redrive_group(app, row)?, row.redrive_topic.clone());
     let lags = cluster.run(move |admin| admin.lag(&group, &topic)).await?;
     Ok(lags.iter().all(|lag| lag.lag == 0))
 }

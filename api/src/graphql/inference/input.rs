@@ -8,6 +8,7 @@ use millrace_wire::prediction::{Choice, Form};
 
 use super::beside::{extent, selector};
 use super::output::{NotFinite, OutputForm, OutputFormat};
+use super::platform::LambdaInput;
 use super::{Guarantee, Inference};
 use crate::app::Result;
 use crate::app::inference::{Destination, NewInference, Place, Position, Start};
@@ -70,6 +71,8 @@ pub struct CreateInferenceInput {
     /// Where they run.
     #[graphql(default = "local")]
     platform: String,
+    /// For the platform `lambda` alone: what its function and the mappings of its topics are like.
+    lambda: Option<LambdaInput>,
     /// How batches form.
     batching: Option<BatchingInput>,
 }
@@ -236,6 +239,8 @@ pub struct MoveInferenceInput {
     /// How many functions share the work there.
     #[graphql(default = 1)]
     replicas: i32,
+    /// For the platform `lambda` alone: what its function and the mappings of its topics shall be like.
+    lambda: Option<LambdaInput>,
 }
 
 impl MoveInferenceInput {
@@ -245,7 +250,9 @@ impl MoveInferenceInput {
             platform: self.platform,
             guarantee: self.guarantee.map_or(row.guarantee, Into::into),
             replicas: self.replicas,
-            options: Options::default(),
+            options: Options {
+                lambda: self.lambda.map(Into::into),
+            },
         }
     }
 }
@@ -341,7 +348,9 @@ impl CreateInferenceInput {
             records_per_second: self.records_per_second,
             replicas: self.replicas,
             platform: self.platform,
-            options: Options::default(),
+            options: Options {
+                lambda: self.lambda.map(Into::into),
+            },
             batching,
         })
     }

@@ -1,0 +1,138 @@
+//! The event source mappings that bring a function its records: exactly those that are planned.
+//!
+//! Invariant: a mapping of another topic, cluster or group is ended before the planned one takes its place; one that is
+//! being deleted is waited for.
+
+use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
+
+use super::aws::Aws;
+use super::plan::{MappingPlan, signed};
+use super::trouble::Trouble;
+
+/// How far a mapping is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It brings records, or waits for some.
+    Stands,
+    /// AWS is at work on it.
+    Changing(String),
+    /// It brings nothing now, which AWS tries again by itself.
+    Ailing(String),
+    /// It was switched off, and stays so.
+    Disabled(String),
+}
+
+/// Takes the next step towards the plans, and says how far each mapping is.
+pub(super) async fn bring(
+    aws: &Aws,
+    cluster: &str,
+    function: &str,
+    plans: &[MappingPlan],
+) -> Result<Vec<Stage>, Trouble> {
+    let found = aws.mappings(cluster, function, true).await?;
+    for mapping in found.iter().filter(|mapping| !is_ending(mapping)) {
+        if !plans.iter().any(|plan| is_of(plan, mapping)) {
+            aws.delete_mapping(id(mapping)).await?;
+        }
+    }
+    let mut stages = Vec::new();
+    for plan in plans {
+        stages.push(one(aws, cluster, function, plan, &found).await?);
+    }
+    Ok(stages)
+}
+
+async fn one(
+    aws: &Aws,
+    cluster: &str,
+    function: &str,
+    plan: &MappingPlan,
+    found: &[EventSourceMappingConfiguration],
+) -> Result<Stage, Trouble> {
+    let topic = &plan.topic;
+    let mut there = found.iter().filter(|mapping| !is_ending(mapping));
+    let Some(mapping) = there.find(|mapping| is_of(plan, mapping)) else {
+        // AWS takes no second one of the same topic while there is a first one.
+        if found.iter().any(|mapping| mapping.topics().contains(topic)) {
+            return Ok(Stage::Changing(format!(
+                "waits until the former mapping of {topic:?} is deleted"
+            )));
+        }
+        aws.create_mapping(cluster, function, plan).await?;
+        tracing::info!(function.name = %function, kafka.topic = %topic, "event source mapping made");
+        return Ok(Stage::Changing(format!("is being given {topic:?}")));
+    };
+    match mapping.state().unwrap_or_default() {
+        "Enabled" if !is_configured(plan, mapping) => {
+            aws.update_mapping(id(mapping), plan).await?;
+            Ok(Stage::Changing(format!(
+                "is being given {topic:?} in another way"
+            )))
+        }
+        "Enabled" => Ok(match mapping.last_processing_result() {
+            Some(result) if result.starts_with("PROBLEM") => Stage::Ailing(format!(
+                "gets no records of {topic:?} (AWS says {result:?})"
+            )),
+            _ => Stage::Stands,
+        }),
+        "Disabled" => Ok(Stage::Disabled(format!(
+            "gets no records of {topic:?}, whose event source mapping is disabled (AWS says {:?})",
+            mapping.state_transition_reason().unwrap_or_default()
+        ))),
+        state => Ok(Stage::Changing(format!(
+            "is being given {topic:?}, whose event source mapping is {state}"
+        ))),
+    }
+}
+
+/// Ends all mappings of a function. Says which topics AWS still lets go of.
+pub(super) async fn end(
+    aws: &Aws,
+    cluster: &str,
+    function: &str,
+    is_there: bool,
+) -> Result<Vec<String>, Trouble> {
+    let found = aws.mappings(cluster, function, is_there).await?;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    for mapping in found.iter().filter(|mapping| !is_ending(mapping)) {
+        aws.delete_mapping(id(mapping)).await?;
+    }
+    let left = aws.mappings(cluster, function, is_there).await?;
+    let topics = left.iter().flat_map(|mapping| mapping.topics().to_vec());
+    Ok(topics.collect())
+}
+
+fn id(mapping: &EventSourceMappingConfiguration) -> &str {
+    mapping.uuid().unwrap_or_default()
+}
+
+fn is_ending(mapping: &EventSourceMappingConfiguration) -> bool {
+    mapping.state() == Some("Deleting")
+}
+
+/// Whether it is the planned one, as far as that cannot be changed. (All that are looked at are of one cluster.)
+fn is_of(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
+    let kafka = mapping.amazon_managed_kafka_event_source_config();
+    let group = kafka.and_then(|kafka| kafka.consumer_group_id());
+    mapping.topics() == [plan.topic.clone()] && group == Some(plan.group.as_str())
+}
+
+fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
+    let pollers = mapping.provisioned_poller_config();
+    let pollers = pollers.and_then(|it| Some((it.minimum_pollers()?, it.maximum_pollers()?)));
+    let wanted = plan.pollers;
+    let wanted = wanted.map(|it| (signed(it.minimum), signed(it.maximum)));
+    let partial = mapping.function_response_types();
+    let partial = partial.contains(&FunctionResponseType::ReportBatchItemFailures);
+    let on_failure = mapping.destination_config().and_then(|it| it.on_failure());
+    let on_failure = on_failure.and_then(|it| it.destination());
+    let window = mapping.maximum_batching_window_in_seconds();
+    mapping.batch_size() == Some(plan.batch_size)
+        // AWS's own half a second cannot be asked for.
+        && (plan.window_seconds.is_none() || plan.window_seconds == window)
+        && pollers == wanted
+        && partial == wanted.is_some()
+        && on_failure == plan.on_failure.as_deref()
+}

@@ -1,0 +1,111 @@
+//! What an inference may ask of Lambda: its function and the mappings that bring its records.
+
+use serde::{Deserialize, Serialize};
+
+/// What is asked of Lambda for one inference. What is left out is the installation's, or AWS's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LambdaOptions {
+    /// The function's memory, and with it its share of processors.
+    pub memory_mib: Option<u32>,
+    /// How long one event may take.
+    pub timeout_seconds: Option<u32>,
+    /// Records of an event at most.
+    pub batch_size: Option<u32>,
+    /// How long an event's records are gathered. AWS counts in whole seconds; without, it takes half a second.
+    pub window_seconds: Option<u32>,
+    /// How many environments work at once at most, which are reserved for it.
+    pub maximum_concurrency: Option<u32>,
+    /// Pollers of its own, in place of those that Lambda shares out by itself.
+    pub pollers: Option<Pollers>,
+    /// Where AWS tells of events that it gave up.
+    pub on_failure: Option<String>,
+}
+
+/// How many pollers a mapping has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pollers {
+    /// At least.
+    pub minimum: u32,
+    /// At most.
+    pub maximum: u32,
+}
+
+impl LambdaOptions {
+    /// Whether AWS would take them.
+    ///
+    /// # Errors
+    /// What it would not take, by the names that clients give.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value, range) in [
+            ("memoryMib", self.memory_mib, 128..=10_240),
+            // The longest that a mapping on Kafka allows.
+            ("timeoutSeconds", self.timeout_seconds, 1..=840),
+            ("batchSize", self.batch_size, 1..=10_000),
+            ("windowSeconds", self.window_seconds, 0..=300),
+            ("maximumConcurrency", self.maximum_concurrency, 1..=10_000),
+            (
+                "pollers.minimum",
+                self.pollers.map(|it| it.minimum),
+                1..=200,
+            ),
+            (
+                "pollers.maximum",
+                self.pollers.map(|it| it.maximum),
+                1..=2000,
+            ),
+        ] {
+            if value.is_some_and(|value| !range.contains(&value)) {
+                return Err(format!(
+                    "lambda.{name} is {} to {}",
+                    range.start(),
+                    range.end()
+                ));
+            }
+        }
+        if self.pollers.is_some_and(|it| it.minimum > it.maximum) {
+            return Err("lambda.pollers has a minimum above its maximum".to_owned());
+        }
+        match self.on_failure.as_deref() {
+            Some(place) if !place.starts_with("arn:") && !place.starts_with("kafka://") => Err(
+                "lambda.onFailure is the ARN of a queue, a topic or a bucket, or kafka://TOPIC"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn what_aws_would_not_take_is_named() {
+        LambdaOptions::default().check().unwrap();
+        let pollers = |minimum, maximum| LambdaOptions {
+            pollers: Some(Pollers { minimum, maximum }),
+            ..LambdaOptions::default()
+        };
+        pollers(2, 2).check().unwrap();
+        assert!(pollers(3, 2).check().unwrap_err().contains("minimum"));
+        assert!(pollers(0, 2).check().unwrap_err().contains("1 to 200"));
+        let timeout = LambdaOptions {
+            timeout_seconds: Some(841),
+            ..LambdaOptions::default()
+        };
+        assert_eq!(
+            timeout.check().unwrap_err(),
+            "lambda.timeoutSeconds is 1 to 840"
+        );
+        let mut destination = LambdaOptions {
+            on_failure: Some("kafka://given-up".to_owned()),
+            ..LambdaOptions::default()
+        };
+        destination.check().unwrap();
+        destination.on_failure = Some("given-up".to_owned());
+        assert!(destination.check().is_err());
+    }
+}

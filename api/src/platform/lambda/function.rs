@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
-use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{Concurrency, FunctionConfiguration, LastUpdateStatus, State};
 use millrace_wire::function::{FunctionSpec, VARIABLE};
 
 use super::super::work::work;
@@ -79,7 +79,7 @@ pub(super) async fn bring(
         tracing::info!(function.name = %name, "function is configured anew on Lambda");
     } else {
         let reserved = found.concurrency();
-        let reserved = reserved.and_then(|it| it.reserved_concurrent_executions());
+        let reserved = reserved.and_then(Concurrency::reserved_concurrent_executions);
         if reserved != plan.concurrency {
             aws.reserve(name, plan.concurrency).await?;
         }

@@ -2,8 +2,9 @@
 //! only AWS itself has; and moto's server with what Terraform applied to it, which `tests/terraform/run` starts.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-//mod account;
+mod account;
 mod answers;
+mod lives;
 mod refusals;
 mod states;
 
@@ -38,7 +39,7 @@ fn spec(id: Uuid) -> FunctionSpec {
         "alias": "champion",
         "input_topic": "orders-in",
         "input_topic_id": "id",
-        "input_format": {"RAW": {"dtype": "uint8", "shape": [4], "byte_order": "LITTLE"}},
+        "input_format": {"type": "RAW", "dtype": "uint8", "shape": [4]},
         "output_topic": "orders-out",
         "output_format": "JSON",
         "dead_letter_topic": "millrace.dlq.orders",

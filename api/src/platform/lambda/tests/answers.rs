@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::super::super::Changes;
 use super::super::aws::Aws;
 use super::super::settings::{Pace, Settings};
-use super::super::{LambdaPlatform, plan};
+use super::super::{LambdaOptions, LambdaPlatform, plan};
 use crate::config::complete_lambda;
 
 /// What the account holds, and what it refuses.
@@ -111,7 +111,7 @@ fn refusal(status: u16, code: &str, words: &str) -> Response {
 /// A function as planned, in this state.
 pub(super) fn function(platform: &LambdaPlatform, id: Uuid, state: &str) -> Value {
     let settings = &platform.settings;
-    let plan = plan::Plan::new(settings, id, super::spec(id), &Default::default()).unwrap();
+    let plan = plan::Plan::new(settings, id, super::spec(id), &LambdaOptions::default()).unwrap();
     json!({
         "Configuration": {
             "FunctionName": plan.function.name,
@@ -132,7 +132,7 @@ pub(super) fn function(platform: &LambdaPlatform, id: Uuid, state: &str) -> Valu
 /// The planned mappings, in this state.
 pub(super) fn mappings(platform: &LambdaPlatform, id: Uuid, state: &str) -> Vec<Value> {
     let settings = &platform.settings;
-    let plan = plan::Plan::new(settings, id, super::spec(id), &Default::default()).unwrap();
+    let plan = plan::Plan::new(settings, id, super::spec(id), &LambdaOptions::default()).unwrap();
     let arn = format!("arn:aws:lambda:eu-west-1:1:function:{}", plan.function.name);
     let mapping = |mapping: &plan::MappingPlan| {
         json!({

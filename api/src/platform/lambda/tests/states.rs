@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::super::{Deployment, Error, Owner, Platform as _, State, Status};
-use super::super::LambdaPlatform;
 use super::super::settings::Pace;
+use super::super::{LambdaOptions, LambdaPlatform};
 use super::answers::{Account, Shared, function, mappings, platform};
 use super::{deployment, moved, spec};
 
@@ -16,14 +16,14 @@ const ALWAYS: Pace = Pace {
     unsettled: Duration::ZERO,
 };
 const NEVER: Pace = Pace {
-    settled: Duration::MAX.saturating_sub(Duration::from_secs(1 << 60)),
-    unsettled: Duration::ZERO,
+    settled: Duration::from_hours(1),
+    unsettled: Duration::from_hours(1),
 };
 const ID: Uuid = Uuid::from_u128(7);
 const OWNER: Owner = Owner::Inference(ID);
 
 async fn deploy(platform: &LambdaPlatform) -> Result<Status, Error> {
-    let wanted = deployment(spec(ID), Default::default());
+    let wanted = deployment(spec(ID), LambdaOptions::default());
     platform.deploy(OWNER, wanted).await?;
     Ok(platform.functions().await.remove(0))
 }
@@ -54,7 +54,7 @@ async fn a_function_starts_until_lambda_says_that_all_of_it_stands() {
     let (platform, account) = platform(ALWAYS).await;
     assert_eq!(deploy(&platform).await.unwrap().state, State::Starting);
     let calls = now(&account, |it| {
-        it.function = Some(function(&platform, ID, "Pending"))
+        it.function = Some(function(&platform, ID, "Pending"));
     });
     assert_eq!(
         count(&calls, "Logs_20140328.CreateLogGroup"),
@@ -65,12 +65,12 @@ async fn a_function_starts_until_lambda_says_that_all_of_it_stands() {
     assert_eq!(deploy(&platform).await.unwrap().state, State::Starting);
     // No mapping before the function can be invoked.
     let calls = now(&account, |it| {
-        it.function = Some(function(&platform, ID, "Active"))
+        it.function = Some(function(&platform, ID, "Active"));
     });
     assert_eq!(count(&calls, "POST"), 0, "{calls:?}");
     assert_eq!(deploy(&platform).await.unwrap().state, State::Starting);
     let calls = now(&account, |it| {
-        it.mappings = mappings(&platform, ID, "Creating")
+        it.mappings = mappings(&platform, ID, "Creating");
     });
     assert_eq!(
         count(&calls, "POST /2015-03-31/event-source-mappings"),
@@ -81,7 +81,7 @@ async fn a_function_starts_until_lambda_says_that_all_of_it_stands() {
     assert_eq!(status.state, State::Starting);
     assert!(status.last_exit.unwrap().contains("is Creating"));
     now(&account, |it| {
-        it.mappings = mappings(&platform, ID, "Enabled")
+        it.mappings = mappings(&platform, ID, "Enabled");
     });
     let status = deploy(&platform).await.unwrap();
     assert_eq!((status.state, status.last_exit), (State::Running, None));
@@ -110,13 +110,13 @@ async fn what_ails_a_mapping_is_told_in_the_words_of_aws() {
     assert!(status.last_exit.unwrap().contains(problem));
 
     now(&account, |it| {
-        it.mappings = mappings(&platform, ID, "Disabled")
+        it.mappings = mappings(&platform, ID, "Disabled");
     });
     let status = deploy(&platform).await.unwrap();
     assert_eq!(status.state, State::Stopped);
     assert!(status.last_exit.unwrap().contains("USER_INITIATED"));
     let calls = now(&account, |it| {
-        it.function = Some(function(&platform, ID, "Failed"))
+        it.function = Some(function(&platform, ID, "Failed"));
     });
     assert_eq!(
         count(&calls, "PUT"),
@@ -173,7 +173,7 @@ async fn the_end_waits_until_lambda_has_let_go() {
     });
     deploy(&platform).await.unwrap();
     now(&account, |it| {
-        it.mappings = mappings(&platform, ID, "Deleting")
+        it.mappings = mappings(&platform, ID, "Deleting");
     });
     let error = platform
         .deploy(OWNER, Deployment::default())
@@ -213,13 +213,16 @@ async fn aws_is_left_alone_until_something_changes() {
     assert_eq!(deploy(&platform).await.unwrap().state, State::Running);
     assert!(!now(&account, |_| {}).is_empty());
     deploy(&platform).await.unwrap();
-    let other_version = deployment(moved(spec(ID)), Default::default());
+    let other_version = deployment(moved(spec(ID)), LambdaOptions::default());
     platform.deploy(OWNER, other_version).await.unwrap();
     assert!(
         now(&account, |_| {}).is_empty(),
         "an alias that moves changes nothing here"
     );
-    let other_work = deployment(super::into_topic(spec(ID), "other"), Default::default());
+    let other_work = deployment(
+        super::into_topic(spec(ID), "other"),
+        LambdaOptions::default(),
+    );
     platform.deploy(OWNER, other_work).await.unwrap();
     let calls = now(&account, |_| {});
     assert_eq!(count(&calls, "PUT /2015-03-31/functions"), 1, "{calls:?}");

@@ -1,0 +1,330 @@
+//! Inferences on moto's server, from their making to their end, with what happens between.
+
+use aws_sdk_lambda::types::{Architecture, FunctionCode, Runtime};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::super::{Deployment, Owner, Platform as _};
+use super::super::LambdaOptions;
+use super::super::options::Pollers;
+use super::account::{Account, Recorder, nothing, remove, settle};
+use super::{deployment, into_topic, moved, spec};
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn an_inference_is_a_function_with_two_mappings() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let platform = account.driver(&recorder).await;
+    let plain = deployment(spec(id), LambdaOptions::default());
+    settle(&platform, id, plain.clone()).await;
+    let first = account.holds(id).await;
+    let settings = &account.settings;
+    let function = &first["function"];
+    assert_eq!(function["role"], settings.role);
+    assert_eq!(function["code"], settings.code);
+    assert_eq!(function["memory"], settings.memory_mib);
+    assert_eq!(function["tags"]["millrace:installation"], "millrace");
+    assert_eq!(function["tags"]["millrace:inference"], "default/orders-ID");
+    assert_eq!(
+        function["place"],
+        json!([settings.subnets, settings.groups])
+    );
+    let variables = function["variables"]["MILLRACE_FUNCTION"].as_str().unwrap();
+    assert!(
+        variables.contains(r#""trigger":{"lambda":{"partial":false}}"#),
+        "{variables}"
+    );
+    assert_eq!(first["logs"], json!([settings.log_days]));
+    let mapping = |topic: &str, group: &str| {
+        format!(
+            "[\"{topic}\"] by Some(\"{group}\") from Some(TrimHorizon), Some(256) a batch, Some(0) s, None to None pollers, [], failures to None"
+        )
+    };
+    let group = "millrace.inference.ID";
+    let redrive = mapping("millrace.redrive.orders", &format!("{group}:redrive"));
+    assert_eq!(
+        first["mappings"],
+        json!([redrive, mapping("orders-in", group)])
+    );
+
+    // What stands is only looked at, also by a driver that knows nothing, and after the alias was moved.
+    recorder.made();
+    let fresh = account.driver(&recorder).await;
+    let looks = [(&platform, plain.clone(), 2), (&fresh, plain.clone(), 4)];
+    let after = deployment(moved(spec(id)), LambdaOptions::default());
+    for (platform, wanted, calls) in looks.into_iter().chain([(&platform, after, 2)]) {
+        settle(platform, id, wanted).await;
+        assert_eq!(recorder.made(), calls);
+        assert_eq!(account.holds(id).await, first);
+    }
+    remove(&fresh, id).await;
+    remove(&platform, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn what_is_asked_for_is_changed_and_changed_back() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let platform = account.driver(&recorder).await;
+    let plain = deployment(spec(id), LambdaOptions::default());
+    settle(&platform, id, plain).await;
+    let first = account.holds(id).await;
+
+    let other = LambdaOptions {
+        memory_mib: Some(2048),
+        timeout_seconds: Some(300),
+        batch_size: Some(1000),
+        window_seconds: Some(2),
+        maximum_concurrency: Some(5),
+        pollers: Some(Pollers {
+            minimum: 1,
+            maximum: 3,
+        }),
+        on_failure: Some("kafka://given-up".to_owned()),
+    };
+    settle(
+        &platform,
+        id,
+        deployment(into_topic(spec(id), "other-out"), other),
+    )
+    .await;
+    let changed = account.holds(id).await;
+    let function = &changed["function"];
+    assert_eq!(
+        (&function["memory"], &function["timeout"]),
+        (&json!(2048), &json!(300))
+    );
+    assert_eq!(function["concurrency"], 5);
+    let variables = function["variables"]["MILLRACE_FUNCTION"].as_str().unwrap();
+    assert!(
+        variables.contains("other-out") && variables.contains(r#""partial":true"#),
+        "{variables}"
+    );
+    let ends = "Some(1000) a batch, Some(2) s, Some(1) to Some(3) pollers, [ReportBatchItemFailures], failures to Some(\"kafka://given-up\")";
+    for mapping in changed["mappings"].as_array().unwrap() {
+        assert!(mapping.as_str().unwrap().ends_with(ends), "{mapping}");
+    }
+    let zero = LambdaOptions {
+        window_seconds: Some(0),
+        ..LambdaOptions::default()
+    };
+    settle(&platform, id, deployment(spec(id), zero)).await;
+    assert_eq!(account.holds(id).await, first);
+    remove(&platform, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn a_function_gets_the_code_that_the_settings_name() {
+    let mut account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let plain = deployment(spec(id), LambdaOptions::default());
+    let wanted = account.settings.clone();
+    // Another zip that lies there.
+    let training = account.lambda.get_function();
+    let training = training.function_name("millrace-training").send().await;
+    let training = training.unwrap().configuration.unwrap();
+    let code = training.code_sha256.unwrap();
+    let folder = hex::encode(STANDARD.decode(&code).unwrap());
+    account.settings.package = format!("functions/{folder}/training.zip");
+    account.settings.code = code;
+    let former = account.driver(&recorder).await;
+    settle(&former, id, plain.clone()).await;
+    assert_eq!(
+        account.holds(id).await["function"]["code"],
+        account.settings.code
+    );
+
+    account.settings = wanted;
+    let platform = account.driver(&recorder).await;
+    settle(&platform, id, plain).await;
+    assert_eq!(
+        account.holds(id).await["function"]["code"],
+        account.settings.code
+    );
+    remove(&platform, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn what_somebody_deletes_by_hand_is_made_again() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let platform = account.driver(&recorder).await;
+    let plain = deployment(spec(id), LambdaOptions::default());
+    settle(&platform, id, plain.clone()).await;
+    let first = account.holds(id).await;
+
+    let name = account.name(id);
+    account
+        .lambda
+        .delete_function()
+        .function_name(&name)
+        .send()
+        .await
+        .unwrap();
+    settle(&platform, id, plain.clone()).await;
+    assert_eq!(account.holds(id).await, first);
+    let listed = account
+        .lambda
+        .list_event_source_mappings()
+        .function_name(&name);
+    for mapping in listed.send().await.unwrap().event_source_mappings() {
+        let call = account.lambda.delete_event_source_mapping();
+        call.uuid(mapping.uuid().unwrap()).send().await.unwrap();
+    }
+    settle(&platform, id, plain.clone()).await;
+    assert_eq!(account.holds(id).await, first);
+    remove(&platform, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn one_that_stops_keeps_its_log_and_one_that_is_deleted_does_not() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let platform = account.driver(&recorder).await;
+    let plain = deployment(spec(id), LambdaOptions::default());
+    settle(&platform, id, plain.clone()).await;
+    let first = account.holds(id).await;
+
+    let owner = Owner::Inference(id);
+    platform.deploy(owner, Deployment::default()).await.unwrap();
+    assert!(platform.functions().await.is_empty());
+    let stopped = account.holds(id).await;
+    assert_eq!(
+        stopped,
+        json!({"function": null, "mappings": [], "logs": first["logs"]})
+    );
+    recorder.made();
+    platform.deploy(owner, Deployment::default()).await.unwrap();
+    assert_eq!(recorder.made(), 0, "what has ended is not looked at again");
+    settle(&platform, id, plain).await;
+    assert_eq!(account.holds(id).await, first);
+    remove(&platform, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn a_function_of_somebody_else_is_left_alone() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let (name, settings) = (account.name(id), &account.settings);
+    let code = FunctionCode::builder()
+        .s3_bucket(&settings.bucket)
+        .s3_key(&settings.package);
+    let made = account
+        .lambda
+        .create_function()
+        .function_name(&name)
+        .code(code.build());
+    let made = made
+        .role(&settings.role)
+        .runtime(Runtime::Providedal2023)
+        .handler("theirs");
+    made.architectures(Architecture::X8664)
+        .send()
+        .await
+        .unwrap();
+    let before = account
+        .lambda
+        .get_function()
+        .function_name(&name)
+        .send()
+        .await
+        .unwrap();
+
+    let platform = account.driver(&recorder).await;
+    let wanted = deployment(spec(id), LambdaOptions::default());
+    let refused = platform
+        .deploy(Owner::Inference(id), wanted)
+        .await
+        .unwrap_err();
+    let words = refused.to_string();
+    assert!(
+        words.contains("without the tag millrace:installation=millrace"),
+        "{words}"
+    );
+    remove(&platform, id).await;
+    let after = account
+        .lambda
+        .get_function()
+        .function_name(&name)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(before.configuration(), after.configuration());
+    account
+        .lambda
+        .delete_function()
+        .function_name(&name)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(account.holds(id).await, nothing());
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn whoever_is_killed_between_two_calls_finds_the_way_on() {
+    let account = Account::terraformed().await;
+    let all = Recorder::of(usize::MAX);
+    let wanted = |id| {
+        let options = LambdaOptions {
+            maximum_concurrency: Some(3),
+            ..LambdaOptions::default()
+        };
+        deployment(spec(id), options)
+    };
+    let whole = Uuid::now_v7();
+    let platform = account.driver(&all).await;
+    settle(&platform, whole, wanted(whole)).await;
+    let expected = account.holds(whole).await;
+    remove(&platform, whole).await;
+
+    let mut killed = [0; 2];
+    for calls in 0.. {
+        let id = Uuid::now_v7();
+        let recorder = Recorder::of(calls);
+        let first = account.driver(&recorder).await;
+        let was_made = !recorder.kills(settle(&first, id, wanted(id))).await;
+        let second = account.driver(&all).await;
+        settle(&second, id, wanted(id)).await;
+        assert_eq!(
+            account.holds(id).await,
+            expected,
+            "killed after {calls} calls"
+        );
+
+        let recorder = Recorder::of(calls);
+        let first = account.driver(&recorder).await;
+        let was_removed = !recorder.kills(remove(&first, id)).await;
+        remove(&account.driver(&all).await, id).await;
+        assert_eq!(
+            account.holds(id).await,
+            nothing(),
+            "killed after {calls} calls"
+        );
+        killed = [
+            killed[0] + usize::from(!was_made),
+            killed[1] + usize::from(!was_removed),
+        ];
+        if was_made && was_removed {
+            break;
+        }
+    }
+    // Two of the log group, one of the function, two of the mappings, one of the reservation, and the looks between.
+    assert!(
+        killed[0] >= 8 && killed[1] >= 6,
+        "killed only {killed:?} times"
+    );
+}

@@ -14,6 +14,7 @@ mod ensembles;
 mod faults;
 mod job;
 mod json;
+mod lambda;
 mod load;
 mod moving;
 mod outage;

@@ -73,7 +73,9 @@ impl Plan {
         let Role::Inference(inference) = &spec.role else {
             return Err(Trouble::refused("runs no trainings yet"));
         };
-        same_cluster(&spec.control.connection, &inference.connection)?;
+        if let Some(control) = &spec.control {
+            same_cluster(&control.connection, &inference.connection)?;
+        }
         let tags = BTreeMap::from([
             (settings.tag_key.clone(), settings.prefix.clone()),
             ("millrace:inference".to_owned(), label(inference)),

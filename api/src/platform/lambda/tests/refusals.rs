@@ -255,8 +255,8 @@ fn what_aws_would_refuse_for_good_is_refused_before() {
 
     let mut elsewhere = spec(ID);
     let other = "other:9092".to_owned();
-    elsewhere
-        .control
+    let control = elsewhere.control.as_mut().unwrap();
+    control
         .connection
         .insert("bootstrap.servers".to_owned(), other);
     let words = plan(elsewhere).unwrap_err();

@@ -1,4 +1,4 @@
-//! `millrace inference`: replays and rescoring, and how far an inference is.
+//! `millrace inference`: replays, rescoring and moves, and how far an inference is.
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
@@ -31,6 +31,13 @@ pub enum InferenceCommand {
   millrace inference rescore points points-2 --output-topic points-2 --version 2 --from 2026-11-01T00:00:00Z
   millrace inference rescore points points-2 --output-topic predictions --alias champion --json")]
     Rescore(Rescore),
+    /// Take an inference to another platform
+    ///
+    /// What runs ends in order, and goes on there exactly where it ended. One that is stopped is there when it is started.
+    #[command(after_help = "Examples:
+  millrace inference move points lambda-local --guarantee AT_LEAST_ONCE
+  millrace inference move points local --guarantee EXACTLY_ONCE --replicas 2")]
+    Move(Move),
 }
 
 /// Where the inference is, and how to answer.
@@ -109,6 +116,23 @@ pub struct Rescore {
     common: Common,
 }
 
+/// Arguments of `inference move`.
+#[derive(Debug, Args)]
+pub struct Move {
+    /// The inference
+    name: String,
+    /// Where it shall run
+    platform: String,
+    /// What shall be promised about each record there; what was promised so far without
+    #[arg(long, value_parser = ["EXACTLY_ONCE", "AT_LEAST_ONCE"])]
+    guarantee: Option<String>,
+    /// How many functions share the work there
+    #[arg(long, default_value_t = 1)]
+    replicas: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
 const SHOW: &str = "query Show($project: String!, $name: String!) {
   project(name: $project) { inference(name: $name) { ...How } }
 }";
@@ -118,8 +142,11 @@ const REPLAY: &str = "mutation Replay($input: ReplayInferenceInput!) {
 const RESCORE: &str = "mutation Rescore($input: RescoreInferenceInput!) {
   made: rescoreInference(input: $input) { inference { ...How } }
 }";
+const MOVE: &str = "mutation Move($input: MoveInferenceInput!) {
+  made: moveInference(input: $input) { inference { ...How } }
+}";
 const HOW: &str = "fragment How on Inference {
-  name state message alias version { number } runningVersion { number } inputTopic outputTopic deadLetterTopic
+  name state message platform alias version { number } runningVersion { number } inputTopic outputTopic deadLetterTopic
   span { ends { partition offset } recordsPerSecond } takesOver { name } successor { name }
   handover { inference offsets { partition offset } } lag { partition committed end lag }
 }";
@@ -144,6 +171,13 @@ pub async fn run(command: InferenceCommand) -> Result<()> {
         InferenceCommand::Rescore(rescore) => {
             let input = rescore.beside.input(&rescore.common.project);
             make(RESCORE, input, rescore.common).await
+        }
+        InferenceCommand::Move(to) => {
+            let input = json!({
+                "project": to.common.project, "name": to.name, "platform": to.platform,
+                "guarantee": to.guarantee, "replicas": to.replicas,
+            });
+            make(MOVE, input, to.common).await
         }
     }
 }
@@ -201,9 +235,10 @@ fn print(inference: &Value, as_json: bool) -> Result<()> {
         (number, _) => format!("version {number}"),
     };
     output::line(format_args!(
-        "{} {}: {version}, {} → {}",
+        "{} {} on {}: {version}, {} → {}",
         text(&inference["name"]),
         text(&inference["state"]),
+        text(&inference["platform"]),
         text(&inference["inputTopic"]),
         text(&inference["outputTopic"]),
     ))?;

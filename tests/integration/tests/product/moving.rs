@@ -29,8 +29,11 @@ const MOVE: &str = r#"mutation Move($platform: String!, $guarantee: Guarantee, $
 }"#;
 
 const INFERENCE: &str = r#"query Inference { project { inference(name: "points") {
-  state message platform guarantee lag { lag } functions { platform state processId }
+  state message platform guarantee functions { platform state processId }
 } } }"#;
+
+/// Asked for alone: while a killed function's transaction is open, Kafka does not say what its group has committed.
+const LAG: &str = r#"query Lag { project { inference(name: "points") { lag { lag } } } }"#;
 
 const PARTITIONS: i32 = 3;
 
@@ -94,15 +97,20 @@ async fn it_moves_to_lambda_and_back_under_load_and_kills() {
     assert_eq!(code, "INVALID_INPUT", "{message}");
     load.wait_for(load.sent() + 1_000);
 
-    let back = json!({"platform": "local", "guarantee": "EXACTLY_ONCE", "replicas": 2});
-    millrace.execute(MOVE, back).await;
+    let back = ["inference", "move", "points", "local"];
+    let promise = ["--guarantee", "EXACTLY_ONCE", "--replicas", "2"];
+    let told = millrace.command(&[&back[..], &promise].concat());
+    assert!(
+        told.starts_with("points STOPPING on lambda-local"),
+        "{told}"
+    );
     let found = runs_on(&millrace, "local").await;
     assert_eq!(found["guarantee"], "EXACTLY_ONCE");
     assert_eq!(found["functions"].as_array().unwrap().len(), 2);
     load.wait_for(load.sent() + 1_000);
     load.stop();
     millrace
-        .wait_for("nothing is left", LIMIT, INFERENCE, json!({}), |data| {
+        .wait_for("nothing is left", LIMIT, LAG, json!({}), |data| {
             let lag = data["project"]["inference"]["lag"].as_array();
             lag.is_some_and(|lag| lag.iter().all(|one| one["lag"] == 0))
         })

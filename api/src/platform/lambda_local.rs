@@ -22,13 +22,32 @@ use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{FunctionSpec, Invocations, Role, Trigger};
 use tokio::runtime::Handle;
 
-use self::mapping::{Mapping, Poller};
+use self::mapping::{Mapping, Poller, Provisioned};
 use super::local::{Log, Settings, log_path, remove_logs};
 use super::work::work;
-use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
+use super::{Changes, Deployment, Error, LambdaOptions, Owner, Platform, State, Status};
 
 /// Its name in the API.
-const NAME: &str = "lambda-local";
+pub(super) const NAME: &str = "lambda-local";
+
+/// Whether this platform can do what is asked of Lambda.
+pub(super) fn check(asked: &LambdaOptions) -> Result<(), String> {
+    let cannot = |name: &str| {
+        Err(format!(
+            "lambda.{name} cannot be had on {NAME:?}: leave it out"
+        ))
+    };
+    if asked.on_failure.is_some() {
+        return cannot("onFailure");
+    }
+    if asked.memory_mib.is_some() {
+        return cannot("memoryMib");
+    }
+    match asked.pollers {
+        Some(pollers) if pollers.minimum != 1 => cannot("pollers.minimum above 1"),
+        _ => Ok(()),
+    }
+}
 
 impl Default for Mapping {
     /// AWS's own, where it has any; AWS keeps an idle environment for some minutes.
@@ -39,6 +58,24 @@ impl Default for Mapping {
             timeout: Duration::from_mins(1),
             idle: Duration::from_mins(1),
             provisioned: None,
+        }
+    }
+}
+
+impl Mapping {
+    fn of(asked: &LambdaOptions) -> Self {
+        let default = Self::default();
+        let seconds = |asked: Option<u32>, default: Duration| {
+            asked.map_or(default, |asked| Duration::from_secs(asked.into()))
+        };
+        Self {
+            batch_size: asked
+                .batch_size
+                .map_or(default.batch_size, |size| size as usize),
+            window: seconds(asked.window_seconds, default.window),
+            timeout: seconds(asked.timeout_seconds, default.timeout),
+            idle: default.idle,
+            provisioned: asked.pollers.map(|_| Provisioned::default()),
         }
     }
 }
@@ -193,7 +230,7 @@ impl Platform for LambdaLocal {
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
         let mut owners = self.owners.lock().await;
         let wanted = deployment.functions.into_iter().next();
-        let mapping = Mapping::default();
+        let mapping = Mapping::of(&deployment.options.lambda.unwrap_or_default());
         if let (Some(running), Some(spec)) = (owners.get(&owner), &wanted)
             && work(&running.spec) == work(spec)
             && running.mapping == mapping

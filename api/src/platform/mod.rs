@@ -113,13 +113,16 @@ impl Options {
         let Some(lambda) = &self.lambda else {
             return Ok(());
         };
-        if platform != lambda::NAME {
-            return Err(format!(
-                "`lambda` is for the platform {:?}, and this inference runs on {platform:?}: leave it out",
-                lambda::NAME
-            ));
+        lambda.check()?;
+        match platform {
+            lambda::NAME => Ok(()),
+            lambda_local::NAME => lambda_local::check(lambda),
+            _ => Err(format!(
+                "`lambda` is for the platforms {:?} and {:?}, and this inference runs on {platform:?}: leave it out",
+                lambda::NAME,
+                lambda_local::NAME
+            )),
         }
-        lambda.check()
     }
 }
 

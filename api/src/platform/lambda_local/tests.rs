@@ -21,7 +21,6 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::environment::{Environment, Failure};
-use super::mapping::Provisioned;
 use super::*;
 
 const LIMIT: Duration = Duration::from_mins(1);

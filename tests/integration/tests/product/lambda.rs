@@ -86,7 +86,7 @@ async fn its_offsets_are_there_before_lambda_reads_and_survive_its_groups() {
     let (code, message) = millrace.refuse(MISPLACED, json!({})).await;
     assert_eq!(code, "INVALID_INPUT", "{message}");
     assert!(
-        message.contains("is for the platform \"lambda\""),
+        message.contains("is for the platforms \"lambda\""),
         "{message}"
     );
 

@@ -22,8 +22,10 @@ const PREPARE: &str = r#"mutation Prepare($topic: String!, $input: String!, $out
   }) { inference { name } }
 }"#;
 
-const MOVE: &str = r#"mutation Move($platform: String!, $guarantee: Guarantee, $replicas: Int = 1) {
-  moveInference(input: {name: "points", platform: $platform, guarantee: $guarantee, replicas: $replicas}) {
+const MOVE: &str = r#"mutation Move($platform: String!, $guarantee: Guarantee, $replicas: Int = 1, $lambda: LambdaInput) {
+  moveInference(input: {
+    name: "points", platform: $platform, guarantee: $guarantee, replicas: $replicas, lambda: $lambda
+  }) {
     inference { state platform }
   }
 }"#;
@@ -52,7 +54,8 @@ async fn it_moves_to_lambda_and_back_under_load_and_kills() {
     crate::predictions(kafka, &output, 2_000).await;
     refuse(&millrace).await;
 
-    let there = json!({"platform": "lambda-local", "guarantee": "AT_LEAST_ONCE"});
+    let lambda = json!({"batchSize": 500, "pollers": {"minimum": 1, "maximum": 1}});
+    let there = json!({"platform": "lambda-local", "guarantee": "AT_LEAST_ONCE", "lambda": lambda});
     let moved = millrace.execute(MOVE, there.clone()).await;
     assert_eq!(moved["moveInference"]["inference"]["state"], "STOPPING");
     // The API dies on the way.
@@ -194,6 +197,16 @@ async fn refuse(millrace: &Millrace) {
             "decides by itself",
         ),
         (to("local", Value::Null, 0), "INVALID_INPUT", "replicas"),
+        (
+            json!({"platform": "lambda-local", "guarantee": "AT_LEAST_ONCE", "lambda": {"onFailure": "kafka://lost"}}),
+            "INVALID_INPUT",
+            "lambda.onFailure cannot be had",
+        ),
+        (
+            json!({"platform": "local", "lambda": {"batchSize": 7}}),
+            "INVALID_INPUT",
+            "leave it out",
+        ),
     ] {
         let (code, message) = millrace.refuse(MOVE, wrong.clone()).await;
         assert_eq!(code, expected, "{wrong}: {message}");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -16,6 +17,8 @@ use rdkafka::types::RDKafkaConfRes;
 use crate::Error;
 use crate::error::Step;
 use crate::health::Health;
+use crate::iam;
+use crate::observer::Observer;
 use crate::secret::{self, Reference};
 
 /// What properties of the cluster's schema registry begin with: librdkafka does not see them.
@@ -100,7 +103,9 @@ impl Connection {
                 });
             }
         }
-        match crate::Admin::new(self) {
+        // No token is asked for: only those who use the connection have to be somebody in AWS.
+        let made = self.make::<_, AdminClient<_>>(&[], &[], Observer::new(self.health.clone()));
+        match made {
             Ok(_) | Err(Error::MissingSecret { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -146,16 +151,36 @@ impl Connection {
     ) -> Result<T, Error>
     where
         C: ClientContext,
+        T: FromClientConfigAndContext<C> + iam::Client,
+    {
+        let (client, config) = self.make(defaults, fixed, context)?;
+        if let Some(config) = config {
+            iam::log_in(&client, &config)?;
+        }
+        Ok(client)
+    }
+
+    /// The client, and what its tokens are to be signed for where it logs in by IAM.
+    fn make<C, T>(
+        &self,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+        context: C,
+    ) -> Result<(T, Option<String>), Error>
+    where
+        C: ClientContext,
         T: FromClientConfigAndContext<C>,
     {
+        let told = iam::properties(&self.properties)?;
+        let properties = told.as_ref().unwrap_or(&self.properties);
         let mut config = ClientConfig::new();
         for (property, value) in DEFAULTS.iter().chain(defaults) {
             config.set(*property, *value);
         }
-        let properties = self.properties.iter();
-        for (property, value) in
-            properties.filter(|(property, _)| !property.starts_with(SCHEMA_REGISTRY))
-        {
+        let of_librdkafka = properties
+            .iter()
+            .filter(|(property, _)| !property.starts_with(SCHEMA_REGISTRY));
+        for (property, value) in of_librdkafka {
             if RUNS_CODE.contains(&property.as_str()) {
                 return Err(Error::Property {
                     property: property.clone(),
@@ -170,9 +195,10 @@ impl Connection {
         }
         // Without a level librdkafka keeps its errors to itself.
         config.set_log_level(RDKafkaLogLevel::Info);
-        config
+        let client = config
             .create_with_context(context)
-            .map_err(|error| refused(&error))
+            .map_err(|error| refused(&error))?;
+        Ok((client, told.as_ref().and_then(iam::config)))
     }
 }
 
@@ -222,7 +248,7 @@ fn refused(error: &KafkaError) -> Error {
         }
         KafkaError::ClientCreation(reason) if reason.contains("GSSAPI") => Error::Property {
             property: "sasl.mechanism".to_owned(),
-            reason: "it has to be set, to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512: without it librdkafka takes Kerberos, which is not built in".to_owned(),
+            reason: "it has to be set, to PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or AWS_MSK_IAM: without it librdkafka takes Kerberos, which is not built in".to_owned(),
         },
         other => Step::new("make a Kafka client").kafka(other),
     }
@@ -254,7 +280,6 @@ mod tests {
     use rdkafka::producer::BaseProducer;
 
     use super::*;
-    use crate::observer::Observer;
 
     fn connection(properties: &[(&str, &str)]) -> Connection {
         Connection::new(

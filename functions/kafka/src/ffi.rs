@@ -18,7 +18,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::client::{Client, ClientContext};
+use rdkafka::client::{Client, ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::BorrowedMessage;
@@ -434,6 +434,13 @@ impl<'a> Native<'a> {
                     let reason = text(sys::rd_kafka_event_error_string(event.pointer));
                     context.error(KafkaError::Global(code), &reason);
                 }
+                sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
+                    let config = sys::rd_kafka_event_config_string(event.pointer);
+                    let config = (!config.is_null()).then(|| text(config));
+                    let token = context.generate_oauth_token(config.as_deref());
+                    // What librdkafka does not take it asks for again.
+                    drop(self.set_token(token.map_err(|error| error.to_string())));
+                }
                 sys::RD_KAFKA_EVENT_DR => {
                     while let Some(message) =
                         sys::rd_kafka_event_message_next(event.pointer).as_ref()
@@ -444,6 +451,38 @@ impl<'a> Native<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Tells the client its token, or why there is none, of which it then tells its context.
+    pub(crate) fn set_token(self, token: Result<OAuthToken, String>) -> Result<(), String> {
+        let plain = |text: String| CString::new(text).map_err(|error| error.to_string());
+        let told = token.and_then(|token| {
+            let (value, principal) = (plain(token.token)?, plain(token.principal_name)?);
+            let mut reason: [c_char; 512] = [0; 512];
+            // SAFETY: the client is alive, librdkafka copies the strings, and ends what it writes into the buffer.
+            unsafe {
+                let code = sys::rd_kafka_oauthbearer_set_token(
+                    self.client,
+                    value.as_ptr(),
+                    token.lifetime_ms,
+                    principal.as_ptr(),
+                    ptr::null_mut(),
+                    0,
+                    reason.as_mut_ptr(),
+                    reason.len(),
+                );
+                match Code::from(code) {
+                    Code::NoError => Ok(()),
+                    _ => Err(text(reason.as_ptr())),
+                }
+            }
+        });
+        if let Err(reason) = &told {
+            let reason = plain(reason.replace('\0', " "))?;
+            // SAFETY: the client is alive, and librdkafka copies the string.
+            unsafe { sys::rd_kafka_oauthbearer_set_token_failure(self.client, reason.as_ptr()) };
+        }
+        told
     }
 
     /// Runs one admin request on a queue of its own. It ends by its own timeout; the second on top

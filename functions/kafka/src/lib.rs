@@ -21,6 +21,7 @@ mod ffi;
 mod group;
 mod group_consumer;
 mod health;
+mod iam;
 mod observer;
 mod partitioner;
 mod producer;

@@ -3,15 +3,17 @@
 //! Invariant: nothing that librdkafka says is lost: logs go to `tracing`,
 //! errors also move the connection's health.
 
+use std::error::Error as StdError;
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::statistics::Statistics;
 
 use crate::health::Health;
+use crate::iam;
 
 /// The context of clients that need nothing beyond logs and health.
 #[derive(Default)]
@@ -44,6 +46,12 @@ impl Observer {
 }
 
 impl ClientContext for Observer {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        iam::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // librdkafka logs each failed attempt to connect as an error and goes
         // on: for us it is a warning, errors are what callers get.

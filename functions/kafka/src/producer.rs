@@ -6,6 +6,7 @@
 mod served;
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
@@ -27,6 +28,7 @@ use rdkafka::statistics::Statistics;
 use crate::error::{Step, code_text};
 use crate::ffi::{Headers, Native, Report, Topic};
 use crate::health::Health;
+use crate::iam;
 use crate::observer::Observer;
 use crate::{Connection, Error, OutRecord};
 
@@ -363,6 +365,12 @@ impl Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        iam::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.observer.log(level, facility, message);
     }

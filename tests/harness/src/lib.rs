@@ -28,7 +28,7 @@ mod tied;
 mod unique;
 mod wait;
 
-pub use kafka::{Kafka, KafkaOptions, USER};
+pub use kafka::{IAM, Kafka, KafkaOptions, USER};
 pub use lambda::{Lambda, Outcome};
 pub use millrace::Millrace;
 pub use node::node;

@@ -37,6 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Outside crates that only some of ours may touch.
 const OWNERS: &[(&str, &[&str])] = &[
     ("async-graphql", &["millrace"]),
+    ("aws-msk-iam-sasl-signer", &["millrace-kafka"]),
     ("lambda_runtime", &["millrace-runtime"]),
     ("object_store", &["millrace-artifacts"]),
     ("ort", &["millrace-engine"]),

@@ -12,6 +12,8 @@ pub(super) struct Broker {
     folder: PathBuf,
     port: u16,
     format_arguments: Vec<String>,
+    /// A folder of classes of the broker's own.
+    classes: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -21,12 +23,14 @@ impl Broker {
         port: u16,
         properties: &str,
         format_arguments: Vec<String>,
+        classes: Option<PathBuf>,
     ) -> Self {
         fs::write(folder.join("extra.properties"), properties).expect("a folder of our own");
         Self {
             folder: folder.to_path_buf(),
             port,
             format_arguments,
+            classes,
             child: None,
         }
     }
@@ -39,6 +43,11 @@ impl Broker {
             .arg(self.port.to_string())
             .arg(self.folder.join("extra.properties"))
             .args(&self.format_arguments)
+            .envs(
+                self.classes
+                    .iter()
+                    .map(|classes| ("MILLRACE_KAFKA_CLASSES", classes)),
+            )
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("a file just opened"))
             .stderr(output)

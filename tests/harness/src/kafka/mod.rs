@@ -2,6 +2,7 @@
 //! start again. Every broker is one node on 127.0.0.1, run by `infra/kafka/broker`.
 
 mod broker;
+mod iam;
 mod options;
 mod topics;
 
@@ -16,6 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tempfile::TempDir;
 
 use self::broker::Broker;
+pub use self::iam::ENVIRONMENT as IAM;
 pub use self::options::{KafkaOptions, USER};
 use crate::certificates::Certificates;
 use crate::paths::{cache, root};
@@ -90,11 +92,13 @@ impl Kafka {
         let certificates = options.secured.then(|| Certificates::make(folder.path()));
         let set_up = options.set_up(&bootstrap_servers, certificates.as_ref());
         std::fs::write(folder.path().join(TOOLS), &set_up.tools).expect("a folder of our own");
+        let classes = options.iam.then(|| iam::compile(folder.path()));
         let broker = Broker::new(
             folder.path(),
             port,
             &set_up.properties,
             set_up.format_arguments,
+            classes,
         );
         let kafka = Self {
             bootstrap_servers,

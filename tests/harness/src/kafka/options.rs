@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::iam;
 use crate::certificates::Certificates;
 
 /// The user of a secured broker who may do only what it is allowed.
@@ -15,6 +16,7 @@ const PASSWORD: &str = "test-password";
 #[derive(Clone, Debug, Default)]
 pub struct KafkaOptions {
     pub(super) secured: bool,
+    pub(super) iam: bool,
     pub(super) port: Option<u16>,
     properties: BTreeMap<String, String>,
 }
@@ -34,6 +36,14 @@ impl KafkaOptions {
     #[must_use]
     pub fn secured(mut self) -> Self {
         self.secured = true;
+        self
+    }
+
+    /// Lets clients in by IAM, as Amazon MSK does, whose tokens it checks for the one access key of
+    /// [`super::iam::ENVIRONMENT`]; without encryption, since that is checked elsewhere.
+    #[must_use]
+    pub fn iam(mut self) -> Self {
+        self.iam = true;
         self
     }
 
@@ -66,6 +76,11 @@ impl KafkaOptions {
                 format_arguments.push("--add-scram".into());
                 format_arguments.push(format!("SCRAM-SHA-512=[name={user},password={PASSWORD}]"));
             }
+        }
+        if self.iam {
+            broker.extend(iam::broker());
+            client.extend(iam::login());
+            admin.extend(iam::administrator());
         }
         broker.extend(self.properties.clone());
         SetUp {

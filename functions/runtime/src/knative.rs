@@ -15,6 +15,7 @@ use millrace_wire::function::InferenceSpec;
 
 use self::fault::Fault;
 use self::intake::{Brought, Terms};
+use crate::alone::{Alone, Work};
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::push::{Push, Trouble};
@@ -34,6 +35,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How many batches may wait in memory, with the one that is answered.
 const BATCHES: u64 = 2;
+/// How long the work on a record that is brought alone may take: below the ten minutes that Knative allows at most.
+const ALONE: Duration = Duration::from_mins(9);
 /// Where Knative says at which port it expects the function.
 const PORT: &str = "PORT";
 
@@ -88,6 +91,31 @@ pub fn run(
     }
     status.finish(LAST_WORDS);
     Ok(())
+}
+
+/// Does what records of a topic ask for, one at a time, until the function shall end. While it works on one, others are sent
+/// away.
+pub fn run_alone(function: &Function, topic: &str, work: &mut Work<'_>) {
+    let (intake, shutdown) = (&function.intake, &function.shutdown);
+    // Where there is room for one byte, there is room for one request.
+    intake.open(Terms::new(vec![topic.to_owned()], ALONE, 1));
+    function.readiness.met("requests");
+    tracing::info!("waiting for requests");
+    loop {
+        let is_ending = shutdown.is_requested();
+        if is_ending {
+            function.readiness.unmet("end", "the function is ending");
+            intake.close();
+        }
+        let batch = intake.take(1, usize::MAX, WAIT);
+        if batch.is_empty() && is_ending {
+            return;
+        }
+        for Brought { record, reply } in batch {
+            let result = work(&Alone::new(&record, reply.until));
+            reply.send(result.map_err(|undone| Fault::passing(undone.code, undone.message)));
+        }
+    }
 }
 
 /// Answers a batch, and each of its requests.

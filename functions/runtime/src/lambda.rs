@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::task::{block_in_place, spawn_blocking};
 
 use self::event::{Event, Received};
+use crate::alone::{Alone, Work};
 use crate::answer::Incoming as _;
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -67,8 +68,7 @@ pub fn run(
     let mut answer = |event: LambdaEvent<Event>| {
         let (event, context) = event.into_parts();
         if let Some(fault) = event.fault(|topic| push.reads(topic)) {
-            tracing::error!(invocation.id = context.request_id, "{fault}");
-            return Err(diagnostic("unexpected-event", fault));
+            return Err(unexpected(fault));
         }
         let until = moment(context.deadline());
         let result = push.answer(&event.records, handler, until);
@@ -90,6 +90,38 @@ pub fn run(
             }
         }
     };
+    serve(function, &mut answer)
+}
+
+/// Does what records of a topic ask for, one an invocation, until the function shall end.
+///
+/// # Errors
+/// [`Failure::Failed`] where the Runtime API cannot be reached any more.
+pub fn run_alone(function: &Function, topic: &str, work: &mut Work<'_>) -> Result<(), Failure> {
+    let mut answer = |event: LambdaEvent<Event>| {
+        let (event, context) = event.into_parts();
+        if let Some(fault) = event.fault(|name| name == topic) {
+            return Err(unexpected(fault));
+        }
+        let [record] = event.records.as_slice() else {
+            return Err(unexpected(format!(
+                "the event holds {} records, and the work on one takes minutes: set the event source mapping's BatchSize to 1",
+                event.records.len()
+            )));
+        };
+        let until = moment(context.deadline());
+        work(&Alone::new(record, until))
+            .map(|()| Answer::default())
+            .map_err(|undone| diagnostic(undone.code, undone.message))
+    };
+    serve(function, &mut answer)
+}
+
+/// Answers invocations until the function shall end.
+fn serve(
+    function: &Function,
+    answer: &mut dyn FnMut(LambdaEvent<Event>) -> Result<Answer, Diagnostic>,
+) -> Result<(), Failure> {
     // Answering blocks, and its parts wait for asynchronous ones: not a worker's, but this thread's own time is taken.
     let service = service_fn(|event| ready(block_in_place(|| answer(event))));
     let end = ended(&function.shutdown);
@@ -134,6 +166,11 @@ fn failed(
     Ok(Answer {
         batch_item_failures: failures.collect(),
     })
+}
+
+fn unexpected(fault: String) -> Diagnostic {
+    tracing::error!("{fault}");
+    diagnostic("unexpected-event", fault)
 }
 
 fn diagnostic(code: &str, message: String) -> Diagnostic {

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a function knows Kafka and the artifact store alone, never the API or its database.
 
+mod alone;
 mod answer;
 mod failure;
 pub mod handler;
@@ -23,6 +24,7 @@ mod start;
 mod status;
 mod trial;
 
+pub use alone::{Alone, Undone, Work};
 pub use failure::Failure;
 pub use readiness::Readiness;
 pub use registry::Registry;

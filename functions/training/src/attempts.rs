@@ -4,6 +4,9 @@
 //! written before an attempt begins: a process that dies leaves it behind. It counts anew from
 //! every new checkpoint, and an attempt that ends in order is taken back.
 //!
+//! The command by which a training goes on is noted there too. Where commands are brought, one that was done already may come
+//! again.
+//!
 //! Of two processes that run one training the younger one holds it: the older one, which its group
 //! has given up, finds that out before it writes anything more.
 
@@ -38,7 +41,13 @@ struct Count {
     /// The process that made the last one.
     #[serde(default)]
     holder: Uuid,
+    /// The offset of the command by which it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<i64>,
 }
+
+/// In place of an offset: by no command.
+const NEVER: i64 = i64::MAX;
 
 impl<'a> Attempts<'a> {
     /// Counts for this training, on behalf of this process.
@@ -77,6 +86,38 @@ impl<'a> Attempts<'a> {
                 ..count
             });
         }
+    }
+
+    /// Notes the command by which the training goes on.
+    pub fn go_on_at(&self, offset: i64) {
+        if let Some(count) = self.load().filter(|count| count.holder == self.process) {
+            self.save(&Count {
+                command: Some(offset),
+                ..count
+            });
+        }
+    }
+
+    /// Notes that the training goes on by no command, if it was begun and has not ended, and says whether it was.
+    pub fn end_between_turns(&self) -> bool {
+        let Some(count) = self.load().filter(|count| !count.holder.is_nil()) else {
+            return false;
+        };
+        self.save(&Count {
+            command: Some(NEVER),
+            ..count
+        });
+        true
+    }
+
+    /// Whether the training goes on by a later command than the one at this offset, or by none. The latter was noted for the
+    /// one command that was under way to it, and is forgotten with that.
+    pub fn has_gone_on(&self, offset: i64) -> bool {
+        let command = self.load().and_then(|count| count.command);
+        if command == Some(NEVER) {
+            self.forget();
+        }
+        command.is_some_and(|command| command > offset)
     }
 
     /// Forgets all, since the training is over.
@@ -139,6 +180,7 @@ impl Count {
             step,
             attempts: before + 1,
             holder,
+            command: self.command,
         })
     }
 }

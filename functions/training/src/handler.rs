@@ -61,8 +61,10 @@ pub struct Handler {
 pub enum Outcome {
     /// The training is over, and that is known.
     Ended,
-    /// The training goes on by another command, or in a process that has taken it over.
+    /// The training goes on by another command.
     HandedOver,
+    /// The training goes on in a process that has taken it over.
+    TakenOver,
     /// The training goes on when its command is read again.
     Interrupted,
 }
@@ -84,7 +86,10 @@ impl Handler {
             report.paused();
             let patience = Patience::new(control, &report);
             let sent = self.commands.send_continue(partition, spec, &patience);
-            result = sent.and(Err(Stop::Paused));
+            result = sent.and_then(|offset| {
+                self.attempts(spec.id).go_on_at(offset);
+                Err(Stop::Paused)
+            });
         }
         let body = match result {
             Ok(succeeded) => succeeded,
@@ -101,16 +106,13 @@ impl Handler {
             }
             Err(Stop::TakenOver) => {
                 tracing::warn!(training.id = %spec.id, "another process has taken the training over");
-                return Outcome::HandedOver;
+                return Outcome::TakenOver;
             }
         };
         if !report.ended(body, &self.shutdown) {
             return Outcome::Interrupted;
         }
-        let name = checkpoint::name(spec.id);
-        if let Err(error) = self.runtime.block_on(self.store.delete_object(&name)) {
-            tracing::warn!(training.id = %spec.id, %error, "a checkpoint is left behind");
-        }
+        self.forget_checkpoint(spec.id);
         self.attempts(spec.id).forget();
         Outcome::Ended
     }
@@ -136,6 +138,27 @@ impl Handler {
     pub fn cancel(&self, training: Uuid) -> Outcome {
         let report = Report::new(self.reporter.clone(), training, self.now);
         self.end(&report, Body::TrainingCancelled)
+    }
+
+    /// Ends a training that makes no steps now. What it has left goes, and the command by which it would go on finds that it
+    /// shall not.
+    pub fn cancel_between_turns(&self, training: Uuid) -> Outcome {
+        if self.attempts(training).end_between_turns() {
+            self.forget_checkpoint(training);
+        }
+        self.cancel(training)
+    }
+
+    /// Whether a training goes on by a later command than the one at this offset, or not at all.
+    pub fn has_gone_on(&self, training: Uuid, offset: i64) -> bool {
+        self.attempts(training).has_gone_on(offset)
+    }
+
+    fn forget_checkpoint(&self, training: Uuid) {
+        let name = checkpoint::name(training);
+        if let Err(error) = self.runtime.block_on(self.store.delete_object(&name)) {
+            tracing::warn!(training.id = %training, %error, "a checkpoint is left behind");
+        }
     }
 
     fn end(&self, report: &Report, body: Body) -> Outcome {

@@ -1,4 +1,4 @@
-//! `millrace-training`: a process of the training pool.
+//! `millrace-training`: a process of the training pool. It reads commands, or they are brought to it by AWS Lambda or Knative.
 
 mod ahead;
 mod attempts;
@@ -20,6 +20,7 @@ mod options;
 mod patience;
 mod pinned;
 mod pool;
+mod push;
 mod rate;
 mod report;
 mod retention;
@@ -39,11 +40,12 @@ use std::process::ExitCode;
 use chrono::Utc;
 use millrace_artifacts::Store;
 use millrace_kafka::Connection;
-use millrace_runtime::{Failure, Function, Reporter, onnxruntime};
+use millrace_runtime::{Failure, Function, Reporter, knative, lambda, onnxruntime};
 use millrace_wire::function::{Role, Trigger};
 use uuid::Uuid;
 
 use crate::handler::Handler;
+use crate::push::Push;
 use crate::rows::Room;
 use crate::turn::Commands;
 
@@ -62,11 +64,6 @@ fn start(function: &Function) -> Result<(), Failure> {
             "a training pool hears of trainings through a topic of Millrace, and the specification names no cluster that holds it".to_owned(),
         ));
     };
-    if function.spec.trigger != Trigger::Poll {
-        return Err(Failure::Specification(
-            "this program reads commands by itself, and the specification has them brought: only inferences can be triggered from outside".to_owned(),
-        ));
-    }
     millrace_engine::load(&onnxruntime()?)
         .map_err(|error| Failure::Specification(error.to_string()))?;
     // The kernels are tried while the group is joined; whoever needs them before waits for that.
@@ -96,5 +93,16 @@ fn start(function: &Function) -> Result<(), Failure> {
         process: Uuid::now_v7(),
         now: Utc::now,
     };
-    pool::run(function, control, pool, handler)
+    match function.spec.trigger {
+        Trigger::Poll => pool::run(function, control, pool, handler),
+        Trigger::Lambda(_) => {
+            let push = Push::new(handler, pool);
+            lambda::run_alone(function, &pool.topic, &mut |brought| push.answer(brought))
+        }
+        Trigger::Knative => {
+            let push = Push::new(handler, pool);
+            knative::run_alone(function, &pool.topic, &mut |brought| push.answer(brought));
+            Ok(())
+        }
+    }
 }

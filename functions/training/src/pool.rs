@@ -186,7 +186,7 @@ impl Lanes {
                         slot.lane.end();
                         remember(&mut self.ended, training);
                     }
-                    Outcome::HandedOver => slot.lane.hand_over(),
+                    Outcome::HandedOver | Outcome::TakenOver => slot.lane.hand_over(),
                     // Only where the process ends, or the partition is given up.
                     Outcome::Interrupted => continue,
                 }
@@ -275,7 +275,7 @@ impl Lanes {
                         slot.lane.end();
                         remember(&mut self.ended, running.training);
                     }
-                    Ok(Outcome::HandedOver) => slot.lane.hand_over(),
+                    Ok(Outcome::HandedOver | Outcome::TakenOver) => slot.lane.hand_over(),
                     Ok(Outcome::Interrupted) | Err(_) => {}
                 }
             }

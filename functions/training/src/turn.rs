@@ -29,13 +29,14 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Asks for another turn of a training, behind what waits in its partition already, and waits until Kafka has it.
+    /// Asks for another turn of a training, behind what waits in its partition already, and waits until Kafka has it. Returns
+    /// the command's offset.
     pub fn send_continue(
         &self,
         partition: i32,
         spec: &TrainingSpec,
         patience: &Patience<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<i64, Stop> {
         let command = Command::new(Action::Continue {
             training: Box::new(spec.clone()),
         });
@@ -50,7 +51,8 @@ impl Commands {
             .with("message.timeout.ms", DELIVERY_TIMEOUT_MS);
         let producer = Producer::new(&connection).map_err(|error| Failure::kafka(&error))?;
         patience.until("ask for its next turn", || {
-            producer.send_and_wait(&record)?.wait().map(drop)
+            let delivered = producer.send_and_wait(&record)?.wait()?;
+            Ok(delivered.offset)
         })
     }
 }

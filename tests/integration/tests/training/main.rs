@@ -3,6 +3,7 @@
 
 mod losses;
 mod preprocessing;
+mod push;
 mod refusals;
 mod retention;
 mod trouble;

@@ -15,13 +15,13 @@ const RECORDS: u32 = 1_000;
 const EPOCHS: u32 = 20;
 
 /// How often a training has made way for others.
-fn turns(world: &World<'_>, training: Uuid) -> usize {
+pub fn turns(world: &World<'_>, training: Uuid) -> usize {
     let events = world.events(training);
     let made_way = |body: &Body| matches!(body, Body::TrainingWaiting { message } if message.contains("made way"));
     events.iter().filter(|event| made_way(&event.body)).count()
 }
 
-async fn makes_way(world: &World<'_>, training: Uuid, times: usize) {
+pub async fn makes_way(world: &World<'_>, training: Uuid, times: usize) {
     wait_until("it makes way, or has ended", LIMIT, async || {
         match turns(world, training) {
             count if count >= times || has_succeeded(world, training) => Ok(()),

@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use millrace_artifacts::Store;
-use millrace_harness::{Kafka, Process, onnxruntime, unique, wait_until};
+use millrace_harness::{Kafka, Lambda, Process, onnxruntime, unique, wait_until};
 use millrace_kafka::{
     Admin, Connection, GroupOffset, OutRecord, Producer, Range, RangeReader, Watermarks,
 };
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
-use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
+use millrace_wire::function::{Control, FunctionSpec, Invocations, Role, TrainingPool, Trigger};
 use millrace_wire::record::{
     ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
@@ -157,7 +157,32 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Starts a process to which Lambda brings commands. Its turns last so long, or as long as there is time.
+    pub fn on_lambda(&self, lambda: &Lambda, slice_ms: Option<u64>) -> Process {
+        let trigger = Trigger::Lambda(Invocations::default());
+        let spec = self.spec(0, self.brought(slice_ms)).triggered_by(trigger);
+        launch(&spec, lambda.environment())
+    }
+
+    /// Starts a process to which Knative brings commands, at this port.
+    pub fn on_knative(&self, port: u16, slice_ms: u64) -> Process {
+        let spec = self.spec(0, self.brought(Some(slice_ms)));
+        let port = [("PORT", port.to_string())];
+        launch(&spec.triggered_by(Trigger::Knative), port)
+    }
+
+    fn brought(&self, slice_ms: Option<u64>) -> TrainingPool {
+        TrainingPool {
+            slice_ms,
+            ..self.pool_of("unused")
+        }
+    }
+
     fn function(&self, ordinal: u32, pool: TrainingPool) -> Process {
+        launch(&self.spec(ordinal, pool), [])
+    }
+
+    fn spec(&self, ordinal: u32, pool: TrainingPool) -> FunctionSpec {
         let control = Control {
             connection: self.control.client_properties().clone(),
             events_topic: self.events.clone(),
@@ -166,16 +191,36 @@ impl<'a> World<'a> {
         let role = Role::Training(pool);
         let artifacts = format!("file://{}", self.folder.path().display());
         let listen = "127.0.0.1:0".to_owned();
-        let spec = FunctionSpec::new(control, artifacts, listen, ordinal, role).to_json();
-        let library = onnxruntime().display().to_string();
-        Process::start(
-            "millrace-training",
-            [] as [&str; 0],
-            [
-                ("MILLRACE_FUNCTION", spec),
-                ("MILLRACE_ONNXRUNTIME__LIBRARY", library),
-            ],
-        )
+        FunctionSpec::new(control, artifacts, listen, ordinal, role)
+    }
+
+    /// The commands of the first partition from this offset on, which their topic holds by now.
+    pub fn commands(&self, from: i64) -> Vec<Command> {
+        let connection = Connection::new(self.control.client_properties());
+        let admin = Admin::new(&connection).unwrap();
+        let marks = admin.watermarks(&self.commands).unwrap();
+        let end = marks.iter().find(|mark| mark.partition == 0).unwrap().high;
+        let range = Range {
+            partition: 0,
+            start: from,
+            end,
+        };
+        let mut reader = RangeReader::open(&connection, &self.commands, &[range]).unwrap();
+        let mut found = Vec::new();
+        while !reader.is_done() {
+            let batch = reader.next_batch(100, Duration::from_millis(100)).unwrap();
+            found.extend(
+                batch
+                    .iter()
+                    .map(|record| Command::from_json(record.value().unwrap()).unwrap()),
+            );
+        }
+        found
+    }
+
+    /// The name of the command topic.
+    pub fn command_topic(&self) -> &str {
+        &self.commands
     }
 
     /// Writes records that are easy to learn, and returns their segment.
@@ -442,6 +487,21 @@ impl<'a> World<'a> {
         })
         .await;
     }
+}
+
+fn launch<const N: usize>(spec: &FunctionSpec, more: [(&'static str, String); N]) -> Process {
+    let environment = [
+        ("MILLRACE_FUNCTION", spec.to_json()),
+        (
+            "MILLRACE_ONNXRUNTIME__LIBRARY",
+            onnxruntime().display().to_string(),
+        ),
+    ];
+    Process::start(
+        "millrace-training",
+        [] as [&str; 0],
+        environment.into_iter().chain(more),
+    )
 }
 
 /// A record whose largest number stands at its class.

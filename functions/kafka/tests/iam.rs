@@ -64,16 +64,8 @@ fn kafka() -> Kafka {
     Kafka::start(&options.property("connections.max.reauth.ms", "2000"))
 }
 
-/// Whether there is what compiles the part of MSK that checks tokens. The set-up asks for no more of Java than runs a broker.
-fn has_compiler() -> bool {
-    Command::new("javac").arg("-version").output().is_ok()
-}
-
 #[test]
 fn every_client_logs_in_and_stays() {
-    if !has_compiler() {
-        return;
-    }
     as_somebody(
         "every_client_logs_in_and_stays",
         &IAM,
@@ -122,9 +114,6 @@ fn every_client_logs_in_and_stays() {
 
 #[test]
 fn a_wrong_secret_is_refused_by_the_brokers() {
-    if !has_compiler() {
-        return;
-    }
     let mut variables = IAM;
     variables[1].1 = "wrong";
     as_somebody(

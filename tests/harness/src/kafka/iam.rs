@@ -29,7 +29,7 @@ pub(super) fn compile(folder: &Path) -> PathBuf {
         .arg(&classes)
         .arg(root().join("tests/harness/src/kafka/MskIam.java"))
         .output()
-        .expect("whoever asks for such a broker has looked for javac");
+        .expect("`infra/setup/tools test` brings javac");
     assert!(
         output.status.success(),
         "{}",

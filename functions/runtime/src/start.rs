@@ -176,6 +176,6 @@ mod tests {
         assert!(missing.to_string().contains("is not set"), "{missing}");
         let malformed = specification(Some(r#"{"format":1,"role":"training"}"#)).unwrap_err();
         assert_eq!(malformed.code(), 2);
-        assert!(malformed.to_string().contains("control"), "{malformed}");
+        assert!(malformed.to_string().contains("artifacts"), "{malformed}");
     }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::paths::binary;
@@ -18,6 +19,8 @@ pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Who collects the lines of each output, until its end.
+    collectors: [JoinHandle<()>; 2],
 }
 
 impl Process {
@@ -47,13 +50,16 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stdout.take().expect("piped above"), &lines);
-        collect(child.stderr.take().expect("piped above"), &lines);
+        let collectors = [
+            collect(child.stdout.take().expect("piped above"), &lines),
+            collect(child.stderr.take().expect("piped above"), &lines),
+        ];
         Self {
             name: name.into(),
             stdin: child.stdin.take(),
             child,
             lines,
+            collectors,
         }
     }
 
@@ -75,7 +81,7 @@ impl Process {
         let what = format!("{} says {text:?}", self.name);
         block_until(&what, limit, || {
             // Asked before the lines are looked at, so that what it said last is not missed.
-            let ended = self.child.try_wait().expect("a child of ours");
+            let ended = self.ended();
             let lines = self.lines();
             if let Some(line) = lines.iter().find(|line| line.contains(text)) {
                 return Ok(line.clone());
@@ -116,9 +122,14 @@ impl Process {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
         block_until(&what, limit, || {
-            let ended = self.child.try_wait().expect("a child of ours");
-            ended.ok_or_else(|| self.lines().join("\n"))
+            self.ended().ok_or_else(|| self.lines().join("\n"))
         })
+    }
+
+    /// How it has ended, once all that it said was heard.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.child.try_wait().expect("a child of ours");
+        ended.filter(|_| self.collectors.iter().all(JoinHandle::is_finished))
     }
 
     /// Whether it still runs.
@@ -135,7 +146,7 @@ impl Drop for Process {
     }
 }
 
-fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines() {
@@ -145,7 +156,7 @@ fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line);
         }
-    });
+    })
 }
 
 /// Sends a signal by its name, such as `TERM`, to a process that this one started and has not waited for.

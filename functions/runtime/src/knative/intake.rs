@@ -97,12 +97,14 @@ pub(crate) struct Reply {
     sender: oneshot::Sender<Result<(), Fault>>,
     /// When nobody waits any more.
     pub(crate) until: Instant,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 impl Reply {
     /// Answers the request, if it still waits.
     pub(crate) fn send(self, result: Result<(), Fault>) {
+        // Whoever hears of it may bring the next one at once.
+        drop(self.room);
         // Whoever has gone away brings the record again.
         let _ = self.sender.send(result);
     }
@@ -209,7 +211,7 @@ async fn bring(
     let reply = Reply {
         sender,
         until,
-        _room: room,
+        room,
     };
     intake.put(Brought { record, reply })?;
     timeout_at(until.into(), answer)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;
-use millrace_wire::function::{FunctionSpec, Trigger, VARIABLE};
+use millrace_wire::function::{FunctionSpec, ORDINAL_VARIABLE, Trigger, VARIABLE};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,7 +45,11 @@ pub struct Function {
 /// ends the process at once, since its parent is gone.
 pub fn run(role: impl FnOnce(Function) -> Result<(), Failure>) -> ExitCode {
     run_as(
-        || specification(std::env::var(VARIABLE).ok().as_deref()),
+        || {
+            let [specified, ordinal] =
+                [VARIABLE, ORDINAL_VARIABLE].map(|name| std::env::var(name).ok());
+            specification(specified.as_deref(), ordinal.as_deref())
+        },
         role,
     )
 }
@@ -135,14 +139,24 @@ fn start(
     result
 }
 
-fn specification(text: Option<&str>) -> Result<FunctionSpec, Failure> {
+/// What this process shall do. Where one specification serves all replicas, the second variable says which one it is.
+fn specification(text: Option<&str>, ordinal: Option<&str>) -> Result<FunctionSpec, Failure> {
     let text = text.ok_or_else(|| {
         Failure::Specification(format!(
             "the environment variable {VARIABLE} is not set: a function is started by Millrace, which puts its specification there"
         ))
     })?;
-    FunctionSpec::from_json(text)
-        .map_err(|error| Failure::Specification(format!("{VARIABLE} cannot be read: {error}")))
+    let spec = FunctionSpec::from_json(text)
+        .map_err(|error| Failure::Specification(format!("{VARIABLE} cannot be read: {error}")))?;
+    let ordinal = match ordinal {
+        None => spec.ordinal,
+        Some(text) => text.parse().map_err(|_| {
+            Failure::Specification(format!(
+                "{ORDINAL_VARIABLE} is {text:?}: give the replica's number, from 0"
+            ))
+        })?,
+    };
+    Ok(spec.replica(ordinal))
 }
 
 fn listen_to_signals(runtime: &Handle, shutdown: &Shutdown) -> Result<(), Failure> {
@@ -171,11 +185,23 @@ mod tests {
 
     #[test]
     fn a_missing_or_malformed_specification_is_told_apart() {
-        let missing = specification(None).unwrap_err();
+        let missing = specification(None, None).unwrap_err();
         assert_eq!(missing.code(), 2);
         assert!(missing.to_string().contains("is not set"), "{missing}");
-        let malformed = specification(Some(r#"{"format":1,"role":"training"}"#)).unwrap_err();
+        let malformed = specification(Some(r#"{"format":1,"role":"training"}"#), None).unwrap_err();
         assert_eq!(malformed.code(), 2);
         assert!(malformed.to_string().contains("artifacts"), "{malformed}");
+    }
+
+    #[test]
+    fn one_specification_serves_all_replicas() {
+        let text = r#"{"format":1,"control":{"connection":{},"events_topic":"e","registry_topic":"r"},
+            "artifacts":"file:///a","listen":"[::]:8090","ordinal":1,"role":"training","topic":"t","group":"g",
+            "memory_bytes":1}"#;
+        assert_eq!(specification(Some(text), None).unwrap().ordinal, 1);
+        assert_eq!(specification(Some(text), Some("2")).unwrap().ordinal, 2);
+        let wrong = specification(Some(text), Some("second")).unwrap_err();
+        assert_eq!(wrong.code(), 2);
+        assert!(wrong.to_string().contains("MILLRACE_ORDINAL"), "{wrong}");
     }
 }

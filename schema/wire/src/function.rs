@@ -14,6 +14,12 @@ use crate::{FORMAT, MessageError};
 /// The environment variable that holds the specification.
 pub const VARIABLE: &str = "MILLRACE_FUNCTION";
 
+/// The environment variable that says which replica a function is, where one specification serves all of them.
+pub const ORDINAL_VARIABLE: &str = "MILLRACE_ORDINAL";
+
+/// Stands for the replica's ordinal in a `transactional.id`.
+pub const ORDINAL: &str = "{ordinal}";
+
 /// A Kafka cluster as flat librdkafka properties. A value may refer to a secret as `${env:NAME}`
 /// or `${file:/path}`, which is resolved where a client is made.
 pub type Connection = BTreeMap<String, String>;
@@ -163,7 +169,7 @@ pub struct InferenceSpec {
     pub group: String,
     /// What is promised about each record.
     pub guarantee: Guarantee,
-    /// The replica's `transactional.id`; its `group.instance.id` too.
+    /// The replica's `transactional.id`, with [`ORDINAL`] in it until the replica is known; its `group.instance.id` too.
     pub transactional_id: String,
     /// How batches form.
     pub batching: Batching,
@@ -302,6 +308,18 @@ impl FunctionSpec {
         }
     }
 
+    /// That of the replica with this ordinal.
+    #[must_use]
+    pub fn replica(mut self, ordinal: u32) -> Self {
+        self.ordinal = ordinal;
+        if let Role::Inference(inference) = &mut self.role {
+            inference.transactional_id = inference
+                .transactional_id
+                .replace(ORDINAL, &ordinal.to_string());
+        }
+        self
+    }
+
     /// The same, with records brought by another trigger.
     #[must_use]
     pub fn triggered_by(self, trigger: Trigger) -> Self {
@@ -337,5 +355,27 @@ mod tests {
         ] {
             assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);
         }
+    }
+
+    #[test]
+    fn each_replica_puts_its_ordinal_into_the_transactional_id() {
+        let spec = r#"{"format":1,"control":{"connection":{},"events_topic":"e","registry_topic":"r"},
+            "artifacts":"file:///a","listen":"","ordinal":0,"role":"inference",
+            "id":"00000000-0000-0000-0000-000000000001","project":"p","name":"n","connection":{},"model":"m",
+            "version":{"version":1,"digest":"d","size":1,"signature":{"inputs":[],"outputs":[]}},"alias":null,
+            "input_topic":"i","input_topic_id":"t","input_format":{"type":"JSON","fields":[]},"output_topic":"o",
+            "output_format":"JSON","dead_letter_topic":"d","group":"g","guarantee":"EXACTLY_ONCE",
+            "transactional_id":"g.{ordinal}",
+            "batching":{"max_batch":1,"max_bytes":1,"commit_interval_ms":1}}"#;
+        let third = FunctionSpec::from_json(spec).unwrap().replica(2);
+        let Role::Inference(inference) = &third.role else {
+            panic!("the text is an inference's");
+        };
+        assert_eq!(
+            (third.ordinal, inference.transactional_id.as_str()),
+            (2, "g.2")
+        );
+        // Who is known already stays so.
+        assert_eq!(third.clone().replica(2), third);
     }
 }

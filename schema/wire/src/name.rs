@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::function::ORDINAL;
+
 /// A name that does not follow the rule.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -224,11 +226,11 @@ impl Names {
         )
     }
 
-    /// The `transactional.id` of one replica of an inference: stable over restarts, so that a
-    /// successor fences whatever its predecessor left open.
+    /// The `transactional.id` of the replicas of an inference, where each puts its own ordinal for [`ORDINAL`]: stable
+    /// over restarts, so that a successor fences whatever its predecessor left open.
     #[must_use]
-    pub fn transactional_id(&self, project: &str, inference: &str, ordinal: u32) -> String {
-        format!("{}.{ordinal}", self.inference_group(project, inference))
+    pub fn transactional_id(&self, project: &str, inference: &str) -> String {
+        format!("{}.{ORDINAL}", self.inference_group(project, inference))
     }
 
     fn fill(&self, template: &str, inference: &str) -> String {
@@ -282,8 +284,8 @@ mod tests {
         assert_eq!(names.dead_letter("default", "digits"), "acme.dlq.digits");
         assert_eq!(names.redrive("blue", "digits"), "acme.redrive.blue.digits");
         assert_eq!(
-            names.transactional_id("default", "digits", 2),
-            "acme.inference.digits.2"
+            names.transactional_id("default", "digits"),
+            "acme.inference.digits.{ordinal}"
         );
     }
 }

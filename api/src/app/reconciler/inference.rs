@@ -327,7 +327,7 @@ async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
     let replicas = u32::try_from(row.replicas).map_err(Error::internal)?;
     let specs = (0..replicas).map(|ordinal| {
         let inference = InferenceSpec {
-            transactional_id: names.transactional_id(&inference.project, &row.name, ordinal),
+            transactional_id: names.transactional_id(&inference.project, &row.name),
             ..inference.clone()
         };
         FunctionSpec::new(

@@ -37,8 +37,9 @@ test-containers: setup build ## Build the images, and run the demo's job in them
 	@infra/setup/containers
 	@tests/containers/run
 
-test-kubernetes: setup build ## Check the manifests and the steps of kind, without a cluster
+test-kubernetes: setup build ## Check the manifests, the steps of kind, and the platforms on a real API server
 	@infra/setup/linters
+	@infra/setup/kubernetes-api
 	@tests/kubernetes/run
 
 kind-up: ## Start a Kubernetes in Docker and Millrace on it

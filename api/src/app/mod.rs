@@ -113,7 +113,9 @@ impl App {
             changes: Changes::default(),
             clusters: Clusters::default(),
             outbox: Outbox::default(),
-            platforms: Platforms::configured(&config).map_err(Error::internal)?,
+            platforms: Platforms::configured(&config)
+                .await
+                .map_err(Error::internal)?,
             scans: Turns::default(),
             lags: Turns::default(),
             trials: Turns::default(),

@@ -10,6 +10,7 @@ mod data;
 mod database;
 mod http;
 mod kafka;
+mod kubernetes;
 mod lambda;
 mod limits;
 mod load;
@@ -29,6 +30,7 @@ pub use data::Data;
 pub use database::Database;
 pub use http::{Authentication, Http};
 pub use kafka::{Kafka, TopicPolicy};
+pub use kubernetes::Kubernetes;
 pub use lambda::Lambda;
 #[cfg(test)]
 pub(crate) use lambda::tests::complete as complete_lambda;
@@ -136,6 +138,6 @@ impl Config {
         self.artifacts.check()?;
         self.http.check()?;
         self.limits.check()?;
-        self.platform.check()
+        self.platform.check(&self.artifacts_url())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Lambda};
+use super::{Error, Kubernetes, Lambda};
 
 /// `[platform]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ use super::{Error, Lambda};
 pub struct Platform {
     /// Processes on this machine.
     pub local: Local,
+    /// Kubernetes, where there is a section for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes>,
     /// AWS Lambda, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<Lambda>,
@@ -21,13 +24,18 @@ impl Platform {
     /// The defaults of every section, those that are off included.
     pub(super) fn shape() -> Self {
         Self {
+            kubernetes: Some(Kubernetes::default()),
             lambda: Some(Lambda::default()),
             ..Self::default()
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// `artifacts` is the URL of the artifact store.
+    pub(super) fn check(&self, artifacts: &str) -> Result<(), Error> {
         self.local.check()?;
+        if let Some(kubernetes) = &self.kubernetes {
+            kubernetes.check(artifacts)?;
+        }
         self.lambda.as_ref().map_or(Ok(()), Lambda::check)
     }
 }

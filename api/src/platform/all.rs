@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings, Platform, Status};
+use super::{
+    KubernetesPlatform, LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings, Platform, Status,
+};
 use crate::config::Config;
 
 /// Tells that the state of some function has changed.
@@ -38,7 +40,7 @@ impl Platforms {
     ///
     /// # Errors
     /// One of them cannot be made.
-    pub fn configured(config: &Config) -> std::io::Result<Self> {
+    pub async fn configured(config: &Config) -> std::io::Result<Self> {
         let changes = Changes::default();
         let settings = LocalSettings::configured(config)?;
         let local = Arc::new(LocalPlatform::new(settings.clone(), changes.clone()));
@@ -46,6 +48,12 @@ impl Platforms {
         let mut all: Vec<Arc<dyn Platform>> = vec![local.clone(), Arc::new(lambda_local)];
         if let Some(lambda) = &config.platform.lambda {
             all.push(Arc::new(LambdaPlatform::new(lambda, changes.clone())));
+        }
+        if let Some(settings) = &config.platform.kubernetes {
+            let made =
+                KubernetesPlatform::configured(settings, &config.artifacts_url(), changes.clone())
+                    .await;
+            all.push(Arc::new(made.map_err(std::io::Error::other)?));
         }
         Ok(Self {
             all,

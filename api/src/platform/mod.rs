@@ -5,6 +5,7 @@
 //! same functions.
 
 mod all;
+mod kubernetes;
 mod lambda;
 mod lambda_local;
 mod local;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use all::{Changes, Platforms};
+pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources};
 pub use lambda::{LambdaOptions, LambdaPlatform, Pollers};
 pub use lambda_local::LambdaLocal;
 pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
@@ -99,6 +101,9 @@ pub struct Deployment {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Of `kubernetes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesOptions>,
     /// What is asked of AWS Lambda.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<LambdaOptions>,

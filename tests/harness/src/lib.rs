@@ -14,6 +14,7 @@
 
 mod certificates;
 mod kafka;
+mod kubernetes;
 mod lambda;
 mod millrace;
 mod node;
@@ -29,6 +30,7 @@ mod unique;
 mod wait;
 
 pub use kafka::{IAM, Kafka, KafkaOptions, USER};
+pub use kubernetes::KubernetesApi;
 pub use lambda::{Lambda, Outcome};
 pub use millrace::Millrace;
 pub use node::node;

@@ -252,6 +252,7 @@ impl MoveInferenceInput {
             replicas: self.replicas,
             options: Options {
                 lambda: self.lambda.map(Into::into),
+                ..Options::default()
             },
         }
     }
@@ -350,6 +351,7 @@ impl CreateInferenceInput {
             platform: self.platform,
             options: Options {
                 lambda: self.lambda.map(Into::into),
+                ..Options::default()
             },
             batching,
         })

@@ -76,6 +76,7 @@ fn deployment(spec: FunctionSpec, lambda: LambdaOptions) -> Deployment {
         functions: vec![spec],
         options: Options {
             lambda: Some(lambda),
+            ..Options::default()
         },
     }
 }

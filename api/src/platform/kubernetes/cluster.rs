@@ -1,0 +1,267 @@
+//! One namespace of a cluster as Millrace works in it: which objects are its own, how they are found, applied and deleted,
+//! and what went wrong in Kubernetes' own words.
+//!
+//! Invariant: an object that does not carry Millrace's labels is neither changed nor deleted.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{
+    DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy,
+};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::ApiResource;
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::{Error, Owner};
+use crate::config;
+
+/// Who owns the fields that Millrace sets.
+const MANAGER: &str = "millrace";
+/// Names what manages an object.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Tells the Millraces of a namespace apart.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Which of the platforms an object is of.
+const PLATFORM: &str = "millrace.io/platform";
+/// The inference's id.
+const INFERENCE: &str = "millrace.io/inference";
+/// Training, or inference.
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// A namespace, and what is Millrace's in it.
+pub(in crate::platform) struct Cluster {
+    client: Client,
+    namespace: String,
+    instance: String,
+    platform: &'static str,
+}
+
+impl Cluster {
+    /// The cluster that the configuration names: that of the file, of the environment (`KUBECONFIG`, `~/.kube/config`),
+    /// or the one that this process runs in. It need not be reachable.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(in crate::platform) async fn configured(
+        platform: &'static str,
+        settings: &config::Kubernetes,
+    ) -> Result<Self, String> {
+        let found = match &settings.kubeconfig {
+            Some(path) => {
+                let options = KubeConfigOptions::default();
+                let read = Kubeconfig::read_from(path);
+                match read {
+                    Ok(file) => kube::Config::from_custom_kubeconfig(file, &options).await,
+                    Err(error) => Err(error),
+                }
+                .map_err(|error| format!("{} cannot be used: {}", path.display(), chain(&error)))?
+            }
+            None => kube::Config::infer()
+                .await
+                .map_err(|error| format!("there is no cluster: {}; set platform.kubernetes.kubeconfig, or give Millrace's pod its service account's token", chain(&error)))?,
+        };
+        let namespace = settings
+            .namespace
+            .clone()
+            .unwrap_or_else(|| found.default_namespace.clone());
+        let client = Client::try_from(found).map_err(|error| chain(&error))?;
+        Ok(Self {
+            client,
+            namespace,
+            instance: settings.instance.clone(),
+            platform,
+        })
+    }
+
+    /// Where everything stands.
+    pub(in crate::platform) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What an owner's objects are called: short enough for the names and labels that controllers make of it.
+    pub(in crate::platform) fn name(&self, owner: Owner) -> String {
+        match owner {
+            Owner::TrainingPool => format!("{}-training", self.instance),
+            Owner::Inference(id) => format!("{}-{id}", self.instance),
+        }
+    }
+
+    /// What an owner's pods, and nobody else's, carry.
+    pub(in crate::platform) fn selector(&self, owner: Owner) -> BTreeMap<String, String> {
+        let mut labels = self.own_labels();
+        match owner {
+            Owner::TrainingPool => {
+                labels.insert(COMPONENT.to_owned(), "training".to_owned());
+            }
+            Owner::Inference(id) => {
+                labels.insert(COMPONENT.to_owned(), "inference".to_owned());
+                labels.insert(INFERENCE.to_owned(), id.to_string());
+            }
+        }
+        labels
+    }
+
+    /// What an owner's objects carry.
+    pub(in crate::platform) fn labels(&self, owner: Owner) -> BTreeMap<String, String> {
+        let mut labels = self.selector(owner);
+        for (label, value) in [
+            ("app.kubernetes.io/name", "millrace-function"),
+            ("app.kubernetes.io/part-of", "millrace"),
+        ] {
+            labels.insert(label.to_owned(), value.to_owned());
+        }
+        labels
+    }
+
+    fn own_labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (MANAGED_BY.to_owned(), MANAGER.to_owned()),
+            (INSTANCE.to_owned(), self.instance.clone()),
+            (PLATFORM.to_owned(), self.platform.to_owned()),
+        ])
+    }
+
+    /// All that is this platform's, as a selector of labels.
+    pub(in crate::platform) fn own(&self) -> String {
+        let labels = self.own_labels();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}={value}"))
+            .collect();
+        labels.join(",")
+    }
+
+    /// Objects of a kind.
+    pub(in crate::platform) fn objects(&self, kind: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, kind)
+    }
+
+    /// Pods.
+    pub(in crate::platform) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The object of this name.
+    pub(in crate::platform) async fn find(
+        &self,
+        kind: &ApiResource,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, Error> {
+        let found = self.objects(kind).get_opt(name).await;
+        let found = found.map_err(|error| self.failed("look at", kind, name, &error))?;
+        match found {
+            Some(object) if !self.is_own(&object) => Err(self.unavailable(format!(
+                "finds a {} {name} in the namespace {} that Millrace did not make, and leaves it alone: delete or rename it",
+                kind.kind, self.namespace
+            ))),
+            found => Ok(found),
+        }
+    }
+
+    fn is_own(&self, object: &DynamicObject) -> bool {
+        let labels = object.labels();
+        self.own_labels()
+            .iter()
+            .all(|(label, value)| labels.get(label) == Some(value))
+    }
+
+    /// Applies a manifest: in place of `live`, whose fields by other hands give way, or as a new object.
+    pub(in crate::platform) async fn apply(
+        &self,
+        kind: &ApiResource,
+        manifest: &Value,
+        live: Option<&DynamicObject>,
+    ) -> Result<DynamicObject, Error> {
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        let mut manifest = manifest.clone();
+        let mut how = PatchParams::apply(MANAGER);
+        if let Some(live) = live {
+            // Another object that has taken the name meanwhile is a conflict, not overwritten.
+            manifest["metadata"]["uid"] = live.uid().into();
+            how = how.force();
+        }
+        let applied = self
+            .objects(kind)
+            .patch(name, &how, &Patch::Apply(&manifest))
+            .await;
+        applied.map_err(|error| self.failed("apply", kind, name, &error))
+    }
+
+    /// Has an object deleted, after all that it made.
+    pub(in crate::platform) async fn delete(
+        &self,
+        kind: &ApiResource,
+        live: &DynamicObject,
+    ) -> Result<(), Error> {
+        let name = live.name_any();
+        let how = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Foreground),
+            preconditions: Some(Preconditions {
+                uid: live.uid(),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match self.objects(kind).delete(&name, &how).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(self.failed("delete", kind, &name, &error)),
+        }
+    }
+
+    /// What the platform cannot do now.
+    pub(in crate::platform) fn unavailable(&self, message: String) -> Error {
+        Error::Unavailable {
+            platform: self.platform,
+            message,
+        }
+    }
+
+    fn failed(&self, what: &str, kind: &ApiResource, name: &str, error: &kube::Error) -> Error {
+        self.unavailable(format!(
+            "cannot {what} the {} {name}: {}",
+            kind.kind,
+            words(error)
+        ))
+    }
+}
+
+/// Whose an object or a pod is, by its labels.
+pub(in crate::platform) fn owner(labels: &BTreeMap<String, String>) -> Option<Owner> {
+    if let Some(id) = labels.get(INFERENCE) {
+        return Uuid::parse_str(id).ok().map(Owner::Inference);
+    }
+    (labels.get(COMPONENT)? == "training").then_some(Owner::TrainingPool)
+}
+
+/// What the cluster answered, or why it did not.
+pub(in crate::platform) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => format!(
+            "{}; give Millrace's service account the Role of infra/kubernetes/components/functions",
+            status.message
+        ),
+        kube::Error::Api(status) if status.message.is_empty() => {
+            format!("{} {}", status.code, status.reason)
+        }
+        kube::Error::Api(status) => status.message.clone(),
+        error => chain(error),
+    }
+}
+
+/// An error with those behind it, which have the reason.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        behind = error.source();
+    }
+    words
+}

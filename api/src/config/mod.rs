@@ -10,6 +10,7 @@ mod data;
 mod database;
 mod http;
 mod kafka;
+mod knative;
 mod kubernetes;
 mod lambda;
 mod limits;
@@ -30,6 +31,7 @@ pub use data::Data;
 pub use database::Database;
 pub use http::{Authentication, Http};
 pub use kafka::{Kafka, TopicPolicy};
+pub use knative::Knative;
 pub use kubernetes::Kubernetes;
 pub use lambda::Lambda;
 #[cfg(test)]

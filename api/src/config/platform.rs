@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Kubernetes, Lambda};
+use super::{Error, Knative, Kubernetes, Lambda};
 
 /// `[platform]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Platform {
     /// Kubernetes, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
+    /// Knative, where there is a section for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knative: Option<Knative>,
     /// AWS Lambda, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<Lambda>,
@@ -25,6 +28,7 @@ impl Platform {
     pub(super) fn shape() -> Self {
         Self {
             kubernetes: Some(Kubernetes::default()),
+            knative: Some(Knative::default()),
             lambda: Some(Lambda::default()),
             ..Self::default()
         }
@@ -33,6 +37,9 @@ impl Platform {
     /// `artifacts` is the URL of the artifact store.
     pub(super) fn check(&self, artifacts: &str) -> Result<(), Error> {
         self.local.check()?;
+        if let Some(knative) = &self.knative {
+            knative.check(self.kubernetes.is_some())?;
+        }
         if let Some(kubernetes) = &self.kubernetes {
             kubernetes.check(artifacts)?;
         }

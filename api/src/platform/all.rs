@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    KubernetesPlatform, LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings, Platform, Status,
+    KnativePlatform, KubernetesPlatform, LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings,
+    Platform, Status,
 };
 use crate::config::Config;
 
@@ -54,6 +55,11 @@ impl Platforms {
                 KubernetesPlatform::configured(settings, &config.artifacts_url(), changes.clone())
                     .await;
             all.push(Arc::new(made.map_err(std::io::Error::other)?));
+            if let Some(own) = config.platform.knative.as_ref().filter(|own| own.enabled) {
+                let artifacts = config.artifacts_url();
+                let made = KnativePlatform::configured(settings, own, &artifacts, changes.clone());
+                all.push(Arc::new(made.await.map_err(std::io::Error::other)?));
+            }
         }
         Ok(Self {
             all,

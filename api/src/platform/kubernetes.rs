@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::LogParams;
 use kube::core::ApiResource;
 use millrace_entity::inference::Guarantee;
 use serde::{Deserialize, Serialize};
@@ -163,23 +162,9 @@ impl Platform for KubernetesPlatform {
 
     async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String> {
         let name = format!("{}-{ordinal}", self.cluster.name(owner));
-        let Some(pod) = self.pods.named(&name) else {
-            return Vec::new();
-        };
-        let container = pod::container(&pod);
-        let waits = container
-            .and_then(|container| container.state.as_ref())
-            .is_some_and(|state| state.waiting.is_some());
-        let how = LogParams {
-            container: Some(pod::CONTAINER.to_owned()),
-            tail_lines: i64::try_from(last).ok(),
-            // The one that waits to be started again has said nothing yet.
-            previous: waits && container.is_some_and(|container| container.restart_count > 0),
-            ..LogParams::default()
-        };
-        match self.cluster.pods().logs(&name, &how).await {
-            Ok(text) => text.lines().map(str::to_owned).collect(),
-            Err(error) => vec![format!("there is no log: {}", cluster::words(&error))],
+        match self.pods.named(&name) {
+            Some(pod) => self.cluster.log(&pod, last).await,
+            None => Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! same functions.
 
 mod all;
+mod knative;
 mod kubernetes;
 mod lambda;
 mod lambda_local;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use all::{Changes, Platforms};
+pub use knative::{KnativePlatform, Options as KnativeOptions};
 pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources};
 pub use lambda::{LambdaOptions, LambdaPlatform, Pollers};
 pub use lambda_local::LambdaLocal;
@@ -104,6 +106,9 @@ pub struct Options {
     /// Of `kubernetes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesOptions>,
+    /// Of `knative`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knative: Option<KnativeOptions>,
     /// What is asked of AWS Lambda.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<LambdaOptions>,

@@ -5,5 +5,6 @@
 
 mod cluster;
 mod end;
+mod knative;
 mod pods;
 mod stateful_set;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{
-    DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy,
+    DeleteParams, DynamicObject, LogParams, Patch, PatchParams, Preconditions, PropagationPolicy,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
@@ -16,6 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::{Error, Owner};
+use super::pod;
 use crate::config;
 
 /// Who owns the fields that Millrace sets.
@@ -144,6 +145,25 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// The last lines that the function of a pod said.
+    pub(in crate::platform) async fn log(&self, of: &Pod, last: usize) -> Vec<String> {
+        let container = pod::container(of);
+        let waits = container
+            .and_then(|container| container.state.as_ref())
+            .is_some_and(|state| state.waiting.is_some());
+        let how = LogParams {
+            container: Some(pod::CONTAINER.to_owned()),
+            tail_lines: i64::try_from(last).ok(),
+            // The one that waits to be started again has said nothing yet.
+            previous: waits && container.is_some_and(|container| container.restart_count > 0),
+            ..LogParams::default()
+        };
+        match self.pods().logs(&of.name_any(), &how).await {
+            Ok(text) => text.lines().map(str::to_owned).collect(),
+            Err(error) => vec![format!("there is no log: {}", words(&error))],
+        }
+    }
+
     /// The object of this name.
     pub(in crate::platform) async fn find(
         &self,
@@ -177,7 +197,7 @@ impl Cluster {
     ) -> Result<DynamicObject, Error> {
         let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
         let mut manifest = manifest.clone();
-        let mut how = PatchParams::apply(MANAGER);
+        let mut how = PatchParams::apply(MANAGER).validation_strict();
         if let Some(live) = live {
             // Another object that has taken the name meanwhile is a conflict, not overwritten.
             manifest["metadata"]["uid"] = live.uid().into();

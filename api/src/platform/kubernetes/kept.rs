@@ -58,6 +58,16 @@ impl Kept {
             .map_err(|message| self.cluster.unavailable(message))
     }
 
+    /// What was seen under this name.
+    pub(in crate::platform) fn seen(&self, name: &str) -> Option<Arc<DynamicObject>> {
+        self.watched.named(name)
+    }
+
+    /// All that was seen.
+    pub(in crate::platform) fn all(&self) -> Vec<Arc<DynamicObject>> {
+        self.watched.all()
+    }
+
     /// What stands under this name: as it was seen, or, for one that was not, as it is found.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use crate::config;
 
 /// How long a function may take to end in order: it commits what it has answered, or writes a checkpoint.
 const GRACE_SECONDS: u32 = 60;
+/// Whom the images run as.
+pub(in crate::platform) const USER: u32 = 65532;
 /// The kernel takes no longer text as a variable.
 pub(in crate::platform) const LONGEST_VARIABLE: usize = 128 << 10;
 
@@ -110,9 +112,9 @@ impl Maker<'_> {
             "enableServiceLinks": false,
             "securityContext": {
                 "runAsNonRoot": true,
-                "runAsUser": 65532,
-                "runAsGroup": 65532,
-                "fsGroup": 65532,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [{

@@ -1,0 +1,384 @@
+//! The platform `knative`: an inference is a Knative Service, which scales by itself, and a `KafkaSource` that brings it
+//! its records.
+//!
+//! Invariant: the source goes before the Service ends, so no request is lost on its way; while the source is away nothing
+//! reads. A Service is one function to Millrace, however many pods it has.
+
+mod source;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::core::{ApiResource, DynamicObject};
+use millrace_entity::inference::Guarantee;
+use millrace_wire::function::{FunctionSpec, InferenceSpec, Role, Trigger};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::kubernetes::cluster::{self, Cluster};
+use super::kubernetes::kept::Kept;
+use super::kubernetes::manifest::{LONGEST_VARIABLE, Maker, USER, annotations, shared};
+use super::kubernetes::pod;
+use super::kubernetes::watched::Watched;
+use super::{Changes, Deployment, Error, Owner, Platform, Resources, State, Status};
+use crate::config;
+
+/// Its name in the API.
+const NAME: &str = "knative";
+/// Seconds that a request may take: the longest that Knative allows unless it is told otherwise.
+const TIMEOUT: u32 = 600;
+/// Requests that one pod answers at once at most, as Knative has it.
+const MOST_CONCURRENT: u32 = 1000;
+
+/// What this platform can be told of an inference.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Pods that stay without records; 0 lets it sleep.
+    pub min_scale: Option<u32>,
+    /// Pods at most; without it there is no limit.
+    pub max_scale: Option<u32>,
+    /// Requests that one pod answers at once, at which another one begins.
+    pub target: Option<u32>,
+    /// Whether records of one partition come at once, in no order.
+    pub unordered: bool,
+    /// Consumers of the source.
+    pub consumers: Option<u32>,
+    /// What each pod asks for, and takes at most.
+    pub resources: Resources,
+}
+
+impl Options {
+    /// Refuses what Knative's webhook would refuse.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        if let (Some(min), Some(max)) = (self.min_scale, self.max_scale)
+            && max != 0
+            && min > max
+        {
+            return Err(format!("minScale {min} is more than maxScale {max}"));
+        }
+        if self
+            .target
+            .is_some_and(|target| !(1..=MOST_CONCURRENT).contains(&target))
+        {
+            return Err(format!("target is 1 to {MOST_CONCURRENT} requests"));
+        }
+        if self.consumers == Some(0) {
+            return Err("a source has at least 1 of consumers".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Inferences as Knative Services.
+pub struct KnativePlatform {
+    cluster: Arc<Cluster>,
+    settings: config::Kubernetes,
+    secret: Option<String>,
+    /// The folder of artifacts, where they lie on a volume.
+    artifacts: Option<String>,
+    services: Kept,
+    sources: Kept,
+    pods: Watched<Pod>,
+    closing: AtomicBool,
+}
+
+impl KnativePlatform {
+    /// The platform that the configuration names, which begins to watch its cluster. That need not be reachable.
+    ///
+    /// # Errors
+    /// What the configuration lacks to find it.
+    pub async fn configured(
+        settings: &config::Kubernetes,
+        own: &config::Knative,
+        artifacts: &str,
+        changes: Changes,
+    ) -> Result<Self, String> {
+        let cluster = Arc::new(Cluster::configured(NAME, settings).await?);
+        let service = kind("serving.knative.dev", "Service", "services");
+        let source = kind("sources.knative.dev", "KafkaSource", "kafkasources");
+        Ok(Self {
+            services: Kept::new(Arc::clone(&cluster), service, changes.clone()),
+            sources: Kept::new(Arc::clone(&cluster), source, changes.clone()),
+            pods: Watched::start(cluster.pods(), (), &cluster.own(), changes),
+            cluster,
+            settings: settings.clone(),
+            secret: own.secret.clone(),
+            artifacts: artifacts.strip_prefix("file://").map(str::to_owned),
+            closing: AtomicBool::new(false),
+        })
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        self.services.ready()?;
+        self.sources.ready()?;
+        self.pods
+            .ready()
+            .map_err(|message| self.cluster.unavailable(message))
+    }
+
+    /// The Service: its scale stands on the template, where Knative looks for it.
+    fn service(
+        &self,
+        owner: Owner,
+        spec: &FunctionSpec,
+        inference: &InferenceSpec,
+        options: &Options,
+    ) -> Value {
+        let maker = Maker {
+            cluster: &self.cluster,
+            settings: &self.settings,
+            artifacts: None,
+        };
+        let mut template = maker.template(owner, spec, &options.resources);
+        let scale = [
+            ("min-scale", options.min_scale),
+            ("max-scale", options.max_scale),
+            ("target", options.target),
+        ];
+        for (name, value) in scale {
+            if let Some(value) = value {
+                template["metadata"]["annotations"][format!("autoscaling.knative.dev/{name}")] =
+                    value.to_string().into();
+            }
+        }
+        let pod = &mut template["spec"];
+        // As many as one run of the model takes.
+        pod["containerConcurrency"] = inference.batching.max_batch.min(MOST_CONCURRENT).into();
+        pod["timeoutSeconds"] = TIMEOUT.into();
+        // A context of the whole pod is a feature of Knative's that is off unless it is asked for. Without a group that
+        // files belong to, everybody in the pod may read its Secret.
+        if let Some(pod) = pod.as_object_mut() {
+            pod.remove("securityContext");
+        }
+        for volume in pod["volumes"].as_array_mut().into_iter().flatten() {
+            if !volume["secret"].is_null() {
+                volume["secret"]["defaultMode"] = 0o444.into();
+            }
+        }
+        let container = &mut pod["containers"][0];
+        let context = &mut container["securityContext"];
+        context["runAsNonRoot"] = true.into();
+        context["runAsUser"] = USER.into();
+        context["seccompProfile"] = json!({"type": "RuntimeDefault"});
+        // Knative names the port, and asks the function itself.
+        container["ports"] = json!([{"name": "http1", "containerPort": pod::PORT}]);
+        for probe in ["livenessProbe", "readinessProbe"] {
+            container[probe]["httpGet"]["port"] = pod::PORT.into();
+        }
+        json!({
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Service",
+            "metadata": {
+                "name": self.cluster.name(owner),
+                "namespace": self.cluster.namespace(),
+                "labels": {
+                    // Reached inside the cluster only.
+                    "networking.knative.dev/visibility": "cluster-local",
+                },
+                "annotations": annotations(spec),
+            },
+            "spec": {"template": template},
+        })
+    }
+
+    async fn end(&self, owner: Owner) -> Result<(), Error> {
+        let name = self.cluster.name(owner);
+        self.sources.end(&name).await?;
+        self.services.end(&name).await?;
+        let left = self
+            .pods
+            .all()
+            .iter()
+            .filter(|pod| cluster::owner(pod.labels()) == Some(owner))
+            .count();
+        if left > 0 {
+            return Err(self.cluster.unavailable(format!("still ends {left} pods")));
+        }
+        Ok(())
+    }
+
+    /// A Service as a function: what Knative says of it and of its source, and of its pods where these have trouble.
+    fn status(&self, service: &DynamicObject, pods: &[Status]) -> Option<Status> {
+        let owner = cluster::owner(service.labels())?;
+        let source = self.sources.seen(&service.name_any());
+        let broken = pods
+            .iter()
+            .find(|pod| pod.owner == owner && pod.state == State::BackingOff);
+        let (state, last_exit) = match (unready(service), source.map(|source| unready(&source))) {
+            (None, Some(None)) => (State::Running, None),
+            _ if broken.is_some() => (
+                State::BackingOff,
+                broken.and_then(|pod| pod.last_exit.clone()),
+            ),
+            (Some(Unready::Failed(why)), _) => {
+                (State::BackingOff, Some(format!("is not ready ({why})")))
+            }
+            (_, Some(Some(Unready::Failed(why)))) => (
+                State::BackingOff,
+                Some(format!("is brought no records ({why})")),
+            ),
+            _ => (State::Starting, None),
+        };
+        Some(Status {
+            platform: NAME,
+            owner,
+            ordinal: 0,
+            state,
+            process_id: None,
+            address: service.data["status"]["url"].as_str().map(str::to_owned),
+            restarts: pods
+                .iter()
+                .filter(|pod| pod.owner == owner)
+                .map(|pod| pod.restarts)
+                .sum(),
+            started_at: None,
+            last_exit,
+        })
+    }
+}
+
+/// Why something of Knative's is not ready.
+enum Unready {
+    /// It is on its way.
+    Unknown,
+    /// Knative's reason and message.
+    Failed(String),
+}
+
+/// None where its condition `Ready` is true, for what was applied last.
+fn unready(object: &DynamicObject) -> Option<Unready> {
+    let status = &object.data["status"];
+    let conditions = status["conditions"].as_array();
+    let ready = conditions.and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
+    let is_of_now = status["observedGeneration"].as_i64() == object.metadata.generation;
+    let Some(ready) = ready.filter(|_| is_of_now) else {
+        return Some(Unready::Unknown);
+    };
+    match ready["status"].as_str() {
+        Some("True") => None,
+        Some("False") => {
+            let [reason, message] =
+                ["reason", "message"].map(|key| ready[key].as_str().unwrap_or_default());
+            Some(Unready::Failed(format!("{reason}: {message}")))
+        }
+        _ => Some(Unready::Unknown),
+    }
+}
+
+#[async_trait]
+impl Platform for KnativePlatform {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn guarantees(&self) -> &'static [Guarantee] {
+        &[Guarantee::AtLeastOnce]
+    }
+
+    fn is_pushed(&self) -> bool {
+        true
+    }
+
+    fn training_slots(&self) -> u32 {
+        0
+    }
+
+    async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::Closing { platform: NAME });
+        }
+        self.ready()?;
+        let Some(first) = deployment.functions.first() else {
+            return self.end(owner).await;
+        };
+        let Role::Inference(inference) = &first.role else {
+            return Err(self
+                .cluster
+                .unavailable("brings no commands to trainings".to_owned()));
+        };
+        if self.artifacts.is_some() {
+            return Err(self.cluster.unavailable(
+                "mounts no volume of artifacts, which is a feature of Knative's that is off unless it is asked for: set artifacts.url to s3://…".to_owned(),
+            ));
+        }
+        let options = deployment.options.knative.unwrap_or_default();
+        options.check().map_err(|message| {
+            self.cluster
+                .unavailable(format!("would refuse its options: {message}"))
+        })?;
+        let name = self.cluster.name(owner);
+        let live = self.services.live(&name).await?;
+        let wanted = first.clone().triggered_by(Trigger::Knative);
+        let spec = shared(&wanted, live.as_ref().map(|live| &live.data));
+        if spec.to_json().len() >= LONGEST_VARIABLE {
+            return Err(self.cluster.unavailable(
+                "cannot give a pod a specification of more than 128 KiB; give its version fewer samples".to_owned(),
+            ));
+        }
+        let source = source::source(
+            &self.cluster,
+            owner,
+            &spec,
+            inference,
+            &options,
+            self.secret.as_deref(),
+        );
+        let source = source.map_err(|message| self.cluster.unavailable(message))?;
+        let mut service = self.service(owner, &spec, inference, &options);
+        for (label, value) in self.cluster.labels(owner) {
+            service["metadata"]["labels"][label] = value.into();
+        }
+        self.services.keep(service, live).await?;
+        let live = self.sources.live(&name).await?;
+        self.sources.keep(source, live).await
+    }
+
+    async fn remove(&self, owner: Owner) -> Result<(), Error> {
+        self.deploy(owner, Deployment::default()).await
+    }
+
+    async fn functions(&self) -> Vec<Status> {
+        let pods = self.pods.all();
+        let pods: Vec<Status> = pods
+            .iter()
+            .filter_map(|pod| pod::status(NAME, pod))
+            .collect();
+        let services = self.services.all();
+        services
+            .iter()
+            .filter_map(|service| self.status(service, &pods))
+            .collect()
+    }
+
+    async fn log(&self, owner: Owner, _ordinal: u32, last: usize) -> Vec<String> {
+        let mut pods = self.pods.all();
+        pods.retain(|pod| cluster::owner(pod.labels()) == Some(owner));
+        // That of one pod: lines of several would stand in no order.
+        pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
+        match pods.first() {
+            Some(pod) => self.cluster.log(pod, last).await,
+            None => Vec::new(),
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+}
+
+fn kind(group: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        api_version: format!("{group}/v1"),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The `KafkaSource` of an inference: which topics it brings records of, as which consumer group, and how it proves itself
+//! to the brokers.
+//!
+//! Invariant: a record whose request fails is brought again for as long as that can help; the function itself writes dead
+//! letters. Secrets stay references, by Kubernetes' Secrets.
+
+use millrace_wire::function::{Connection, FunctionSpec, InferenceSpec};
+use serde_json::{Value, json};
+
+use super::super::Owner;
+use super::super::kubernetes::cluster::Cluster;
+use super::super::kubernetes::manifest::annotations;
+use super::Options;
+
+/// Keys come as their bytes, or not at all.
+const KEY_TYPE: &str = "kafkasources.sources.knative.dev/key-type";
+/// A dispatcher that gives up drops the record.
+const RETRIES: u32 = 1_000_000;
+/// The keys of a Secret as Knative's own examples name them.
+const USER: &str = "user";
+const PASSWORD: &str = "password";
+const MECHANISM: &str = "sasl.mechanism";
+const AUTHORITY: &str = "ca.crt";
+const CERTIFICATE: &str = "user.crt";
+const KEY: &str = "user.key";
+
+/// The manifest.
+///
+/// # Errors
+/// What of the connection a source cannot be told.
+pub(super) fn source(
+    cluster: &Cluster,
+    owner: Owner,
+    spec: &FunctionSpec,
+    inference: &InferenceSpec,
+    options: &Options,
+    secret: Option<&str>,
+) -> Result<Value, String> {
+    let name = cluster.name(owner);
+    let mut labels = cluster.labels(owner);
+    labels.insert(KEY_TYPE.to_owned(), "byte-array".to_owned());
+    let servers = inference.connection.get("bootstrap.servers");
+    let servers: Vec<&str> = servers.map_or_else(Vec::new, |servers| {
+        servers.split(',').map(str::trim).collect()
+    });
+    let topics: Vec<&String> = std::iter::once(&inference.input_topic)
+        .chain(&inference.redrive_topic)
+        .collect();
+    let mut manifest = json!({
+        "apiVersion": "sources.knative.dev/v1",
+        "kind": "KafkaSource",
+        "metadata": {
+            "name": name,
+            "namespace": cluster.namespace(),
+            "labels": labels,
+            "annotations": annotations(spec),
+        },
+        "spec": {
+            "bootstrapServers": servers,
+            "topics": topics,
+            // Its offsets are committed already; what has none is new, and is read from its beginning.
+            "consumerGroup": inference.group,
+            "initialOffset": "earliest",
+            "ordering": if options.unordered { "unordered" } else { "ordered" },
+            "consumers": options.consumers.unwrap_or(1),
+            "delivery": {
+                "retry": RETRIES,
+                "backoffPolicy": "linear",
+                "backoffDelay": "PT5S",
+                "timeout": "PT90S",
+            },
+            "sink": {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}},
+        },
+    });
+    if let Some(net) = net(&inference.connection, secret)? {
+        manifest["spec"]["net"] = net;
+    }
+    Ok(manifest)
+}
+
+/// How the source proves itself. None where the brokers ask for nothing.
+fn net(connection: &Connection, secret: Option<&str>) -> Result<Option<Value>, String> {
+    let property = |name: &str| connection.get(name).map(String::as_str);
+    let protocol = property("security.protocol")
+        .unwrap_or("plaintext")
+        .to_ascii_lowercase();
+    let (by_password, by_tls) = match protocol.as_str() {
+        "plaintext" => return Ok(None),
+        "ssl" => (false, true),
+        "sasl_plaintext" => (true, false),
+        "sasl_ssl" => (true, true),
+        other => return Err(format!("knows no security.protocol {other:?}")),
+    };
+    let has_certificate = connection
+        .keys()
+        .any(|name| name.starts_with("ssl.certificate") || name.starts_with("ssl.key"));
+    let has_authority = connection.keys().any(|name| name.starts_with("ssl.ca"));
+    let needs_secret = by_password || has_certificate || has_authority;
+    let from = |key: &str| json!({"secretKeyRef": {"name": secret, "key": key}});
+    if needs_secret && secret.is_none() {
+        return Err(format!(
+            "cannot read references to secrets for its KafkaSource: make a Secret with the keys {USER}, {PASSWORD}, {MECHANISM}, {AUTHORITY}, {CERTIFICATE} and {KEY}, those that the connection needs, and name it as platform.knative.secret"
+        ));
+    }
+    let mut net = json!({});
+    if by_password {
+        let mechanism = property("sasl.mechanism")
+            .or(property("sasl.mechanisms"))
+            .unwrap_or("GSSAPI");
+        if !["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&mechanism) {
+            return Err(format!(
+                "has no sasl.mechanism {mechanism} for a KafkaSource: use PLAIN or SCRAM, or the platform \"kubernetes\""
+            ));
+        }
+        // Its type is a key of the Secret beside the others.
+        net["sasl"] = json!({"enable": true, "user": from(USER), "password": from(PASSWORD), "type": from(MECHANISM)});
+    }
+    if by_tls {
+        net["tls"] = json!({"enable": true});
+        if has_authority {
+            net["tls"]["caCert"] = from(AUTHORITY);
+        }
+        if has_certificate {
+            net["tls"]["cert"] = from(CERTIFICATE);
+            net["tls"]["key"] = from(KEY);
+        }
+    }
+    Ok(Some(net))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    fn connection(properties: &[(&str, &str)]) -> Connection {
+        let properties = properties.iter();
+        properties
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_source_cannot_be_told_is_refused() {
+        let sasl = [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.password", "${env:PASSWORD}"),
+            ("ssl.ca.location", "/run/secrets/kafka/ca.pem"),
+        ];
+        assert_eq!(net(&connection(&[]), None).unwrap(), None);
+        let refused = net(&connection(&sasl), None).unwrap_err();
+        assert!(refused.contains("platform.knative.secret"), "{refused}");
+        let mut iam = sasl;
+        iam[1] = ("sasl.mechanism", "AWS_MSK_IAM");
+        let refused = net(&connection(&iam), Some("kafka")).unwrap_err();
+        assert!(refused.contains("AWS_MSK_IAM"), "{refused}");
+        let given = net(&connection(&sasl), Some("kafka")).unwrap().unwrap();
+        assert_eq!(given["tls"]["caCert"]["secretKeyRef"]["key"], "ca.crt");
+        assert_eq!(given["sasl"]["password"]["secretKeyRef"]["name"], "kafka");
+        assert!(!given.to_string().contains("PASSWORD"), "{given}");
+        let plain = net(&connection(&[("security.protocol", "ssl")]), None)
+            .unwrap()
+            .unwrap();
+        assert_eq!(plain, json!({"tls": {"enable": true}}));
+    }
+}

@@ -1,0 +1,218 @@
+//! Inferences as Knative Services, with Knative's own definitions of its objects.
+
+use millrace_api::config::Knative;
+use millrace_api::platform::{
+    Changes, Deployment, KnativeOptions, KnativePlatform, Owner, Platform as _, State,
+};
+use millrace_harness::{root, wait_until};
+use millrace_wire::function::{FunctionSpec, Role, Trigger};
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, LIMIT, deploy, function, inference, moved, name, refusal, version};
+
+/// A cluster that knows Knative's kinds, and a platform that may use them.
+async fn start() -> (Cluster, KnativePlatform) {
+    let cluster = Cluster::start().await;
+    for file in ["service.yaml", "kafkasource.yaml"] {
+        let path = root().join("tests/kubernetes/crds").join(file);
+        cluster.server.apply_file(&path, &cluster.namespace).await;
+    }
+    let role = root().join("infra/kubernetes/components/knative/role.yaml");
+    cluster.server.apply_file(&role, &cluster.namespace).await;
+    for kind in [
+        "serving.knative.dev/v1/services",
+        "sources.knative.dev/v1/kafkasources",
+    ] {
+        wait_until("the kind is served", LIMIT, async || {
+            let found = cluster.server.get(&format!("/apis/{kind}")).await;
+            found.map(|_| ()).ok_or("not yet")
+        })
+        .await;
+    }
+    let own = Knative {
+        enabled: true,
+        secret: Some("millrace-kafka".to_owned()),
+    };
+    let settings = cluster.settings().await;
+    let platform =
+        KnativePlatform::configured(&settings, &own, "s3://bucket/artifacts", Changes::default())
+            .await;
+    (cluster, platform.unwrap())
+}
+
+fn objects(cluster: &Cluster, owner: Owner) -> [String; 2] {
+    let namespace = &cluster.namespace;
+    [("serving", "services"), ("sources", "kafkasources")].map(|(group, kind)| {
+        format!(
+            "/apis/{group}.knative.dev/v1/namespaces/{namespace}/{kind}/{}",
+            name(owner)
+        )
+    })
+}
+
+fn wanted() -> (Owner, Deployment) {
+    let (owner, mut deployment) = inference(1);
+    deployment.options.knative = Some(KnativeOptions {
+        min_scale: Some(0),
+        max_scale: Some(4),
+        ..KnativeOptions::default()
+    });
+    (owner, deployment)
+}
+
+/// What Knative's controllers say of an object.
+async fn say(cluster: &Cluster, path: &str, ready: &str, reason: &str) {
+    let object = cluster.server.get(path).await.unwrap();
+    let condition = json!({"type": "Ready", "status": ready, "reason": reason, "message": "they say why",
+        "lastTransitionTime": "2026-01-02T03:04:05Z"});
+    let status = json!({"status": {
+        "observedGeneration": object["metadata"]["generation"], "conditions": [condition],
+    }});
+    cluster
+        .server
+        .merge(&format!("{path}/status"), &status)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn a_service_and_its_source_are_applied_once() {
+    let (cluster, platform) = start().await;
+    let (owner, wanted) = wanted();
+    deploy(&platform, owner, &wanted).await;
+    let [service, source] = objects(&cluster, owner);
+    let versions = async || {
+        let service: Value = cluster.server.get(&service).await.unwrap();
+        [
+            version(&service),
+            version(&cluster.server.get(&source).await.unwrap()),
+        ]
+    };
+    let before = versions().await;
+    for _ in 0..5 {
+        deploy(&platform, owner, &moved(&wanted)).await;
+    }
+    assert_eq!(versions().await, before);
+
+    let made = cluster.server.get(&service).await.unwrap();
+    let template = &made["spec"]["template"];
+    assert_eq!(
+        template["metadata"]["annotations"]["autoscaling.knative.dev/max-scale"],
+        "4"
+    );
+    let text = template["spec"]["containers"][0]["env"][0]["value"]
+        .as_str()
+        .unwrap();
+    let spec = FunctionSpec::from_json(text).unwrap();
+    assert_eq!(spec.trigger, Trigger::Knative);
+    let mut manifests = [
+        made["spec"].clone(),
+        cluster.server.get(&source).await.unwrap()["spec"].clone(),
+    ];
+    manifests[0]["template"]["spec"]["containers"][0]["env"][0]["value"] = "…".into();
+    let Owner::Inference(id) = owner else {
+        panic!("an inference was deployed");
+    };
+    let text = json!(manifests).to_string().replace(&id.to_string(), "ID");
+    insta::assert_json_snapshot!(serde_json::from_str::<Value>(&text).unwrap());
+
+    cluster
+        .server
+        .merge(&source, &json!({"spec": {"consumers": 9}}))
+        .await;
+    wait_until("the edit is undone", LIMIT, async || {
+        let deployed = platform.deploy(owner, wanted.clone()).await;
+        deployed.map_err(|error| error.to_string())?;
+        let now = cluster.server.get(&source).await.unwrap();
+        if now["spec"]["consumers"] == 1 {
+            Ok(())
+        } else {
+            Err(now.to_string())
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn how_it_is_is_told_in_knatives_words() {
+    let (cluster, platform) = start().await;
+    let (owner, wanted) = wanted();
+    deploy(&platform, owner, &wanted).await;
+    let [service, source] = objects(&cluster, owner);
+    let seen = async |what: &str, state: State, word: &str| {
+        function(&platform, what, |seen| {
+            let said = seen.last_exit.as_deref().unwrap_or_default();
+            seen.owner == owner && seen.state == state && said.contains(word)
+        })
+        .await;
+    };
+    seen("nothing is said yet", State::Starting, "").await;
+    say(&cluster, &service, "False", "RevisionMissing").await;
+    seen(
+        "the Service is not ready",
+        State::BackingOff,
+        "RevisionMissing: they say why",
+    )
+    .await;
+    say(&cluster, &service, "True", "").await;
+    seen("the source is not ready yet", State::Starting, "").await;
+    say(&cluster, &source, "False", "OffsetsNotCommitted").await;
+    seen(
+        "the source is not ready",
+        State::BackingOff,
+        "brought no records (OffsetsNotCommitted",
+    )
+    .await;
+    say(&cluster, &source, "True", "").await;
+    seen("both are ready", State::Running, "").await;
+    // What was said of an older specification says nothing of this one.
+    let mut other = wanted.clone();
+    for spec in &mut other.functions {
+        if let Role::Inference(inference) = &mut spec.role {
+            inference.batching.max_batch = 2;
+        }
+    }
+    deploy(&platform, owner, &other).await;
+    seen("the new revision is on its way", State::Starting, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn the_source_goes_before_the_service() {
+    let (cluster, platform) = start().await;
+    let (owner, wanted) = wanted();
+    deploy(&platform, owner, &wanted).await;
+    let [service, source] = objects(&cluster, owner);
+    let none = Deployment::default();
+    refusal(&platform, owner, &none, "still ends the KafkaSource").await;
+    let still = cluster.server.get(&service).await.unwrap();
+    assert!(still["metadata"]["deletionTimestamp"].is_null(), "{still}");
+    // As the garbage collector does once nothing is left that it made.
+    let finalized = json!({"metadata": {"finalizers": null}});
+    cluster.server.merge(&source, &finalized).await;
+    refusal(&platform, owner, &none, "still ends the Service").await;
+    assert!(cluster.server.get(&source).await.is_none());
+    cluster.server.merge(&service, &finalized).await;
+    deploy(&platform, owner, &none).await;
+    assert!(cluster.server.get(&service).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn what_knative_would_refuse_is_refused_here() {
+    let (_cluster, platform) = start().await;
+    let (owner, mut wanted) = wanted();
+    wanted.options.knative = Some(KnativeOptions {
+        min_scale: Some(5),
+        max_scale: Some(4),
+        ..KnativeOptions::default()
+    });
+    refusal(
+        &platform,
+        owner,
+        &wanted,
+        "minScale 5 is more than maxScale 4",
+    )
+    .await;
+}

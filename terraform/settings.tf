@@ -6,6 +6,7 @@ locals {
       MILLRACE_KAFKA__BOOTSTRAP_SERVERS     = module.msk.bootstrap_servers
       MILLRACE_KAFKA__PREFIX                = var.name
       MILLRACE_KAFKA__REPLICATION           = "-1"
+      MILLRACE_PLATFORM__TRAININGS          = "lambda"
       MILLRACE_PLATFORM__LAMBDA__PREFIX     = var.name
       MILLRACE_PLATFORM__LAMBDA__TAG_KEY    = local.tag_key
       MILLRACE_PLATFORM__LAMBDA__ROLE       = module.access.inference_role_arn

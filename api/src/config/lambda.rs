@@ -39,7 +39,7 @@ pub struct Lambda {
     /// The key of the inference function's zip in it; the folder that it lies in is the zip's SHA-256.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub package: String,
-    /// How many trainings may run at once, once they run there.
+    /// How many trainings may run at once, where trainings run there.
     pub slots: u32,
     /// For how many days logs are kept.
     pub log_days: u32,

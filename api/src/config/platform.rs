@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Knative, Kubernetes, Lambda};
 
 /// `[platform]`
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Platform {
+    /// The platform that runs trainings.
+    pub trainings: String,
     /// Processes on this machine.
     pub local: Local,
     /// Kubernetes, where there is a section for it.
@@ -21,6 +23,18 @@ pub struct Platform {
     /// AWS Lambda, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<Lambda>,
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Self {
+            trainings: "local".to_owned(),
+            local: Local::default(),
+            kubernetes: None,
+            knative: None,
+            lambda: None,
+        }
+    }
 }
 
 impl Platform {
@@ -37,6 +51,18 @@ impl Platform {
     /// `artifacts` is the URL of the artifact store.
     pub(super) fn check(&self, artifacts: &str) -> Result<(), Error> {
         self.local.check()?;
+        let can_train = match self.trainings.as_str() {
+            "local" => true,
+            "kubernetes" => self.kubernetes.is_some(),
+            "lambda" => self.lambda.is_some(),
+            _ => false,
+        };
+        if !can_train {
+            return Err(Error::invalid(
+                "platform.trainings",
+                "trainings run on local, kubernetes or lambda, and the last two need a section of their own",
+            ));
+        }
         if let Some(knative) = &self.knative {
             knative.check(self.kubernetes.is_some())?;
         }

@@ -61,9 +61,15 @@ impl Platforms {
                 all.push(Arc::new(made.await.map_err(std::io::Error::other)?));
             }
         }
+        let trainings = all
+            .iter()
+            .find(|platform| platform.name() == config.platform.trainings);
         Ok(Self {
+            trainings: trainings.map(Arc::clone).ok_or_else(|| {
+                let name = &config.platform.trainings;
+                std::io::Error::other(format!("there is no platform {name:?} for trainings"))
+            })?,
             all,
-            trainings: Arc::clone(&local) as Arc<dyn Platform>,
             local,
             changes,
         })
@@ -86,6 +92,13 @@ impl Platforms {
     #[must_use]
     pub fn for_trainings(&self) -> &dyn Platform {
         self.trainings.as_ref()
+    }
+
+    /// Those that run no trainings.
+    pub fn not_for_trainings(&self) -> impl Iterator<Item = &dyn Platform> {
+        let trainings = self.trainings.name();
+        let all = self.all.iter().map(AsRef::as_ref);
+        all.filter(move |platform| platform.name() != trainings)
     }
 
     /// The functions of all.

@@ -27,7 +27,7 @@ use super::{Changes, Deployment, Error, Owner, Platform, Resources, State, Statu
 use crate::config;
 
 /// Its name in the API.
-const NAME: &str = "knative";
+pub(super) const NAME: &str = "knative";
 /// Seconds that a request may take: the longest that Knative allows unless it is told otherwise.
 const TIMEOUT: u32 = 600;
 /// Requests that one pod answers at once at most, as Knative has it.

@@ -27,7 +27,7 @@ use super::{Changes, Deployment, Error, Owner, Platform, Status};
 use crate::config;
 
 /// Its name in the API.
-const NAME: &str = "kubernetes";
+pub(super) const NAME: &str = "kubernetes";
 
 /// What this platform can be told of an inference.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

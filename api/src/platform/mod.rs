@@ -120,18 +120,33 @@ impl Options {
     /// # Errors
     /// What is wrong, for whoever asked.
     pub fn check(&self, platform: &str) -> Result<(), String> {
-        let Some(lambda) = &self.lambda else {
-            return Ok(());
-        };
-        lambda.check()?;
-        match platform {
-            lambda::NAME => Ok(()),
-            lambda_local::NAME => lambda_local::check(lambda),
-            _ => Err(format!(
-                "`lambda` is for the platforms {:?} and {:?}, and this inference runs on {platform:?}: leave it out",
-                lambda::NAME,
-                lambda_local::NAME
-            )),
+        let asked: [(&str, bool, &[&str]); 3] = [
+            (
+                "lambda",
+                self.lambda.is_some(),
+                &[lambda::NAME, lambda_local::NAME],
+            ),
+            ("kubernetes", self.kubernetes.is_some(), &[kubernetes::NAME]),
+            ("knative", self.knative.is_some(), &[knative::NAME]),
+        ];
+        for (name, is_asked, homes) in asked {
+            if is_asked && !homes.contains(&platform) {
+                return Err(format!(
+                    "`{name}` is for {homes:?}, and this inference runs on {platform:?}: leave it out"
+                ));
+            }
+        }
+        if let Some(lambda) = &self.lambda {
+            lambda.check()?;
+            if platform == lambda_local::NAME {
+                lambda_local::check(lambda)?;
+            }
+        }
+        match &self.knative {
+            Some(knative) => knative
+                .check()
+                .map_err(|reason| format!("knative: {reason}")),
+            None => Ok(()),
         }
     }
 }

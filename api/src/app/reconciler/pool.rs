@@ -1,6 +1,6 @@
 //! The training pool: one process for each training that may run at once.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
@@ -15,11 +15,13 @@ use crate::platform::{self, Deployment, Options, Owner};
 pub(super) struct Progress {
     /// What it waited for when it was driven last.
     waits_for: Mutex<Option<String>>,
+    /// Whether no other platform has a pool from before another one was chosen, which would take commands too.
+    is_alone: AtomicBool,
 }
 
 /// Makes sure of Millrace's own topics and of the pool's processes.
 pub(super) async fn drive(app: &App, progress: &Progress) {
-    let error = deploy(app).await.err();
+    let error = deploy(app, progress).await.err();
     let waits_for = error.map(|error| error.to_string());
     let mut said = progress
         .waits_for
@@ -34,7 +36,14 @@ pub(super) async fn drive(app: &App, progress: &Progress) {
     *said = waits_for;
 }
 
-async fn deploy(app: &App) -> Result<()> {
+async fn deploy(app: &App, progress: &Progress) -> Result<()> {
+    if !progress.is_alone.load(Ordering::Relaxed) {
+        for other in app.platforms.not_for_trainings() {
+            let nothing = Deployment::default();
+            other.deploy(Owner::TrainingPool, nothing).await?;
+        }
+        progress.is_alone.store(true, Ordering::Relaxed);
+    }
     let row = control(&app.database).await?;
     let names = names_of(&row)?;
     let platform = app.platforms.for_trainings();

@@ -29,9 +29,6 @@ use super::{
     outbox, project as projects, segment as segments, version as versions,
 };
 
-/// The platform that runs trainings.
-const LOCAL: &str = "local";
-
 /// What a training is made of.
 #[derive(Debug)]
 pub struct NewTraining {
@@ -112,7 +109,7 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
         hyperparameters: kept(&new.hyperparameters).map_err(Error::internal)?,
         state: State::Pending,
         cancel_requested: false,
-        platform: LOCAL.to_owned(),
+        platform: app.platforms.for_trainings().name().to_owned(),
         slot: None,
         seed: new.seed,
         promote_to: new.promote_to,

@@ -8,12 +8,11 @@ use millrace_wire::prediction::{Choice, Form};
 
 use super::beside::{extent, selector};
 use super::output::{NotFinite, OutputForm, OutputFormat};
-use super::platform::LambdaInput;
+use super::platform::{KnativeInput, KubernetesInput, LambdaInput, options};
 use super::{Guarantee, Inference};
 use crate::app::Result;
 use crate::app::inference::{Destination, NewInference, Place, Position, Start};
 use crate::graphql::Long;
-use crate::platform::Options;
 
 /// What `createInference` needs.
 #[derive(InputObject)]
@@ -73,6 +72,10 @@ pub struct CreateInferenceInput {
     platform: String,
     /// For the platform `lambda` alone: what its function and the mappings of its topics are like.
     lambda: Option<LambdaInput>,
+    /// For the platform `kubernetes` alone.
+    kubernetes: Option<KubernetesInput>,
+    /// For the platform `knative` alone.
+    knative: Option<KnativeInput>,
     /// How batches form.
     batching: Option<BatchingInput>,
 }
@@ -241,6 +244,10 @@ pub struct MoveInferenceInput {
     replicas: i32,
     /// For the platform `lambda` alone: what its function and the mappings of its topics shall be like.
     lambda: Option<LambdaInput>,
+    /// For the platform `kubernetes` alone.
+    kubernetes: Option<KubernetesInput>,
+    /// For the platform `knative` alone.
+    knative: Option<KnativeInput>,
 }
 
 impl MoveInferenceInput {
@@ -250,10 +257,7 @@ impl MoveInferenceInput {
             platform: self.platform,
             guarantee: self.guarantee.map_or(row.guarantee, Into::into),
             replicas: self.replicas,
-            options: Options {
-                lambda: self.lambda.map(Into::into),
-                ..Options::default()
-            },
+            options: options(self.lambda, self.kubernetes, self.knative),
         }
     }
 }
@@ -349,10 +353,7 @@ impl CreateInferenceInput {
             records_per_second: self.records_per_second,
             replicas: self.replicas,
             platform: self.platform,
-            options: Options {
-                lambda: self.lambda.map(Into::into),
-                ..Options::default()
-            },
+            options: options(self.lambda, self.kubernetes, self.knative),
             batching,
         })
     }

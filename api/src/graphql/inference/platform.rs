@@ -2,7 +2,9 @@
 
 use async_graphql::InputObject;
 
-use crate::platform::{LambdaOptions, Pollers};
+use crate::platform::{
+    KnativeOptions, KubernetesOptions, LambdaOptions, Options, Pollers, Resources,
+};
 
 /// What is asked of AWS Lambda. What is left out is as the installation, or AWS, has it.
 #[derive(InputObject)]
@@ -47,6 +49,77 @@ impl From<LambdaInput> for LambdaOptions {
                 maximum: pollers.maximum,
             }),
             on_failure: input.on_failure,
+        }
+    }
+}
+
+/// What is asked of Kubernetes. What is left out is as the configuration says.
+#[derive(InputObject)]
+pub struct KubernetesInput {
+    /// What each pod asks for, and takes at most.
+    resources: PodResourcesInput,
+}
+
+/// What a pod asks for, and takes at most, in Kubernetes' quantities. What is left out is as the configuration says.
+#[derive(InputObject)]
+pub struct PodResourcesInput {
+    /// Processors that it asks for: `500m` or `2`.
+    cpu: Option<String>,
+    /// Processors that it takes at most.
+    cpu_limit: Option<String>,
+    /// Memory that it asks for: `512Mi`.
+    memory: Option<String>,
+    /// Memory that it takes at most.
+    memory_limit: Option<String>,
+}
+
+/// What is asked of Knative. What is left out is as Knative, or the configuration, has it.
+#[derive(InputObject)]
+pub struct KnativeInput {
+    /// Pods that stay without records; 0 lets it sleep.
+    min_scale: Option<u32>,
+    /// Pods at most; without it there is no limit.
+    max_scale: Option<u32>,
+    /// Requests that one pod answers at once, 1 to 1000, at which another one begins.
+    target: Option<u32>,
+    /// Whether records of one partition come at once. Batches fill better then, and answers stand in no order.
+    #[graphql(default)]
+    unordered: bool,
+    /// Consumers of the source, which share its partitions; 1 without.
+    consumers: Option<u32>,
+    /// What each pod asks for, and takes at most.
+    resources: Option<PodResourcesInput>,
+}
+
+/// The options as the application takes them.
+pub(super) fn options(
+    lambda: Option<LambdaInput>,
+    kubernetes: Option<KubernetesInput>,
+    knative: Option<KnativeInput>,
+) -> Options {
+    Options {
+        lambda: lambda.map(Into::into),
+        kubernetes: kubernetes.map(|input| KubernetesOptions {
+            resources: input.resources.into(),
+        }),
+        knative: knative.map(|input| KnativeOptions {
+            min_scale: input.min_scale,
+            max_scale: input.max_scale,
+            target: input.target,
+            unordered: input.unordered,
+            consumers: input.consumers,
+            resources: input.resources.map(Into::into).unwrap_or_default(),
+        }),
+    }
+}
+
+impl From<PodResourcesInput> for Resources {
+    fn from(input: PodResourcesInput) -> Self {
+        Self {
+            cpu: input.cpu,
+            cpu_limit: input.cpu_limit,
+            memory: input.memory,
+            memory_limit: input.memory_limit,
         }
     }
 }

@@ -71,7 +71,9 @@ impl Plan {
         options: &LambdaOptions,
     ) -> Result<Self, Trouble> {
         let Role::Inference(inference) = &spec.role else {
-            return Err(Trouble::refused("runs no trainings yet"));
+            return Err(Trouble::refused(
+                "makes functions of inferences only: Terraform makes the training pool",
+            ));
         };
         if let Some(control) = &spec.control {
             same_cluster(&control.connection, &inference.connection)?;

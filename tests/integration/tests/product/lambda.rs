@@ -85,10 +85,7 @@ async fn its_offsets_are_there_before_lambda_reads_and_survive_its_groups() {
     );
     let (code, message) = millrace.refuse(MISPLACED, json!({})).await;
     assert_eq!(code, "INVALID_INPUT", "{message}");
-    assert!(
-        message.contains("is for the platforms \"lambda\""),
-        "{message}"
-    );
+    assert!(message.contains("`lambda` is for [\"lambda\""), "{message}");
 
     // What Lambda commits, in both groups.
     let commit = |group: &str, topic: &str, offset| {

@@ -116,3 +116,22 @@ impl Local {
         Ok(program.parent().map(PathBuf::from).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn trainings_run_where_there_is_a_platform_for_them() {
+        let on = |trainings: &str| Platform {
+            trainings: trainings.to_owned(),
+            ..Platform::default()
+        };
+        on("local").check("file:///a").unwrap();
+        for wrong in ["lambda", "kubernetes", "knative", "moon", ""] {
+            let error = on(wrong).check("file:///a").unwrap_err().to_string();
+            assert!(error.contains("platform.trainings"), "{wrong}: {error}");
+        }
+    }
+}

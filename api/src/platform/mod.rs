@@ -196,3 +196,34 @@ pub trait Platform: Send + Sync {
     /// Ends in order what cannot go on without the API, which ends. Nothing is started afterwards.
     async fn shutdown(&self);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_for_their_own_platform() {
+        let on = |platform: &str, options: &Options| options.check(platform).err();
+        let lambda = Options {
+            lambda: Some(LambdaOptions::default()),
+            ..Options::default()
+        };
+        assert_eq!(on("lambda", &lambda), None);
+        assert_eq!(on("lambda-local", &lambda), None);
+        let elsewhere = on("local", &lambda).unwrap_or_default();
+        assert!(elsewhere.starts_with("`lambda` is for"), "{elsewhere}");
+        let knative = |min_scale| Options {
+            knative: Some(KnativeOptions {
+                min_scale: Some(min_scale),
+                max_scale: Some(2),
+                ..KnativeOptions::default()
+            }),
+            ..Options::default()
+        };
+        assert_eq!(on("knative", &knative(2)), None);
+        let wrong = on("knative", &knative(3)).unwrap_or_default();
+        assert_eq!(wrong, "knative: minScale 3 is more than maxScale 2");
+        let elsewhere = on("kubernetes", &knative(1)).unwrap_or_default();
+        assert!(elsewhere.starts_with("`knative` is for"), "{elsewhere}");
+    }
+}

@@ -109,16 +109,17 @@ pub fn settings(row: &inference::Model) -> Result<Settled> {
 pub async fn stop(app: &App, project: &str, name: &str) -> Result<inference::Model> {
     change(app, project, name, |row| {
         let mut settings = Settings::of(row)?;
-        if row.state == State::Stopping && settings.moves_to.take().is_some() {
-            return Ok(inference::ActiveModel {
-                settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
-                ..Default::default()
-            });
-        }
+        let was_to_move = settings.moves_to.take().is_some();
+        let state = if row.state == State::Stopping && was_to_move {
+            row.state
+        } else {
+            next(row.state, Step::Stop)?
+        };
         Ok(inference::ActiveModel {
             desired: Set(Desired::Stopped),
-            state: Set(next(row.state, Step::Stop)?),
+            state: Set(state),
             message: Set(None),
+            settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
             ..Default::default()
         })
     })

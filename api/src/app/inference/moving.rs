@@ -83,6 +83,7 @@ pub(in crate::app) fn arrive(
     destination: Destination,
 ) -> Result<inference::ActiveModel> {
     settings.platform = destination.options;
+    settings.moves_to = None;
     Ok(inference::ActiveModel {
         platform: Set(destination.platform),
         guarantee: Set(destination.guarantee),

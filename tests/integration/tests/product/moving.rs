@@ -37,6 +37,9 @@ const INFERENCE: &str = r#"query Inference { project { inference(name: "points")
 /// Asked for alone: while a killed function's transaction is open, Kafka does not say what its group has committed.
 const LAG: &str = r#"query Lag { project { inference(name: "points") { lag { lag } } } }"#;
 
+const STOP: &str =
+    r#"mutation Stop { stopInference(input: {name: "points"}) { inference { state } } }"#;
+
 const PARTITIONS: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +122,13 @@ async fn it_moves_to_lambda_and_back_under_load_and_kills() {
         })
         .await;
     check(&read_committed(&connection(kafka), &output), &input, kafka);
+
+    // It has arrived: stopped, it stays.
+    millrace.execute(STOP, json!({})).await;
+    let found = millrace
+        .wait_for("it is stopped", LIMIT, INFERENCE, json!({}), stopped)
+        .await;
+    assert_eq!(found["project"]["inference"]["platform"], "local");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,9 +145,6 @@ async fn one_that_is_stopped_is_elsewhere_when_it_starts_and_one_on_its_way_can_
     let topics = json!({"topic": unique("points"), "input": input, "output": output});
     millrace.execute(PREPARE, topics).await;
     runs_on(&millrace, "local").await;
-    let stop =
-        r#"mutation Stop { stopInference(input: {name: "points"}) { inference { state } } }"#;
-    let stopped = |data: &Value| data["project"]["inference"]["state"] == "STOPPED";
     let there = json!({"platform": "lambda-local", "guarantee": "AT_LEAST_ONCE"});
     // Both in one document, so that nothing comes between them.
     let both = r#"mutation Both($platform: String!, $guarantee: Guarantee) {
@@ -164,7 +171,7 @@ async fn one_that_is_stopped_is_elsewhere_when_it_starts_and_one_on_its_way_can_
     millrace.execute(start, json!({})).await;
     runs_on(&millrace, "lambda-local").await;
     crate::predictions(kafka, &output, 5_000).await;
-    millrace.execute(stop, json!({})).await;
+    millrace.execute(STOP, json!({})).await;
     millrace
         .wait_for("it is stopped", LIMIT, INFERENCE, json!({}), stopped)
         .await;
@@ -176,6 +183,10 @@ async fn one_that_is_stopped_is_elsewhere_when_it_starts_and_one_on_its_way_can_
             data["project"]["inference"].is_null()
         })
         .await;
+}
+
+fn stopped(data: &Value) -> bool {
+    data["project"]["inference"]["state"] == "STOPPED"
 }
 
 async fn refuse(millrace: &Millrace) {

@@ -54,13 +54,14 @@ impl Platform {
         let can_train = match self.trainings.as_str() {
             "local" => true,
             "kubernetes" => self.kubernetes.is_some(),
+            "knative" => self.knative.as_ref().is_some_and(|knative| knative.enabled),
             "lambda" => self.lambda.is_some(),
             _ => false,
         };
         if !can_train {
             return Err(Error::invalid(
                 "platform.trainings",
-                "trainings run on local, kubernetes or lambda, and the last two need a section of their own",
+                "trainings run on local, kubernetes, knative or lambda, and the last three need a section of their own",
             ));
         }
         if let Some(knative) = &self.knative {
@@ -68,6 +69,13 @@ impl Platform {
         }
         if let Some(kubernetes) = &self.kubernetes {
             kubernetes.check(artifacts)?;
+            let in_pods = ["kubernetes", "knative"].contains(&self.trainings.as_str());
+            if in_pods && kubernetes.training_image.is_none() {
+                return Err(Error::invalid(
+                    "platform.kubernetes.training_image",
+                    "trainings run in pods: name the training function's image, which infra/docker/training.Dockerfile makes",
+                ));
+            }
         }
         self.lambda.as_ref().map_or(Ok(()), Lambda::check)
     }
@@ -133,5 +141,20 @@ mod tests {
             let error = on(wrong).check("file:///a").unwrap_err().to_string();
             assert!(error.contains("platform.trainings"), "{wrong}: {error}");
         }
+        let mut in_pods = on("knative");
+        in_pods.knative = Some(Knative {
+            enabled: true,
+            ..Knative::default()
+        });
+        in_pods.kubernetes = Some(Kubernetes {
+            inference_image: "millrace-inference".to_owned(),
+            ..Kubernetes::default()
+        });
+        let error = in_pods.check("s3://bucket/a").unwrap_err().to_string();
+        assert!(error.contains("training_image"), "{error}");
+        if let Some(kubernetes) = &mut in_pods.kubernetes {
+            kubernetes.training_image = Some("millrace-training".to_owned());
+        }
+        in_pods.check("s3://bucket/a").unwrap();
     }
 }

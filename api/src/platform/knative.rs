@@ -1,9 +1,10 @@
 //! The platform `knative`: an inference is a Knative Service, which scales by itself, and a `KafkaSource` that brings it
-//! its records.
+//! its records; the training pool is one, too, which its commands are brought to.
 //!
 //! Invariant: the source goes before the Service ends, so no request is lost on its way; while the source is away nothing
 //! reads. A Service is one function to Millrace, however many pods it has.
 
+mod service;
 mod source;
 
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::core::{ApiResource, DynamicObject};
 use millrace_entity::inference::Guarantee;
-use millrace_wire::function::{FunctionSpec, InferenceSpec, Role, Trigger};
+use millrace_wire::function::{Requests, Trigger};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use self::service::Pace;
+use self::source::Fed;
 use super::kubernetes::cluster::{self, Cluster};
 use super::kubernetes::kept::Kept;
-use super::kubernetes::manifest::{LONGEST_VARIABLE, Maker, USER, annotations, shared};
+use super::kubernetes::manifest::{LONGEST_VARIABLE, Maker, shared};
 use super::kubernetes::pod;
 use super::kubernetes::watched::Watched;
 use super::{Changes, Deployment, Error, Owner, Platform, Resources, State, Status};
@@ -28,8 +30,8 @@ use crate::config;
 
 /// Its name in the API.
 pub(super) const NAME: &str = "knative";
-/// Seconds that a request may take: the longest that Knative allows unless it is told otherwise.
-const TIMEOUT: u32 = 600;
+/// Seconds that a request may take at most, as Knative has it unless it is told otherwise.
+const LONGEST_SECONDS: u32 = 600;
 /// Requests that one pod answers at once at most, as Knative has it.
 const MOST_CONCURRENT: u32 = 1000;
 
@@ -47,6 +49,8 @@ pub struct Options {
     pub unordered: bool,
     /// Consumers of the source.
     pub consumers: Option<u32>,
+    /// Seconds that an answer may take.
+    pub timeout_seconds: Option<u32>,
     /// What each pod asks for, and takes at most.
     pub resources: Resources,
 }
@@ -69,6 +73,12 @@ impl Options {
         {
             return Err(format!("target is 1 to {MOST_CONCURRENT} requests"));
         }
+        if self
+            .timeout_seconds
+            .is_some_and(|seconds| !(1..=LONGEST_SECONDS).contains(&seconds))
+        {
+            return Err(format!("timeoutSeconds is 1 to {LONGEST_SECONDS}"));
+        }
         if self.consumers == Some(0) {
             return Err("a source has at least 1 of consumers".to_owned());
         }
@@ -76,7 +86,7 @@ impl Options {
     }
 }
 
-/// Inferences as Knative Services.
+/// Functions as Knative Services.
 pub struct KnativePlatform {
     cluster: Arc<Cluster>,
     settings: config::Kubernetes,
@@ -121,71 +131,6 @@ impl KnativePlatform {
         self.pods
             .ready()
             .map_err(|message| self.cluster.unavailable(message))
-    }
-
-    /// The Service: its scale stands on the template, where Knative looks for it.
-    fn service(
-        &self,
-        owner: Owner,
-        spec: &FunctionSpec,
-        inference: &InferenceSpec,
-        options: &Options,
-    ) -> Value {
-        let maker = Maker {
-            cluster: &self.cluster,
-            settings: &self.settings,
-            artifacts: None,
-        };
-        let mut template = maker.template(owner, spec, &options.resources);
-        let scale = [
-            ("min-scale", options.min_scale),
-            ("max-scale", options.max_scale),
-            ("target", options.target),
-        ];
-        for (name, value) in scale {
-            if let Some(value) = value {
-                template["metadata"]["annotations"][format!("autoscaling.knative.dev/{name}")] =
-                    value.to_string().into();
-            }
-        }
-        let pod = &mut template["spec"];
-        // As many as one run of the model takes.
-        pod["containerConcurrency"] = inference.batching.max_batch.min(MOST_CONCURRENT).into();
-        pod["timeoutSeconds"] = TIMEOUT.into();
-        // A context of the whole pod is a feature of Knative's that is off unless it is asked for. Without a group that
-        // files belong to, everybody in the pod may read its Secret.
-        if let Some(pod) = pod.as_object_mut() {
-            pod.remove("securityContext");
-        }
-        for volume in pod["volumes"].as_array_mut().into_iter().flatten() {
-            if !volume["secret"].is_null() {
-                volume["secret"]["defaultMode"] = 0o444.into();
-            }
-        }
-        let container = &mut pod["containers"][0];
-        let context = &mut container["securityContext"];
-        context["runAsNonRoot"] = true.into();
-        context["runAsUser"] = USER.into();
-        context["seccompProfile"] = json!({"type": "RuntimeDefault"});
-        // Knative names the port, and asks the function itself.
-        container["ports"] = json!([{"name": "http1", "containerPort": pod::PORT}]);
-        for probe in ["livenessProbe", "readinessProbe"] {
-            container[probe]["httpGet"]["port"] = pod::PORT.into();
-        }
-        json!({
-            "apiVersion": "serving.knative.dev/v1",
-            "kind": "Service",
-            "metadata": {
-                "name": self.cluster.name(owner),
-                "namespace": self.cluster.namespace(),
-                "labels": {
-                    // Reached inside the cluster only.
-                    "networking.knative.dev/visibility": "cluster-local",
-                },
-                "annotations": annotations(spec),
-            },
-            "spec": {"template": template},
-        })
     }
 
     async fn end(&self, owner: Owner) -> Result<(), Error> {
@@ -287,7 +232,7 @@ impl Platform for KnativePlatform {
     }
 
     fn training_slots(&self) -> u32 {
-        0
+        self.settings.training_slots
     }
 
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
@@ -297,11 +242,6 @@ impl Platform for KnativePlatform {
         self.ready()?;
         let Some(first) = deployment.functions.first() else {
             return self.end(owner).await;
-        };
-        let Role::Inference(inference) = &first.role else {
-            return Err(self
-                .cluster
-                .unavailable("brings no commands to trainings".to_owned()));
         };
         if self.artifacts.is_some() {
             return Err(self.cluster.unavailable(
@@ -315,26 +255,26 @@ impl Platform for KnativePlatform {
         })?;
         let name = self.cluster.name(owner);
         let live = self.services.live(&name).await?;
-        let wanted = first.clone().triggered_by(Trigger::Knative);
+        let slots = self.settings.training_slots;
+        let pace = Pace::new(&first.role, &options, slots);
+        let wanted = first.clone().triggered_by(Trigger::Knative(Requests {
+            timeout_seconds: pace.timeout_seconds,
+        }));
         let spec = shared(&wanted, live.as_ref().map(|live| &live.data));
         if spec.to_json().len() >= LONGEST_VARIABLE {
             return Err(self.cluster.unavailable(
                 "cannot give a pod a specification of more than 128 KiB; give its version fewer samples".to_owned(),
             ));
         }
-        let source = source::source(
-            &self.cluster,
-            owner,
-            &spec,
-            inference,
-            &options,
-            self.secret.as_deref(),
-        );
+        let fed = Fed::new(&spec, &options, slots, pace.timeout_seconds);
+        let source = source::source(&self.cluster, owner, &spec, &fed, self.secret.as_deref());
         let source = source.map_err(|message| self.cluster.unavailable(message))?;
-        let mut service = self.service(owner, &spec, inference, &options);
-        for (label, value) in self.cluster.labels(owner) {
-            service["metadata"]["labels"][label] = value.into();
-        }
+        let maker = Maker {
+            cluster: &self.cluster,
+            settings: &self.settings,
+            artifacts: None,
+        };
+        let service = service::service(&maker, owner, &spec, &options, &pace);
         self.services.keep(service, live).await?;
         let live = self.sources.live(&name).await?;
         self.sources.keep(source, live).await

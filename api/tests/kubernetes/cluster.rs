@@ -124,6 +124,25 @@ pub fn inference(replicas: u32) -> (Owner, Deployment) {
     (Owner::Inference(id), deployment)
 }
 
+/// A training pool of so many slots.
+pub fn pool(slots: u32) -> Deployment {
+    let spec = json!({
+        "format": 1, "artifacts": "s3://bucket/artifacts", "listen": "", "ordinal": 0, "role": "training",
+        "control": {"connection": {"bootstrap.servers": "kafka:9092"}, "events_topic": "e", "registry_topic": "r"},
+        "topic": "millrace.training", "group": "millrace.training", "memory_bytes": 1,
+        "scratch_folder": "/of/the/api",
+    });
+    let spec = FunctionSpec::from_json(&spec.to_string()).unwrap();
+    let functions = (0..slots).map(|ordinal| FunctionSpec {
+        ordinal,
+        ..spec.clone()
+    });
+    Deployment {
+        functions: functions.collect(),
+        ..Deployment::default()
+    }
+}
+
 /// The same with another version behind its alias.
 pub fn moved(deployment: &Deployment) -> Deployment {
     let mut moved = deployment.clone();

@@ -1,14 +1,18 @@
 //! Inferences as Knative Services, with Knative's own definitions of its objects.
 
+use std::time::Duration;
+
 use millrace_api::config::Knative;
 use millrace_api::platform::{
     Changes, Deployment, KnativeOptions, KnativePlatform, Owner, Platform as _, State,
 };
 use millrace_harness::{root, wait_until};
-use millrace_wire::function::{FunctionSpec, Role, Trigger};
+use millrace_wire::function::{FunctionSpec, Requests, Role, Trigger};
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, LIMIT, deploy, function, inference, moved, name, refusal, version};
+use super::cluster::{
+    Cluster, LIMIT, deploy, function, inference, moved, name, pool, refusal, version,
+};
 
 /// A cluster that knows Knative's kinds, and a platform that may use them.
 async fn start() -> (Cluster, KnativePlatform) {
@@ -104,7 +108,11 @@ async fn a_service_and_its_source_are_applied_once() {
         .as_str()
         .unwrap();
     let spec = FunctionSpec::from_json(text).unwrap();
-    assert_eq!(spec.trigger, Trigger::Knative);
+    assert_eq!(template["spec"]["timeoutSeconds"], 120);
+    let requests = Requests {
+        timeout_seconds: 120,
+    };
+    assert_eq!(spec.trigger, Trigger::Knative(requests));
     let mut manifests = [
         made["spec"].clone(),
         cluster.server.get(&source).await.unwrap()["spec"].clone(),
@@ -215,4 +223,47 @@ async fn what_knative_would_refuse_is_refused_here() {
         "minScale 5 is more than maxScale 4",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn trainings_are_brought_their_commands() {
+    let (cluster, platform) = start().await;
+    let owner = Owner::TrainingPool;
+    deploy(&platform, owner, &pool(3)).await;
+    let [service, source] = objects(&cluster, owner);
+    let made = cluster.server.get(&service).await.unwrap();
+    let template = &made["spec"]["template"];
+    let container = &template["spec"]["containers"][0];
+    assert_eq!(
+        container["image"],
+        "registry.example.com/millrace-training:1"
+    );
+    let text = container["env"][0]["value"].as_str().unwrap();
+    let Trigger::Knative(requests) = FunctionSpec::from_json(text).unwrap().trigger else {
+        panic!("it would read commands by itself: {text}");
+    };
+    assert_eq!(requests.within(), Duration::from_mins(9));
+    assert!(!text.contains("/of/the/api"), "{text}");
+    let mut manifests = [made["spec"].clone(), {
+        let source = cluster.server.get(&source).await.unwrap();
+        source["spec"].clone()
+    }];
+    manifests[0]["template"]["spec"]["containers"][0]["env"][0]["value"] = "…".into();
+    insta::assert_json_snapshot!(manifests);
+
+    say(&cluster, &service, "True", "").await;
+    say(&cluster, &source, "True", "").await;
+    function(&platform, "the pool runs", |seen| {
+        seen.owner == owner && seen.state == State::Running
+    })
+    .await;
+    // As where another platform takes the trainings.
+    let finalized = json!({"metadata": {"finalizers": null}});
+    let none = Deployment::default();
+    refusal(&platform, owner, &none, "still ends the KafkaSource").await;
+    cluster.server.merge(&source, &finalized).await;
+    refusal(&platform, owner, &none, "still ends the Service").await;
+    cluster.server.merge(&service, &finalized).await;
+    deploy(&platform, owner, &none).await;
 }

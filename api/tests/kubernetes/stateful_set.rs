@@ -1,13 +1,13 @@
 //! What is applied, and what is left alone.
 
-use std::collections::BTreeMap;
-
 use millrace_api::platform::{Deployment, Owner, Platform as _};
 use millrace_harness::wait_until;
-use millrace_wire::function::{Control, FunctionSpec, Role, TrainingPool};
+use millrace_wire::function::{FunctionSpec, Role};
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, LIMIT, deploy, inference, moved, name, platform, refusal, version};
+use super::cluster::{
+    Cluster, LIMIT, deploy, inference, moved, name, platform, pool, refusal, version,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kubernetes' API server: make test-kubernetes"]
@@ -161,30 +161,7 @@ async fn without_its_rights_it_says_which_ones_it_lacks() {
 async fn the_training_pool_is_one_too() {
     let cluster = Cluster::start().await;
     let platform = cluster.platform().await;
-    let control = Control {
-        connection: BTreeMap::new(),
-        events_topic: "e".to_owned(),
-        registry_topic: "r".to_owned(),
-    };
-    let pool = TrainingPool {
-        topic: "t".to_owned(),
-        group: "g".to_owned(),
-        memory_bytes: 1,
-        scratch_folder: Some("/of/the/api".to_owned()),
-        slice_ms: None,
-    };
-    let spec = FunctionSpec::new(
-        control,
-        "s3://b".to_owned(),
-        String::new(),
-        0,
-        Role::Training(pool),
-    );
-    let wanted = Deployment {
-        functions: vec![spec],
-        ..Deployment::default()
-    };
-    deploy(&platform, Owner::TrainingPool, &wanted).await;
+    deploy(&platform, Owner::TrainingPool, &pool(1)).await;
     let made = cluster
         .server
         .get(&cluster.set(Owner::TrainingPool))

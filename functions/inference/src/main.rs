@@ -76,9 +76,9 @@ fn infer(function: &Function) -> Result<(), Failure> {
             let mut predictor = pushed(function, spec, &status, &library)?;
             lambda::run(function, spec, invocations, &status, &mut predictor)
         }
-        Trigger::Knative => {
+        Trigger::Knative(requests) => {
             let mut predictor = pushed(function, spec, &status, &library)?;
-            knative::run(function, spec, &status, &mut predictor)
+            knative::run(function, requests, spec, &status, &mut predictor)
         }
     }
 }

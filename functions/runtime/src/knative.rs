@@ -11,7 +11,7 @@ mod intake;
 
 use std::time::{Duration, Instant};
 
-use millrace_wire::function::InferenceSpec;
+use millrace_wire::function::{InferenceSpec, Requests};
 
 use self::fault::Fault;
 use self::intake::{Brought, Terms};
@@ -24,9 +24,6 @@ use crate::status::Status;
 
 pub(crate) use self::intake::Intake;
 
-/// How long a request waits for its answer. It is far below what Knative gives it (300 s unless it is told otherwise), so
-/// that the function itself says what is wrong.
-const WITHIN: Duration = Duration::from_mins(1);
 /// How long one look for requests takes: how late an end is noticed at most.
 const WAIT: Duration = Duration::from_millis(100);
 /// The pause before topics that are not well are looked at again.
@@ -35,8 +32,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How many batches may wait in memory, with the one that is answered.
 const BATCHES: u64 = 2;
-/// How long the work on a record that is brought alone may take: below the ten minutes that Knative allows at most.
-const ALONE: Duration = Duration::from_mins(9);
 /// Where Knative says at which port it expects the function.
 const PORT: &str = "PORT";
 
@@ -52,14 +47,16 @@ pub(crate) fn address(listen: &str) -> String {
 /// help.
 pub fn run(
     function: &Function,
+    requests: Requests,
     spec: &InferenceSpec,
     status: &Status,
     handler: &mut dyn Handler,
 ) -> Result<(), Failure> {
+    let within = requests.within();
     let mut push = Push::new(function, spec, status)?;
     let (intake, shutdown) = (&function.intake, &function.shutdown);
     function.readiness.kafka("kafka", push.connection());
-    while push.prepare(handler, Instant::now() + WITHIN).is_err() {
+    while push.prepare(handler, Instant::now() + within).is_err() {
         if shutdown.wait(PAUSE) {
             break;
         }
@@ -67,7 +64,7 @@ pub fn run(
     let topics = [Some(&spec.input_topic), spec.redrive_topic.as_ref()];
     let topics = topics.into_iter().flatten().cloned().collect();
     let bytes = spec.batching.max_bytes.saturating_mul(BATCHES);
-    intake.open(Terms::new(topics, WITHIN, bytes));
+    intake.open(Terms::new(topics, within, bytes));
     tracing::info!("waiting for requests");
     let most = spec.batching.max_batch.max(1) as usize;
     let max_bytes = usize::try_from(spec.batching.max_bytes).unwrap_or(usize::MAX);
@@ -86,7 +83,7 @@ pub fn run(
             break;
         } else {
             // What is wrong is told as its problem: a function without requests gets well by this look.
-            is_well = push.prepare(handler, Instant::now() + WITHIN).is_ok();
+            is_well = push.prepare(handler, Instant::now() + within).is_ok();
         }
     }
     status.finish(LAST_WORDS);
@@ -95,10 +92,10 @@ pub fn run(
 
 /// Does what records of a topic ask for, one at a time, until the function shall end. While it works on one, others are sent
 /// away.
-pub fn run_alone(function: &Function, topic: &str, work: &mut Work<'_>) {
+pub fn run_alone(function: &Function, requests: Requests, topic: &str, work: &mut Work<'_>) {
     let (intake, shutdown) = (&function.intake, &function.shutdown);
     // Where there is room for one byte, there is room for one request.
-    intake.open(Terms::new(vec![topic.to_owned()], ALONE, 1));
+    intake.open(Terms::new(vec![topic.to_owned()], requests.within(), 1));
     function.readiness.met("requests");
     tracing::info!("waiting for requests");
     loop {

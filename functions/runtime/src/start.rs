@@ -115,7 +115,7 @@ fn start(
     let readiness = Readiness::default();
     let intake = Intake::default();
     let (address, more) = match spec.trigger {
-        Trigger::Knative => (knative::address(&spec.listen), intake.routes()),
+        Trigger::Knative(_) => (knative::address(&spec.listen), intake.routes()),
         Trigger::Poll | Trigger::Lambda(_) => (spec.listen.clone(), Router::new()),
     };
     // Nobody can reach a function in Lambda.

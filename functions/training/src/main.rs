@@ -99,9 +99,11 @@ fn start(function: &Function) -> Result<(), Failure> {
             let push = Push::new(handler, pool);
             lambda::run_alone(function, &pool.topic, &mut |brought| push.answer(brought))
         }
-        Trigger::Knative => {
+        Trigger::Knative(requests) => {
             let push = Push::new(handler, pool);
-            knative::run_alone(function, &pool.topic, &mut |brought| push.answer(brought));
+            knative::run_alone(function, requests, &pool.topic, &mut |brought| {
+                push.answer(brought)
+            });
             Ok(())
         }
     }

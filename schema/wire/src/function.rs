@@ -2,6 +2,7 @@
 //! environment variable [`VARIABLE`]. It holds references to secrets, never secrets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -56,7 +57,37 @@ pub enum Trigger {
     /// AWS Lambda brings them, by an event source mapping on Kafka.
     Lambda(Invocations),
     /// Knative Eventing brings them, one a request, as events of a `KafkaSource`.
-    Knative,
+    Knative(Requests),
+}
+
+/// How requests of Knative are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requests {
+    /// What the Service gives a request, as its `timeoutSeconds`.
+    #[serde(default = "knatives_own")]
+    pub timeout_seconds: u32,
+}
+
+fn knatives_own() -> u32 {
+    300
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            timeout_seconds: knatives_own(),
+        }
+    }
+}
+
+impl Requests {
+    /// How long the answer to a request may take: less than Knative waits for it, so that the function itself says what
+    /// is wrong.
+    #[must_use]
+    pub fn within(self) -> Duration {
+        Duration::from_secs(self.timeout_seconds.into()) * 9 / 10
+    }
 }
 
 /// How invocations of AWS Lambda are answered.
@@ -350,7 +381,8 @@ mod tests {
         assert!(!spec.to_json().contains("trigger"), "{}", spec.to_json());
         for spec in [
             spec.clone(),
-            spec.clone().triggered_by(Trigger::Knative),
+            spec.clone()
+                .triggered_by(Trigger::Knative(Requests::default())),
             spec.triggered_by(Trigger::Lambda(Invocations { partial: true })),
         ] {
             assert_eq!(FunctionSpec::from_json(&spec.to_json()).unwrap(), spec);

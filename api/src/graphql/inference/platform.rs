@@ -87,6 +87,8 @@ pub struct KnativeInput {
     unordered: bool,
     /// Consumers of the source, which share its partitions; 1 without.
     consumers: Option<u32>,
+    /// Seconds that an answer may take, with the start of a pod where none is there; 1 to 600, 120 without.
+    timeout_seconds: Option<u32>,
     /// What each pod asks for, and takes at most.
     resources: Option<PodResourcesInput>,
 }
@@ -108,6 +110,7 @@ pub(super) fn options(
             target: input.target,
             unordered: input.unordered,
             consumers: input.consumers,
+            timeout_seconds: input.timeout_seconds,
             resources: input.resources.map(Into::into).unwrap_or_default(),
         }),
     }

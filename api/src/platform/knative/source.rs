@@ -1,10 +1,10 @@
-//! The `KafkaSource` of an inference: which topics it brings records of, as which consumer group, and how it proves itself
+//! The `KafkaSource` of an owner: which topics it brings records of, as which consumer group, and how it proves itself
 //! to the brokers.
 //!
 //! Invariant: a record whose request fails is brought again for as long as that can help; the function itself writes dead
 //! letters. Secrets stay references, by Kubernetes' Secrets.
 
-use millrace_wire::function::{Connection, FunctionSpec, InferenceSpec};
+use millrace_wire::function::{Connection, FunctionSpec, Role};
 use serde_json::{Value, json};
 
 use super::super::Owner;
@@ -24,6 +24,53 @@ const AUTHORITY: &str = "ca.crt";
 const CERTIFICATE: &str = "user.crt";
 const KEY: &str = "user.key";
 
+/// What a source brings.
+pub(super) struct Fed<'a> {
+    /// None where a pool hears of nobody.
+    connection: Option<&'a Connection>,
+    topics: Vec<&'a String>,
+    group: &'a str,
+    ordering: &'static str,
+    consumers: u32,
+    timeout_seconds: u32,
+}
+
+impl<'a> Fed<'a> {
+    /// What the function of this specification is to be brought.
+    pub(super) fn new(
+        spec: &'a FunctionSpec,
+        options: &Options,
+        slots: u32,
+        timeout_seconds: u32,
+    ) -> Self {
+        match &spec.role {
+            // The topic has a partition a slot, and each of them one request under way.
+            Role::Training(pool) => Self {
+                connection: spec.control.as_ref().map(|control| &control.connection),
+                topics: vec![&pool.topic],
+                group: &pool.group,
+                ordering: "ordered",
+                consumers: slots,
+                timeout_seconds,
+            },
+            Role::Inference(inference) => Self {
+                connection: Some(&inference.connection),
+                topics: std::iter::once(&inference.input_topic)
+                    .chain(&inference.redrive_topic)
+                    .collect(),
+                group: &inference.group,
+                ordering: if options.unordered {
+                    "unordered"
+                } else {
+                    "ordered"
+                },
+                consumers: options.consumers.unwrap_or(1),
+                timeout_seconds,
+            },
+        }
+    }
+}
+
 /// The manifest.
 ///
 /// # Errors
@@ -32,20 +79,19 @@ pub(super) fn source(
     cluster: &Cluster,
     owner: Owner,
     spec: &FunctionSpec,
-    inference: &InferenceSpec,
-    options: &Options,
+    fed: &Fed<'_>,
     secret: Option<&str>,
 ) -> Result<Value, String> {
     let name = cluster.name(owner);
     let mut labels = cluster.labels(owner);
     labels.insert(KEY_TYPE.to_owned(), "byte-array".to_owned());
-    let servers = inference.connection.get("bootstrap.servers");
+    let connection = fed
+        .connection
+        .ok_or("is not told where commands come from")?;
+    let servers = connection.get("bootstrap.servers");
     let servers: Vec<&str> = servers.map_or_else(Vec::new, |servers| {
         servers.split(',').map(str::trim).collect()
     });
-    let topics: Vec<&String> = std::iter::once(&inference.input_topic)
-        .chain(&inference.redrive_topic)
-        .collect();
     let mut manifest = json!({
         "apiVersion": "sources.knative.dev/v1",
         "kind": "KafkaSource",
@@ -57,22 +103,22 @@ pub(super) fn source(
         },
         "spec": {
             "bootstrapServers": servers,
-            "topics": topics,
+            "topics": fed.topics,
             // Its offsets are committed already; what has none is new, and is read from its beginning.
-            "consumerGroup": inference.group,
+            "consumerGroup": fed.group,
             "initialOffset": "earliest",
-            "ordering": if options.unordered { "unordered" } else { "ordered" },
-            "consumers": options.consumers.unwrap_or(1),
+            "ordering": fed.ordering,
+            "consumers": fed.consumers,
             "delivery": {
                 "retry": RETRIES,
                 "backoffPolicy": "linear",
                 "backoffDelay": "PT5S",
-                "timeout": "PT90S",
+                "timeout": format!("PT{}S", fed.timeout_seconds),
             },
             "sink": {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}},
         },
     });
-    if let Some(net) = net(&inference.connection, secret)? {
+    if let Some(net) = net(connection, secret)? {
         manifest["spec"]["net"] = net;
     }
     Ok(manifest)

@@ -183,8 +183,8 @@ async fn bring(
         status: StatusCode::GATEWAY_TIMEOUT,
         code: "not-in-time",
         message: format!(
-            "there was no answer within {} s; the record comes again, none is dropped",
-            terms.within.as_secs()
+            "there was no answer within {:?}; the record comes again, none is dropped",
+            terms.within
         ),
     };
     let room = room(&terms, &body)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use millrace_harness::{Kafka, Lambda, free_port};
 use millrace_kafka::OutRecord;
-use millrace_wire::function::{InferenceSpec, Invocations};
+use millrace_wire::function::{InferenceSpec, Invocations, Requests};
 use millrace_wire::header;
 
 use crate::answers::{Answer, Answers, assert_each_once, contents};
@@ -161,7 +161,7 @@ async fn lambda_and_knative_answer_as_polling_does() {
         for mode in [Mode::Binary, Mode::Structured] {
             let pushed = anew(&fixture, &spec, partitions).await;
             let port = free_port();
-            let process = fixture.start_on_knative(&pushed, port);
+            let process = fixture.start_on_knative(&pushed, port, Requests::default());
             let source = KafkaSource::new(port, mode);
             source.wait();
             for record in &inputs {

@@ -10,8 +10,8 @@ use millrace_harness::{Kafka, Lambda, Process, block_until, onnxruntime, unique}
 use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer};
 use millrace_wire::event::{Body, Event};
 use millrace_wire::function::{
-    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Invocations, NotFinite, Role,
-    Trigger,
+    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Invocations, NotFinite, Requests,
+    Role, Trigger,
 };
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
@@ -205,8 +205,10 @@ impl<'k> Fixture<'k> {
     }
 
     /// Starts the function as Knative does, which tells it this port.
-    pub fn start_on_knative(&self, spec: &InferenceSpec, port: u16) -> Replica {
-        let function = self.function(0, spec, "").triggered_by(Trigger::Knative);
+    pub fn start_on_knative(&self, spec: &InferenceSpec, port: u16, requests: Requests) -> Replica {
+        let function = self
+            .function(0, spec, "")
+            .triggered_by(Trigger::Knative(requests));
         launch(&function, [("PORT", port.to_string())])
     }
 

@@ -1,10 +1,12 @@
 //! The function on Knative: requests as a `KafkaSource` makes them, by HTTP.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use millrace_harness::{Kafka, KafkaOptions, block_until, free_port, unique};
 use millrace_kafka::OutRecord;
-use millrace_wire::function::{Batching, InferenceSpec};
+use millrace_wire::function::{Batching, InferenceSpec, Requests};
 
 use crate::answers::{Answer, Answers, assert_each_once, contents};
 use crate::fixture::{Fixture, LIMIT, Replica, end};
@@ -16,7 +18,7 @@ use crate::outage::wait_for_readiness;
 /// Starts the function, and a source in front of it.
 fn start(fixture: &Fixture<'_>, spec: &InferenceSpec) -> (Replica, KafkaSource) {
     let port = free_port();
-    let process = fixture.start_on_knative(spec, port);
+    let process = fixture.start_on_knative(spec, port, Requests::default());
     (process, KafkaSource::new(port, Mode::Binary))
 }
 
@@ -268,4 +270,26 @@ async fn an_alias_is_followed_through_its_object() {
         .map(Answer::version)
         .collect();
     assert_eq!(versions, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_answered_before_its_service_gives_it_up() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let port = free_port();
+    let requests = Requests { timeout_seconds: 2 };
+    let process = fixture.start_on_knative(&fixture.pushed(&version), port, requests);
+    KafkaSource::new(port, Mode::Binary).wait();
+    // It says that it has a body, of which nothing comes.
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .write_all(
+            b"POST / HTTP/1.1\r\nhost: function\r\nconnection: close\r\ncontent-length: 4\r\n\r\n",
+        )
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("504"), "{answer}");
+    assert!(answer.contains("within 1.8s"), "{answer}");
+    end(process);
 }

@@ -13,7 +13,9 @@ use millrace_kafka::{
 use millrace_onnx::layers::{self, Activation, Layer};
 use millrace_wire::command::{Action, Command};
 use millrace_wire::event::{Body, Event};
-use millrace_wire::function::{Control, FunctionSpec, Invocations, Role, TrainingPool, Trigger};
+use millrace_wire::function::{
+    Control, FunctionSpec, Invocations, Requests, Role, TrainingPool, Trigger,
+};
 use millrace_wire::record::{
     ByteOrder, Dtype, Encoding, Label, LabelSource, RawArray, RecordFormat,
 };
@@ -168,7 +170,10 @@ impl<'a> World<'a> {
     pub fn on_knative(&self, port: u16, slice_ms: u64) -> Process {
         let spec = self.spec(0, self.brought(Some(slice_ms)));
         let port = [("PORT", port.to_string())];
-        launch(&spec.triggered_by(Trigger::Knative), port)
+        launch(
+            &spec.triggered_by(Trigger::Knative(Requests::default())),
+            port,
+        )
     }
 
     fn brought(&self, slice_ms: Option<u64>) -> TrainingPool {

@@ -38,6 +38,10 @@ fn subjects() -> Vec<Subject> {
             json!({"type": "JSON", "fields": scalars, "registry": true}),
             None,
         ),
+        Subject::new(
+            json!({"type": "JSON", "fields": [{"pointer": "/s", "shape": [2, 20]}]}),
+            None,
+        ),
     ]
 }
 

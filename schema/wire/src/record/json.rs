@@ -4,11 +4,13 @@
 //! length 1, as of a batch: programs that call a model with one record often keep it. A field that is a text is one text. Numbers without a fraction or an
 //! exponent are cast as integers, the others as floating-point numbers.
 
+mod digits;
 mod document;
 mod members;
 mod number;
 mod numbers;
 mod scan;
+mod short;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -97,7 +97,7 @@ impl Reading<'_> {
         while is_open {
             match within.name(&mut self.scanner, before)? {
                 Some(member) => {
-                    self.value(within.place(member))?;
+                    self.member(within, member)?;
                     before = member + 1;
                 }
                 None => self.scanner.skip()?,
@@ -107,13 +107,21 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// What stands at a name that is known.
+    fn member(&mut self, within: &mut Within, member: usize) -> Result<(), DecodeError> {
+        match within.place(member) {
+            Some(place) => self.value(place),
+            None => self.scanner.skip(),
+        }
+    }
+
     fn array(&mut self, within: &mut Within) -> Result<(), DecodeError> {
         let (mut index, mut wanted) = (0, 0);
         let mut is_open = self.scanner.open(b']');
         while is_open {
             match within.items.get(wanted) {
                 Some(&(item, member)) if item == index => {
-                    self.value(within.place(member))?;
+                    self.member(within, member)?;
                     wanted += 1;
                 }
                 _ => self.scanner.skip()?,
@@ -133,13 +141,16 @@ impl Reading<'_> {
             return self.text(number);
         }
         // Most fields are one number, as one writes it.
-        if field.shape.is_empty()
-            && !field.in_text
-            && let b'-' | b'0'..=b'9' = self.scanner.peek()
-            && let Some(number) = self.scanner.plain_number()
-        {
-            self.to[field.start] = number;
-            return Ok(());
+        if field.shape.is_empty() && !field.in_text {
+            let number = match self.scanner.peek() {
+                b'-' | b'0'..=b'9' => self.scanner.plain_number(),
+                b't' | b'f' => self.scanner.truth(),
+                _ => None,
+            };
+            if let Some(number) = number {
+                self.to[field.start] = number;
+                return Ok(());
+            }
         }
         let missing = if field.is_label {
             Missing::Refuse

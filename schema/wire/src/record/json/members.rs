@@ -1,7 +1,8 @@
 //! Where fields lie in a document: objects and arrays, and what in them leads to a field.
 //!
-//! Programs write the members of their objects in the same order each time. So each object remembers which wanted member
-//! followed which, and that one's name is looked for first.
+//! Programs write the members of their objects in the same order each time. So each object remembers which member followed which,
+//! and that one's name is looked for first. It comes to know some of the names that lead to no field, too, which changes nothing
+//! but the time that it takes.
 
 use super::scan::Scanner;
 use crate::record::DecodeError;
@@ -15,21 +16,69 @@ pub(super) enum Place {
     Within(Within),
 }
 
+/// So many names that lead to no field are remembered, and no longer ones.
+const MOST_PASSED: usize = 64;
+const LONGEST_PASSED: usize = 64;
+
 /// An object or an array with fields in it.
 pub(super) struct Within {
-    /// By the lengths of their names, then by these.
+    /// Those that lead to a field: by the lengths of their names, then by these.
     members: Vec<Member>,
     /// Those that may be items: by their indices, in ascending order.
     pub(super) items: Vec<(usize, usize)>,
-    /// Which member came first, and which behind each one.
+    /// How names are written: those of `members`, then others. Nothing for one that can't be written as itself alone.
+    written: Vec<Option<Written>>,
+    /// Which name came first, and which behind each one.
     next: Vec<usize>,
 }
 
 struct Member {
     name: Box<[u8]>,
-    /// No byte of the name can be written as itself alone: it is not looked for first.
-    has_escapes: bool,
     place: Place,
+}
+
+/// A name in its quotes.
+struct Written {
+    bytes: Box<[u8]>,
+    /// Its first sixteen bytes, and which of them it has.
+    word: u128,
+    mask: u128,
+}
+
+impl Written {
+    fn new(name: &[u8]) -> Option<Self> {
+        let has_escapes = name
+            .iter()
+            .any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
+        if has_escapes {
+            return None;
+        }
+        let bytes = [b"\"", name, b"\""].concat();
+        let padded = |bytes: &[u8]| {
+            let mut sixteen = [0; 16];
+            for (to, byte) in sixteen.iter_mut().zip(bytes) {
+                *to = *byte;
+            }
+            u128::from_le_bytes(sixteen)
+        };
+        Some(Self {
+            word: padded(&bytes),
+            mask: padded(&vec![0xff; bytes.len()]),
+            bytes: bytes.into(),
+        })
+    }
+
+    /// Whether the text begins with it.
+    #[inline]
+    fn begins(&self, text: &[u8]) -> bool {
+        match text.first_chunk() {
+            // Most names are as short.
+            Some(sixteen) if self.bytes.len() <= 16 => {
+                u128::from_le_bytes(*sixteen) & self.mask == self.word
+            }
+            _ => text.starts_with(&self.bytes),
+        }
+    }
 }
 
 impl Place {
@@ -39,9 +88,6 @@ impl Place {
         }
         let members = node.children.iter().map(|(name, child)| Member {
             name: name.as_bytes().into(),
-            has_escapes: name
-                .bytes()
-                .any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')),
             place: Self::new(child),
         });
         let mut members: Vec<Member> = members.collect();
@@ -57,6 +103,10 @@ impl Place {
         items.dedup_by_key(|(index, _)| *index);
         Self::Within(Within {
             next: vec![0; members.len() + 1],
+            written: members
+                .iter()
+                .map(|member| Written::new(&member.name))
+                .collect(),
             members,
             items,
         })
@@ -64,11 +114,12 @@ impl Place {
 }
 
 impl Within {
-    pub(super) fn place(&mut self, member: usize) -> &mut Place {
-        &mut self.members[member].place
+    /// What a member is by its number, if it leads to a field.
+    pub(super) fn place(&mut self, member: usize) -> Option<&mut Place> {
+        self.members.get_mut(member).map(|member| &mut member.place)
     }
 
-    /// Goes behind the name of a member, and its colon: which of those it is that lead to a field. `before` is the one before
+    /// Goes behind the name of a member, and its colon: the number that it is known by. `before` is that of the one before
     /// counted from 1, and 0 for the first.
     #[inline]
     pub(super) fn name(
@@ -77,13 +128,11 @@ impl Within {
         before: usize,
     ) -> Result<Option<usize>, DecodeError> {
         let guess = self.next[before];
-        if let Some(member) = self.members.get(guess)
-            && scanner.peek() == b'"'
-            && !member.has_escapes
-            && let Some(rest) = scanner.text[scanner.at + 1..].strip_prefix(&*member.name)
-            && rest.first() == Some(&b'"')
+        if scanner.peek() == b'"'
+            && let Some(Some(written)) = self.written.get(guess)
+            && written.begins(&scanner.text[scanner.at..])
         {
-            scanner.at += member.name.len() + 2;
+            scanner.at += written.bytes.len();
             scanner.colon()?;
             return Ok(Some(guess));
         }
@@ -94,21 +143,43 @@ impl Within {
         Ok(found)
     }
 
-    fn look_up(&self, scanner: &mut Scanner<'_>) -> Result<Option<usize>, DecodeError> {
+    fn look_up(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<usize>, DecodeError> {
         let name = scanner.name()?;
         let find = |name: &[u8]| {
             let members = &self.members;
-            members.binary_search_by(|member| order(&member.name, name))
+            members
+                .binary_search_by(|member| order(&member.name, name))
+                .ok()
         };
         let found = match name.plain() {
-            Some(name) => find(name),
+            Some(name) => find(name).or_else(|| self.passed(name)),
             None => match name.read() {
                 Some(name) => find(name.as_bytes()),
                 None => return Err(scanner.fault("a name that is not Unicode ends")),
             },
         };
         scanner.colon()?;
-        Ok(found.ok())
+        Ok(found)
+    }
+
+    /// The number of a name that leads to no field.
+    fn passed(&mut self, name: &[u8]) -> Option<usize> {
+        let first = self.members.len();
+        // With as many, they are hardly the same ones each time.
+        if self.written.len() - first == MOST_PASSED || name.len() > LONGEST_PASSED {
+            return None;
+        }
+        let known = self.written[first..].iter().flatten();
+        let known = known.map(|written| &written.bytes[1..written.bytes.len() - 1]);
+        let known = known.clone().position(|known| known == name);
+        Some(known.map_or_else(
+            || {
+                self.written.push(Written::new(name));
+                self.next.push(0);
+                self.written.len() - 1
+            },
+            |known| first + known,
+        ))
     }
 }
 

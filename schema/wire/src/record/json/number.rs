@@ -3,24 +3,13 @@
 //! One without a fraction and an exponent is an integer, which float32 must hold exactly. Any other is rounded to the nearest
 //! float64, as every reader of JSON does it, and from there to the nearest float32.
 
+use super::digits::{leading_digits, with_digits, words};
 use super::scan::Scanner;
 use crate::record::place::Place;
 use crate::record::{DecodeError, cast};
 
 /// So many digits fit 64 bits, whatever they are.
 const MOST_DIGITS: usize = 19;
-/// Powers of ten: what as many digits behind a number make of it.
-const TENS: [u64; 9] = [
-    1,
-    10,
-    100,
-    1_000,
-    10_000,
-    100_000,
-    1_000_000,
-    10_000_000,
-    100_000_000,
-];
 /// The powers of ten that float64 holds exactly.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
@@ -44,6 +33,10 @@ impl<'d> Scanner<'d> {
     /// where [`Self::number`] is needed.
     #[inline]
     pub(super) fn plain_number(&mut self) -> Option<f32> {
+        self.short_number().or_else(|| self.longer_number())
+    }
+
+    fn longer_number(&mut self) -> Option<f32> {
         let mut scanner = *self;
         let is_negative = scanner.byte() == b'-';
         if is_negative {
@@ -145,7 +138,7 @@ impl<'d> Scanner<'d> {
     /// The same for the digits that follow a point, of which there are more.
     #[inline]
     fn fraction(&mut self, mantissa: &mut u64) -> usize {
-        let Some([first, second]) = self.text[self.at..].first_chunk::<16>().map(halves) else {
+        let Some([first, second]) = self.text[self.at..].first_chunk::<16>().map(words) else {
             return self.digits(mantissa);
         };
         let count = leading_digits(first);
@@ -254,42 +247,6 @@ fn quick(mantissa: u64, exponent: i32) -> Option<f32> {
     ((is_nearest || is_clear) && number.is_finite()).then_some(number)
 }
 
-/// Sixteen bytes as two numbers, the first byte of each in the lowest place.
-fn halves(bytes: &[u8; 16]) -> [u64; 2] {
-    let half = |half: &[u8; 8]| u64::from_le_bytes(*half);
-    let (halves, _) = bytes.as_chunks::<8>();
-    [half(&halves[0]), half(&halves[1])]
-}
-
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-
-// Numbers of all lengths take the same way, since nobody can foretell how long the next one is.
-
-/// How many of eight bytes are digits, from the lowest on, which is the first.
-#[inline]
-fn leading_digits(bytes: u64) -> u32 {
-    // Above the highest digit a carry reaches a byte's highest bit, below the lowest a borrow does. Bytes behind such a one may be
-    // told wrong.
-    let above = bytes.wrapping_add(ONES * (0x7f - u64::from(b'9')));
-    let below = bytes.wrapping_sub(ONES * u64::from(b'0'));
-    ((above | below) & (ONES << 7)).trailing_zeros() / 8
-}
-
-/// A number with so many digits behind it.
-#[inline]
-fn with_digits(number: u64, bytes: u64, count: u32) -> u64 {
-    let digits = bytes.wrapping_sub(ONES * u64::from(b'0'));
-    // What is no digit makes room for zeros in front.
-    let digits = digits.unbounded_shl(64 - 8 * count);
-    // Neighbours make numbers of two digits, these of four, and these of eight.
-    let twos = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = twos.wrapping_mul(100).wrapping_add(twos >> 16) & 0x0000_ffff_0000_ffff;
-    let behind = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
-    number
-        .wrapping_mul(TENS[count as usize])
-        .wrapping_add(behind)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
@@ -314,35 +271,6 @@ mod tests {
     fn rounded(text: &str) -> Option<f32> {
         let number = text.parse::<f64>().unwrap() as f32;
         number.is_finite().then_some(number)
-    }
-
-    #[test]
-    fn leading_digits_are_one_number() {
-        let of = |text: &[u8; 8]| {
-            let bytes = u64::from_le_bytes(*text);
-            let count = leading_digits(bytes);
-            (count, with_digits(0, bytes, count))
-        };
-        assert_eq!(with_digits(7, u64::from_le_bytes(*b"123....."), 3), 7_123);
-        assert_eq!(of(b"12345678"), (8, 12_345_678));
-        assert_eq!(of(b"00000009"), (8, 9));
-        assert_eq!(of(b"99999999"), (8, 99_999_999));
-        for byte in 0..=u8::MAX {
-            for place in 0..8 {
-                let mut text = *b"19283746";
-                text[place] = byte;
-                let text = text.map(char::from);
-                let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-                let digits: String = digits.collect();
-                let number = digits.parse().unwrap_or(0);
-                let bytes = text.map(|char| u8::try_from(char).unwrap());
-                assert_eq!(
-                    of(&bytes),
-                    (u32::try_from(digits.len()).unwrap(), number),
-                    "{text:?}"
-                );
-            }
-        }
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use super::number::Number;
 use super::scan::Scanner;
+use super::short::LONGEST;
 use super::{DEPTH, Missing};
 use crate::record::place::Place;
 use crate::record::{DecodeError, FieldFault};
+
+/// So many numbers of an array are many.
+const LONG: u32 = 16;
 
 /// The numbers of one field, on their way to their place.
 pub(super) struct Numbers<'n> {
@@ -17,6 +21,8 @@ pub(super) struct Numbers<'n> {
     depth: Option<usize>,
     /// How long the arrays of each depth are.
     lengths: [Option<usize>; DEPTH],
+    /// Its innermost arrays are long enough that looking for many commas at once pays.
+    is_long: bool,
     /// False in front of a text that holds the numbers.
     is_inside: bool,
 }
@@ -30,6 +36,7 @@ impl<'n> Numbers<'n> {
             count: 0,
             depth: None,
             lengths: [None; DEPTH],
+            is_long: field.shape.last().is_some_and(|length| *length >= LONG),
             is_inside: !field.in_text,
         }
     }
@@ -98,10 +105,20 @@ impl<'n> Numbers<'n> {
         if self.depth.is_some_and(|known| known != depth) {
             return 0;
         }
-        // A loop that knows nothing else, with all that it needs in registers.
-        let (mut ahead, before) = (*scanner, self.count);
+        let before = self.count;
         let mut count = before;
+        let mut look_for_many = self.is_long;
+        // A loop that knows nothing else, with all that it needs in registers.
+        let mut ahead = *scanner;
         loop {
+            if look_for_many
+                && ahead.at >= LONGEST
+                && let Some(to) = self.to.get_mut(count..)
+            {
+                count += ahead.short_numbers(to);
+                scanner.at = ahead.at;
+                look_for_many = false;
+            }
             ahead.peek();
             let Some(number) = ahead.plain_number() else {
                 break;

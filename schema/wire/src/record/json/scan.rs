@@ -108,6 +108,19 @@ impl<'d> Scanner<'d> {
         Ok(())
     }
 
+    /// Goes behind `true` or `false`, of which it makes a number. Nobody can foretell which it is: no branch depends on it. At the
+    /// very end of a text, and where it is neither, it goes nowhere.
+    #[inline]
+    pub(super) fn truth(&mut self) -> Option<f32> {
+        let five: &[u8; 5] = self.text.get(self.at..)?.first_chunk()?;
+        let (is_true, is_false) = (five[..4] == *b"true", five == b"false");
+        if !(is_true | is_false) {
+            return None;
+        }
+        self.at += 5 - usize::from(is_true);
+        Some(f32::from(u8::from(is_true)))
+    }
+
     #[cold]
     pub(super) fn no_value(&self) -> DecodeError {
         self.fault("a value is expected")

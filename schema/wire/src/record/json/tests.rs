@@ -72,6 +72,31 @@ fn members_may_stand_in_another_order_in_each_record() {
 }
 
 #[test]
+fn names_that_lead_to_no_field_are_passed_over_however_many_there_are() {
+    let format = scalars(&["/x", "/a name of more than sixteen bytes"], "REFUSE");
+    let mut decoder = Decoder::new(&format, None);
+    for (record, count) in [0, 5, 5, 60, 5, 200, 200, 3].into_iter().enumerate() {
+        let mut members: Vec<String> = (0..count)
+            .map(|number| {
+                let name = "y".repeat(number % 70);
+                format!(r#""{name}{}": [{number}, "x"]"#, number * (1 + record / 3))
+            })
+            .collect();
+        members.insert(count / 2, r#""x": 1.5"#.to_owned());
+        members.insert(
+            count / 3,
+            r#""a name of more than sixteen bytes" :true"#.to_owned(),
+        );
+        let value = format!("{{{}}}", members.join(", "));
+        let row = decode_with(&mut decoder, value.as_bytes(), &());
+        assert_eq!(row.unwrap(), [1.5, 1.0], "{value}");
+        let cut = value.replace("\"x\": 1.5", "\"y\": 1.5");
+        let error = decode_with(&mut decoder, cut.as_bytes(), &()).unwrap_err();
+        assert_eq!(error.code(), "field-missing", "{error}");
+    }
+}
+
+#[test]
 fn what_no_field_lies_in_must_be_json_all_the_same() {
     let format = scalars(&["/x"], "REFUSE");
     let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));

@@ -8,7 +8,7 @@ mod numbers;
 
 use super::super::FieldFault;
 use super::super::place::{Layout, Node};
-use super::program::{Inside, Program, Skip, Step, push, sequence};
+use super::program::{Inside, Program, Skip, Step, in_runs, push, sequence};
 use super::schema::{Id, Record, Schema, Type};
 
 /// So many keys of one map may be wanted.
@@ -35,7 +35,7 @@ pub(super) fn compile(
     Program {
         writer: name,
         reader: reader.map(Schema::name),
-        steps,
+        steps: in_runs(steps),
         skips: skips.map(|skip| skip.unwrap_or(Skip::Bytes(0))).collect(),
     }
 }
@@ -125,7 +125,7 @@ impl Compiler<'_> {
                 };
             }
         }
-        Step::Union(programs)
+        Step::Union(programs.into_iter().map(in_runs).collect())
     }
 
     fn record(&mut self, record: &Record, reader: Option<Id>, node: &Node, steps: &mut Vec<Step>) {
@@ -213,7 +213,7 @@ impl Compiler<'_> {
         let mut steps = Vec::new();
         self.place(id, reader, node, &mut steps);
         Inside {
-            steps,
+            steps: in_runs(steps),
             fields: node.fields(),
         }
     }

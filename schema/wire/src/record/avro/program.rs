@@ -34,6 +34,8 @@ pub(super) enum Step {
         to: usize,
         field: usize,
     },
+    /// Simple steps, one behind another.
+    Run(Vec<Piece>),
     /// A number or null.
     Nullable {
         /// The branch that is null.
@@ -93,6 +95,31 @@ pub(super) enum Step {
     Fault { field: usize, fault: FieldFault },
     /// The schemas do not fit each other here.
     Break(String),
+}
+
+/// A step of a few instructions: a single number, or something that is passed over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Piece {
+    /// So many bytes are passed over.
+    Bytes(usize),
+    /// A number of variable length is passed over.
+    Varint,
+    /// Bytes with their length before them are passed over.
+    Length,
+    Boolean {
+        to: usize,
+    },
+    Integer {
+        to: usize,
+        field: usize,
+    },
+    Float {
+        to: usize,
+    },
+    Double {
+        to: usize,
+        field: usize,
+    },
 }
 
 /// What reads a part of a record, and the fields that lie in it.
@@ -168,6 +195,48 @@ pub(super) fn push(steps: &mut Vec<Step>, step: Step) {
             *count += more;
         }
         (_, step) => steps.push(step),
+    }
+}
+
+/// The same steps with simple ones in runs.
+pub(super) fn in_runs(steps: Vec<Step>) -> Vec<Step> {
+    let mut merged = Vec::with_capacity(steps.len());
+    for step in steps {
+        let pieces = pieces(&step);
+        match merged.last_mut() {
+            Some(Step::Run(run)) if !pieces.is_empty() => run.extend(pieces),
+            _ if !pieces.is_empty() => merged.push(Step::Run(pieces)),
+            _ => merged.push(step),
+        }
+    }
+    merged
+}
+
+/// A step in pieces; none where it is not as simple.
+fn pieces(step: &Step) -> Vec<Piece> {
+    /// So many numbers of one kind are better read in a loop that knows nothing else.
+    const MANY: usize = 8;
+    match *step {
+        Step::Skip(Skip::Bytes(count)) => vec![Piece::Bytes(count)],
+        Step::Skip(Skip::Length) => vec![Piece::Length],
+        Step::Skip(Skip::Varints(count)) if count < MANY => vec![Piece::Varint; count],
+        Step::Numbers {
+            kind,
+            count,
+            to,
+            field,
+        } if count < MANY => {
+            let numbers = (0..count).map(|number| (to + number, field + number));
+            numbers
+                .map(|(to, field)| match kind {
+                    Kind::Boolean => Piece::Boolean { to },
+                    Kind::Integer => Piece::Integer { to, field },
+                    Kind::Float => Piece::Float { to },
+                    Kind::Double => Piece::Double { to, field },
+                })
+                .collect()
+        }
+        _ => Vec::new(),
     }
 }
 

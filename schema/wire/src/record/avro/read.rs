@@ -5,7 +5,7 @@ mod skip;
 use super::super::place::{Layout, Place};
 use super::super::{DecodeError, FieldFault, Texts, cast};
 use super::cursor::Cursor;
-use super::program::{Inside, Item, Kind, Program, Skip, Step};
+use super::program::{Inside, Item, Kind, Piece, Program, Skip, Step};
 
 /// Reads one record into `to`.
 pub(super) fn read(
@@ -52,6 +52,7 @@ impl<'r> Reading<'r> {
     fn run(&mut self, steps: &'r [Step]) -> Result<(), DecodeError> {
         for step in steps {
             match step {
+                Step::Run(pieces) => self.pieces(pieces)?,
                 Step::Numbers {
                     kind,
                     count,
@@ -109,7 +110,7 @@ impl<'r> Reading<'r> {
                 }
                 Step::Items { wanted, other } => self.items(wanted, other)?,
                 Step::Map { wanted, other } => self.map(wanted, other)?,
-                Step::Skip(skip) => self.skip_one(skip)?,
+                Step::Skip(skip) => self.skip(skip, 0)?,
                 Step::Constant { numbers, to } => {
                     self.to[*to..][..numbers.len()].copy_from_slice(numbers);
                 }
@@ -120,6 +121,39 @@ impl<'r> Reading<'r> {
                 Step::Break(reason) => return Err(self.program.broken(reason)),
             }
         }
+        Ok(())
+    }
+
+    fn pieces(&mut self, pieces: &[Piece]) -> Result<(), DecodeError> {
+        // A copy: the compiler could not know that the numbers do not overwrite what is left.
+        let mut cursor = self.cursor;
+        let (layout, numbers) = (self.layout, &mut *self.to);
+        for piece in pieces {
+            match *piece {
+                Piece::Bytes(count) => {
+                    cursor.take(count)?;
+                }
+                Piece::Varint => {
+                    cursor.long()?;
+                }
+                Piece::Length => {
+                    cursor.length_prefixed()?;
+                }
+                Piece::Boolean { to } => numbers[to] = truth(cursor.chunk::<1>()?[0])?,
+                Piece::Integer { to, field } => {
+                    let number = cursor.long()?;
+                    let cast = cast::from_i64(number);
+                    numbers[to] = cast.ok_or_else(|| refused(layout, field, number))?;
+                }
+                Piece::Float { to } => numbers[to] = f32::from_le_bytes(cursor.chunk()?),
+                Piece::Double { to, field } => {
+                    let number = f64::from_le_bytes(cursor.chunk()?);
+                    let cast = cast::from_f64(number);
+                    numbers[to] = cast.ok_or_else(|| refused(layout, field, number))?;
+                }
+            }
+        }
+        self.cursor = cursor;
         Ok(())
     }
 
@@ -361,6 +395,13 @@ impl<'r> Reading<'r> {
     }
 }
 
+/// The only number of a field does not fit.
+#[cold]
+fn refused(layout: &Layout, field: usize, number: impl ToString + Copy) -> DecodeError {
+    layout.places[field].number(0, &number)
+}
+
+#[inline]
 fn truth(byte: u8) -> Result<f32, DecodeError> {
     match byte {
         0 => Ok(0.0),

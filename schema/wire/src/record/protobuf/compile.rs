@@ -42,6 +42,8 @@ pub(super) struct Wanted {
     pub(super) number: u64,
     /// The wire type of one number or message of its type.
     pub(super) wire: u64,
+    /// What stands before it as its type says it, and mostly does.
+    pub(super) tag: u64,
     pub(super) action: Action,
 }
 
@@ -66,7 +68,11 @@ pub(super) enum Absent {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Action {
     /// One number, the last one that comes.
-    Number { kind: Scalar, field: usize },
+    Number {
+        kind: Scalar,
+        to: usize,
+        field: usize,
+    },
     /// As many numbers as the shape has.
     Numbers { kind: Scalar, field: usize },
     /// Bytes, which are numbers.
@@ -208,9 +214,11 @@ impl Program {
                     }
                 },
             };
+            let (number, wire) = (u64::from(field.number()), action.wire());
             message.fields.push(Wanted {
-                number: field.number().into(),
-                wire: action.wire(),
+                number,
+                wire,
+                tag: number << 3 | wire,
                 action,
             });
         }
@@ -318,7 +326,8 @@ fn action(descriptor: &FieldDescriptor, field: usize, layout: &Layout) -> Result
             layout.places[field].shape
         ));
     }
-    Ok(Action::Number { kind, field })
+    let to = layout.places[field].start;
+    Ok(Action::Number { kind, to, field })
 }
 
 /// What a field is that did not come, if that says something: what the file says, or 0 where a field that is 0 is not

@@ -18,6 +18,8 @@ pub(super) struct State {
     present: Vec<bool>,
     /// How many items of each repeated message.
     items: Vec<u64>,
+    /// All of it says that nothing came, as it does behind a record that was read to its end.
+    is_clear: bool,
 }
 
 /// Reads one message into `to`.
@@ -29,12 +31,14 @@ pub(super) fn read(
     to: &mut [f32],
     texts: &mut Texts,
 ) -> Result<(), DecodeError> {
-    state.counts.clear();
-    state.counts.resize(layout.places.len(), 0);
-    state.present.clear();
-    state.present.resize(program.messages.len(), false);
-    state.items.clear();
-    state.items.resize(program.lists.len(), 0);
+    let lengths = (state.counts.len(), state.present.len(), state.items.len());
+    let (places, messages) = (layout.places.len(), program.messages.len());
+    if !state.is_clear || lengths != (places, messages, program.lists.len()) {
+        state.counts = vec![0; places];
+        state.present = vec![false; messages];
+        state.items = vec![0; program.lists.len()];
+    }
+    state.is_clear = false;
     let mut reading = Reading {
         program,
         layout,
@@ -43,7 +47,13 @@ pub(super) fn read(
         texts,
     };
     reading.message(0, message)?;
-    reading.finish(0, true)
+    reading.finish(0, true)?;
+    // Mostly there are none, and setting no bytes at no address takes processors very long.
+    if !state.items.is_empty() {
+        state.items.fill(0);
+    }
+    state.is_clear = true;
+    Ok(())
 }
 
 struct Reading<'r> {
@@ -67,38 +77,52 @@ fn short() -> DecodeError {
 }
 
 impl Reading<'_> {
-    fn message(&mut self, number: usize, message: &[u8]) -> Result<(), DecodeError> {
-        self.state.present[number] = true;
-        let fields = &self.program.messages[number].fields;
+    fn message(&mut self, place: usize, message: &[u8]) -> Result<(), DecodeError> {
+        self.state.present[place] = true;
+        let fields = &self.program.messages[place].fields;
         let mut left = message;
         // Fields mostly come in the order of their numbers.
         let mut next = 0;
         while !left.is_empty() {
             let tag = varint::take_short(&mut left).ok_or_else(short)?;
+            if let Some(wanted) = fields.get(next)
+                && wanted.tag == tag
+            {
+                next += 1;
+                match wanted.action {
+                    Action::Number { kind, to, field } => {
+                        let place = || (&self.layout.places[field], 0);
+                        self.to[to] = number(kind, &mut left, place)?;
+                        self.state.counts[field] = 1;
+                    }
+                    _ => self.field(wanted, wanted.wire, &mut left)?,
+                }
+                continue;
+            }
             let (field, wire) = (tag >> 3, tag & 7);
             if field == 0 || field > 0x1fff_ffff {
                 return Err(malformed("a field has no number that one can have"));
             }
-            let found = find(fields, next, field);
-            match found {
+            match find(fields, next, field) {
                 Ok(found) => {
                     next = found + 1;
                     self.field(&fields[found], wire, &mut left)?;
                 }
-                Err(_) => skip(wire, field, &mut left, 0)?,
+                Err(place) => {
+                    next = place;
+                    skip(wire, field, &mut left)?;
+                }
             }
         }
         Ok(())
     }
 
-    #[inline]
     fn field(&mut self, wanted: &Wanted, wire: u64, left: &mut &[u8]) -> Result<(), DecodeError> {
         let layout = self.layout;
         let is_one = wire == wanted.wire;
         match wanted.action {
-            Action::Number { kind, field } if is_one => {
-                let place = &layout.places[field];
-                self.to[place.start] = number(kind, place, 0, left)?;
+            Action::Number { kind, to, field } if is_one => {
+                self.to[to] = number(kind, left, || (&layout.places[field], 0))?;
                 self.state.counts[field] = 1;
                 Ok(())
             }
@@ -176,7 +200,7 @@ impl Reading<'_> {
         if *count >= place.elements() {
             return Err(place.length(place.elements(), *count + 1));
         }
-        self.to[place.start + *count] = number(kind, place, *count, left)?;
+        self.to[place.start + *count] = number(kind, left, || (place, *count))?;
         *count += 1;
         Ok(())
     }
@@ -210,7 +234,7 @@ impl Reading<'_> {
                             if left.is_empty() {
                                 break;
                             }
-                            *to = number(Scalar::$kind, place, *count, &mut left)?;
+                            *to = number(Scalar::$kind, &mut left, || (place, *count))?;
                             *count += 1;
                         }
                     })*
@@ -233,7 +257,7 @@ impl Reading<'_> {
         let message = &program.messages[number];
         for expected in &message.expected {
             let field = expected.field;
-            let count = self.state.counts[field];
+            let count = std::mem::take(&mut self.state.counts[field]);
             if count == expected.count {
                 continue;
             }
@@ -250,7 +274,7 @@ impl Reading<'_> {
             }
         }
         for inner in &message.inner {
-            let is_present = self.state.present[*inner];
+            let is_present = std::mem::take(&mut self.state.present[*inner]);
             self.finish(*inner, is_present)?;
         }
         Ok(())
@@ -269,13 +293,16 @@ fn key_of(entry: &[u8]) -> Result<Written<'_>, DecodeError> {
             (1, FOUR_BYTES) => Written::Number(u32::from_le_bytes(chunk(&mut left)?).into()),
             (1, EIGHT_BYTES) => Written::Number(u64::from_le_bytes(chunk(&mut left)?)),
             (field, wire) => {
-                skip(wire, field, &mut left, 0)?;
+                skip(wire, field, &mut left)?;
                 continue;
             }
         };
     }
     Ok(key)
 }
+
+/// So far ahead a field is looked for in its order.
+const NEAR: usize = 4;
 
 /// Where a field is among those that are wanted, or would be. `next` is where it would be in the order of the numbers.
 #[inline]
@@ -284,8 +311,17 @@ fn find(fields: &[Wanted], next: usize, number: u64) -> Result<usize, usize> {
     if at(next) == number {
         return Ok(next);
     }
-    if at(next) > number && (next == 0 || at(next - 1) < number) {
-        return Err(next);
+    if next == 0 || at(next - 1) < number {
+        // Most that are left out are 0 or unknown to the writer: what comes stands not far behind.
+        for place in next..next + NEAR {
+            if at(place) >= number {
+                return if at(place) == number {
+                    Ok(place)
+                } else {
+                    Err(place)
+                };
+            }
+        }
     }
     fields.binary_search_by_key(&number, |wanted| wanted.number)
 }
@@ -315,6 +351,7 @@ impl Action {
     }
 }
 
+/// Takes a number off the front; `at` says of which field it is, and which of its numbers.
 #[allow(
     clippy::cast_possible_truncation,
     reason = "numbers of 32 bits are the low half of what is written, as the format says"
@@ -324,16 +361,19 @@ impl Action {
     reason = "where the kind is known, little is left of it"
 )]
 #[inline(always)]
-fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result<f32, DecodeError> {
-    let refuse = |number: &dyn ToString| place.number(index, number);
+fn number<'p>(
+    kind: Scalar,
+    left: &mut &[u8],
+    at: impl Fn() -> (&'p Place, usize),
+) -> Result<f32, DecodeError> {
     let zigzag = |number: u64| (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
-    let signed = |number: i64| cast::from_i64(number).ok_or_else(|| refuse(&number));
-    let unsigned = |number: u64| cast::from_u64(number).ok_or_else(|| refuse(&number));
+    let signed = |number: i64| cast::from_i64(number).ok_or_else(|| refused(at(), number));
+    let unsigned = |number: u64| cast::from_u64(number).ok_or_else(|| refused(at(), number));
     match kind {
         Scalar::Float => Ok(f32::from_le_bytes(chunk(left)?)),
         Scalar::Double => {
             let number = f64::from_le_bytes(chunk(left)?);
-            cast::from_f64(number).ok_or_else(|| refuse(&number))
+            cast::from_f64(number).ok_or_else(|| refused(at(), number))
         }
         Scalar::Fixed32 => unsigned(u32::from_le_bytes(chunk(left)?).into()),
         Scalar::Sfixed32 => signed(i32::from_le_bytes(chunk(left)?).into()),
@@ -354,7 +394,23 @@ fn number(kind: Scalar, place: &Place, index: usize, left: &mut &[u8]) -> Result
     }
 }
 
-fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), DecodeError> {
+/// A number of a field does not fit.
+#[cold]
+fn refused((place, index): (&Place, usize), number: impl ToString + Copy) -> DecodeError {
+    place.number(index, &number)
+}
+
+#[inline]
+fn skip(wire: u64, field: u64, left: &mut &[u8]) -> Result<(), DecodeError> {
+    match wire {
+        VARINT => varint::take(left).map(|_| ()).ok_or_else(short),
+        LENGTH => length_prefixed(left).map(|_| ()),
+        _ => skip_any(wire, field, left, 0),
+    }
+}
+
+/// The same for what is seldom, and for what lies in a group.
+fn skip_any(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), DecodeError> {
     match wire {
         VARINT => varint::take(left).map(|_| ()).ok_or_else(short),
         EIGHT_BYTES => chunk::<8>(left).map(|_| ()),
@@ -363,7 +419,7 @@ fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), Dec
         GROUP if depth < DEEPEST => loop {
             let tag = varint::take_short(left).ok_or_else(short)?;
             if tag & 7 != END_OF_GROUP {
-                skip(tag & 7, tag >> 3, left, depth + 1)?;
+                skip_any(tag & 7, tag >> 3, left, depth + 1)?;
             } else if tag >> 3 == field {
                 return Ok(());
             } else {
@@ -376,6 +432,7 @@ fn skip(wire: u64, field: u64, left: &mut &[u8], depth: usize) -> Result<(), Dec
     }
 }
 
+#[inline]
 fn length_prefixed<'b>(left: &mut &'b [u8]) -> Result<&'b [u8], DecodeError> {
     let length = varint::take_short(left).and_then(|length| usize::try_from(length).ok());
     let (bytes, rest) = length

@@ -9,23 +9,6 @@ const DEEPEST: usize = 256;
 
 impl<'r> Reading<'r> {
     /// Passes over one thing.
-    #[inline]
-    pub(super) fn skip_one(&mut self, skip: &'r Skip) -> Result<(), DecodeError> {
-        match skip {
-            Skip::Bytes(count) => {
-                self.cursor.take(*count)?;
-            }
-            Skip::Length => {
-                self.cursor.length_prefixed()?;
-            }
-            Skip::Varints(1) => {
-                self.cursor.long()?;
-            }
-            skip => self.skip(skip, 0)?,
-        }
-        Ok(())
-    }
-
     pub(super) fn skip(&mut self, mut skip: &'r Skip, depth: usize) -> Result<(), DecodeError> {
         if depth > DEEPEST {
             return Err(too_deep());

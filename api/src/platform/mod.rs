@@ -173,13 +173,22 @@ pub trait Platform: Send + Sync {
     /// How many trainings may run on it at once.
     fn training_slots(&self) -> u32;
 
-    /// Makes the functions of `owner` exactly these, and returns when those that are no longer
-    /// wanted have ended. One that is wanted otherwise starts anew; what runs as it should is left
+    /// Makes the functions of `owner` exactly these, and returns, where none are wanted any more, when all have ended; what
+    /// their group has committed stays. One that is wanted otherwise starts anew; what runs as it should is left
     /// alone. The platform chooses where each one listens, and what brings records to it.
     ///
     /// # Errors
     /// [`Error::Closing`], [`Error::Unavailable`].
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error>;
+
+    /// Gives up what it keeps of `owner`, whose functions have ended and whose offsets are saved elsewhere: what its group
+    /// has committed may go with it.
+    ///
+    /// # Errors
+    /// [`Error::Closing`], [`Error::Unavailable`].
+    async fn forget(&self, _owner: Owner) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Ends the functions of `owner` in order, returns when they have ended, and forgets their logs.
     ///

@@ -165,6 +165,10 @@ pub async fn start(
     }
     change(app, project, name, |row| {
         next(row.state, Step::Start)?;
+        // One that failed on its way elsewhere goes on where it is.
+        let mut settings = Settings::of(row)?;
+        settings.moves_to = None;
+        changes.settings = Set(serde_json::to_value(settings).map_err(Error::internal)?);
         Ok(changes)
     })
     .await
@@ -202,6 +206,15 @@ pub async fn scale(
     check_replicas(replicas)?;
     change(app, project, name, |row| {
         check_scale(app, &row.platform, replicas)?;
+        if let Some(destination) = Settings::of(row)?.moves_to {
+            return Err(Error::new(
+                Code::IllegalState,
+                format!(
+                    "the inference is on its way to {:?}; scale it when it is there",
+                    destination.platform
+                ),
+            ));
+        }
         // What runs deploys anew; what does not takes the number when it starts.
         let state = match row.state {
             State::Deploying | State::Running | State::Degraded => next(row.state, Step::Deploy)?,

@@ -1,7 +1,7 @@
 //! Moves of inferences from one platform to another.
 //!
 //! Invariant: an inference works on one platform at a time. It ends there first and its offsets are saved; the
-//! other platform begins at exactly these.
+//! other platform begins at exactly these. One that has failed is no exception: its functions may still be ending.
 
 use millrace_entity::inference::{self, Desired, Guarantee, State};
 use sea_orm::ActiveValue::Set;
@@ -29,7 +29,7 @@ pub struct Destination {
 }
 
 /// Takes an inference to another platform, or to the same one with other options: what runs ends in order, and goes on
-/// there where it ended. One that does not run is there when it is started.
+/// there where it ended, as does what has failed. One that is stopped is there when it is started.
 ///
 /// # Errors
 /// `NOT_FOUND`, also where there is no such platform; `INVALID_INPUT` where that cannot do what is asked for;
@@ -57,7 +57,7 @@ pub async fn move_to(
     change(app, project, name, |row| {
         let mut settings = Settings::of(row)?;
         let is_on_its_way = row.state == State::Stopping && settings.moves_to.is_some();
-        if !is_on_its_way && next(row.state, Step::Start).is_ok() {
+        if matches!(row.state, State::Stopped | State::Finished) {
             return arrive(settings, destination);
         }
         settings.moves_to = Some(destination);

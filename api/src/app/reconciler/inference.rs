@@ -114,7 +114,14 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
         }
     }
     settings.planned.clear();
-    settings.partitions = groups::put(app, &cluster, row, &settings.redrive_offsets).await?;
+    settings.partitions = groups::put(
+        app,
+        &cluster,
+        row,
+        &settings.redrive_offsets,
+        settings.partitions,
+    )
+    .await?;
     settings.redrive_offsets.clear();
     settings.has_redrive = true;
     let settings = serde_json::to_value(settings).map_err(Error::internal)?;
@@ -180,32 +187,43 @@ async fn stop(app: &App, row: &Model) -> Result<()> {
 /// Keeps where an inference got to, whose functions have ended.
 pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
     // Offsets that were never handed to the group are still the ones to start at.
-    let mut settings = Settings::of(row)?;
-    let saved = if let Some(saved) = row.saved_offsets.clone() {
-        saved
-    } else {
+    if row.saved_offsets.is_none() {
         let [committed, redriven] = groups::reached(app, row).await?;
-        settings.redrive_offsets = redriven;
-        serde_json::to_value(committed).map_err(Error::internal)?
-    };
+        let committed = serde_json::to_value(committed).map_err(Error::internal)?;
+        let is_kept = update(app, row, |row| {
+            let settings = Settings {
+                redrive_offsets: redriven,
+                ..Settings::of(row)?
+            };
+            Ok(inference::ActiveModel {
+                saved_offsets: Set(Some(committed)),
+                settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
+                ..Default::default()
+            })
+        });
+        if !is_kept.await? {
+            return Ok(());
+        }
+    }
+    // Only now, and before it may go on anywhere: the group's offsets may go with it.
+    platform_of(app, row)?
+        .forget(Owner::Inference(row.id))
+        .await?;
     update(app, row, |row| {
         let rests = next(row.state, step)?;
+        let settings = Settings::of(row)?;
         // Looked at now: somebody may have taken it back, or sent it elsewhere, since.
-        if let Some(destination) = Settings::of(row)?.moves_to {
+        if let Some(destination) = settings.moves_to.clone() {
             tracing::info!(inference.name = %row.name, platform = destination.platform, "an inference goes on elsewhere");
             return Ok(inference::ActiveModel {
                 desired: Set(Desired::Running),
                 state: Set(next(rests, Step::Start)?),
-                saved_offsets: Set(Some(saved)),
                 ..arrive(settings, destination)?
             });
         }
-        settings.moves_to = None;
         Ok(inference::ActiveModel {
             state: Set(rests),
             message: Set(None),
-            saved_offsets: Set(Some(saved)),
-            settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
             ..Default::default()
         })
     })

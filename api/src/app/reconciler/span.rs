@@ -12,7 +12,7 @@ use sea_orm::{ActiveModelTrait as _, EntityTrait as _};
 use super::super::inference::{Handover, Position, Span, Step, locked, next, reached};
 use super::super::{App, Change, Cluster, Error, Result};
 use super::groups::redrive_group;
-use super::inference::{end, rest};
+use super::inference::{Settings, end, rest};
 use super::update;
 
 /// How near one that rescores has to come to the inference whose place it takes: it has answered what that one had
@@ -110,10 +110,13 @@ async fn approach(
     if is_near && row.state == State::Running && is_drained(app, cluster, live).await? {
         tracing::info!(inference.name = %live.name, successor = %row.name, "an inference is stopped where its successor takes its place");
         update(app, live, |live| {
+            let mut settings = Settings::of(live)?;
+            settings.moves_to = None;
             Ok(inference::ActiveModel {
                 desired: Set(Desired::Stopped),
                 state: Set(next(live.state, Step::Stop)?),
                 message: Set(Some(format!("{:?} is about to take its place", row.name))),
+                settings: Set(serde_json::to_value(settings).map_err(Error::internal)?),
                 ..Default::default()
             })
         })

@@ -100,7 +100,7 @@ impl InferenceMutation {
     }
 
     /// Takes an inference to another platform, or gives its platform other options. What runs ends in order, and goes on
-    /// there exactly where it ended; one that is stopped is there when it is started.
+    /// there exactly where it ended, as does what has failed; one that is stopped is there when it is started.
     async fn move_inference(
         &self,
         context: &Context<'_>,

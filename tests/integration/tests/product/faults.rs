@@ -145,6 +145,10 @@ const NO_TOPIC: &str = r#"mutation NoTopic($topic: String!, $output: String!) { 
   inputTopic: $topic, outputTopic: $output
 }) { inference { id } } }"#;
 
+const MOVE: &str = r#"mutation Move($platform: String!, $promise: Guarantee) { moveInference(input: {
+  name: "points", platform: $platform, guarantee: $promise
+}) { inference { state } } }"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inference_whose_input_was_made_anew_says_what_to_do() {
     let kafka = Kafka::shared();
@@ -176,6 +180,21 @@ async fn an_inference_whose_input_was_made_anew_says_what_to_do() {
     let message = failed["project"]["inference"]["message"].as_str().unwrap();
     assert!(message.contains("created again"), "{message}");
     assert!(message.contains("started with the `start`"), "{message}");
+
+    // It ends before it goes elsewhere, whatever state it is in, and is no better off there.
+    for (platform, promise) in [("lambda-local", "AT_LEAST_ONCE"), ("local", "EXACTLY_ONCE")] {
+        let to = json!({"platform": platform, "promise": promise});
+        let moved = millrace.execute(MOVE, to).await;
+        assert_eq!(moved["moveInference"]["inference"]["state"], "STOPPING");
+        let there = |data: &Value| {
+            let found = &data["project"]["inference"];
+            found["state"] == "FAILED" && found["platform"] == platform
+        };
+        let query = r#"query There { project { inference(name: "points") { state platform } } }"#;
+        millrace
+            .wait_for("it has failed there", limit, query, json!({}), there)
+            .await;
+    }
 
     let elsewhere = r#"mutation Elsewhere { startInference(input: {
         name: "points", start: {at: EARLIEST}

@@ -1,8 +1,8 @@
 //! The platform `knative`: an inference is a Knative Service, which scales by itself, and a `KafkaSource` that brings it
 //! its records; the training pool is one, too, which its commands are brought to.
 //!
-//! Invariant: the source goes before the Service ends, so no request is lost on its way; while the source is away nothing
-//! reads. A Service is one function to Millrace, however many pods it has.
+//! Invariant: the source pauses before the Service ends, so no request is lost on its way. It goes only when its offsets are
+//! saved, since Knative deletes the consumer group with it. A Service is one function to Millrace, however many pods it has.
 
 mod service;
 mod source;
@@ -17,6 +17,7 @@ use kube::core::{ApiResource, DynamicObject};
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{Requests, Trigger};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use self::service::Pace;
 use self::source::Fed;
@@ -135,7 +136,7 @@ impl KnativePlatform {
 
     async fn end(&self, owner: Owner) -> Result<(), Error> {
         let name = self.cluster.name(owner);
-        self.sources.end(&name).await?;
+        self.pause(&name).await?;
         self.services.end(&name).await?;
         let left = self
             .pods
@@ -147,6 +148,29 @@ impl KnativePlatform {
             return Err(self.cluster.unavailable(format!("still ends {left} pods")));
         }
         Ok(())
+    }
+
+    /// Has the source of this name bring nothing any more.
+    async fn pause(&self, name: &str) -> Result<(), Error> {
+        let Some(live) = self.sources.standing(name).await? else {
+            return Ok(());
+        };
+        if live.metadata.deletion_timestamp.is_some() {
+            return self.sources.end(name).await;
+        }
+        let status = &live.data["status"];
+        let is_of_now = status["observedGeneration"].as_i64() == live.metadata.generation;
+        // Knative leaves a number out that is 0.
+        let consumers = status["consumers"].as_i64().unwrap_or(0);
+        if live.data["spec"]["consumers"] != 0 {
+            let none = json!({"spec": {"consumers": 0}});
+            self.sources.merge(&live, &none).await?;
+        } else if is_of_now && consumers == 0 {
+            return Ok(());
+        }
+        Err(self
+            .cluster
+            .unavailable(format!("still pauses the KafkaSource {name}")))
     }
 
     /// A Service as a function: what Knative says of it and of its source, and of its pods where these have trouble.
@@ -280,8 +304,14 @@ impl Platform for KnativePlatform {
         self.sources.keep(source, live).await
     }
 
+    async fn forget(&self, owner: Owner) -> Result<(), Error> {
+        self.ready()?;
+        self.sources.end(&self.cluster.name(owner)).await
+    }
+
     async fn remove(&self, owner: Owner) -> Result<(), Error> {
-        self.deploy(owner, Deployment::default()).await
+        self.deploy(owner, Deployment::default()).await?;
+        self.forget(owner).await
     }
 
     async fn functions(&self) -> Vec<Status> {

@@ -64,6 +64,22 @@ fn wanted() -> (Owner, Deployment) {
     (owner, deployment)
 }
 
+/// Ends what was deployed, with Knative's and the garbage collector's part in it.
+async fn deploy_none(
+    cluster: &Cluster,
+    platform: &KnativePlatform,
+    owner: Owner,
+    [service, source]: [&str; 2],
+) {
+    let none = Deployment::default();
+    refusal(platform, owner, &none, "still pauses the KafkaSource").await;
+    say(cluster, source, "True", "").await;
+    refusal(platform, owner, &none, "still ends the Service").await;
+    let finalized = json!({"metadata": {"finalizers": null}});
+    cluster.server.merge(service, &finalized).await;
+    deploy(platform, owner, &none).await;
+}
+
 /// What Knative's controllers say of an object.
 async fn say(cluster: &Cluster, path: &str, ready: &str, reason: &str) {
     let object = cluster.server.get(path).await.unwrap();
@@ -187,23 +203,50 @@ async fn how_it_is_is_told_in_knatives_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kubernetes' API server: make test-kubernetes"]
-async fn the_source_goes_before_the_service() {
+async fn the_source_pauses_before_the_service_ends_and_goes_when_its_offsets_are_saved() {
     let (cluster, platform) = start().await;
     let (owner, wanted) = wanted();
     deploy(&platform, owner, &wanted).await;
     let [service, source] = objects(&cluster, owner);
     let none = Deployment::default();
-    refusal(&platform, owner, &none, "still ends the KafkaSource").await;
+    refusal(&platform, owner, &none, "still pauses the KafkaSource").await;
+    let paused = cluster.server.get(&source).await.unwrap();
+    assert_eq!(paused["spec"]["consumers"], 0, "{paused}");
     let still = cluster.server.get(&service).await.unwrap();
     assert!(still["metadata"]["deletionTimestamp"].is_null(), "{still}");
+    // As Knative says it, first while a consumer is at work.
+    let said = |consumers: i32| json!({"status": {"observedGeneration": paused["metadata"]["generation"], "consumers": consumers}});
+    let status = format!("{source}/status");
+    cluster.server.merge(&status, &said(1)).await;
+    refusal(&platform, owner, &none, "still pauses the KafkaSource").await;
+    cluster.server.merge(&status, &said(0)).await;
+    refusal(&platform, owner, &none, "still ends the Service").await;
     // As the garbage collector does once nothing is left that it made.
     let finalized = json!({"metadata": {"finalizers": null}});
-    cluster.server.merge(&source, &finalized).await;
-    refusal(&platform, owner, &none, "still ends the Service").await;
-    assert!(cluster.server.get(&source).await.is_none());
     cluster.server.merge(&service, &finalized).await;
     deploy(&platform, owner, &none).await;
     assert!(cluster.server.get(&service).await.is_none());
+    let kept = cluster.server.get(&source).await.unwrap();
+    assert!(kept["metadata"]["deletionTimestamp"].is_null(), "{kept}");
+
+    // One that goes on here is brought its records again.
+    deploy(&platform, owner, &wanted).await;
+    assert_eq!(
+        cluster.server.get(&source).await.unwrap()["spec"]["consumers"],
+        1
+    );
+    deploy_none(&cluster, &platform, owner, [&service, &source]).await;
+    let ending = platform.forget(owner).await.unwrap_err().to_string();
+    assert!(ending.contains("still ends the KafkaSource"), "{ending}");
+    cluster.server.merge(&source, &finalized).await;
+    wait_until("the source is gone", LIMIT, async || {
+        platform
+            .forget(owner)
+            .await
+            .map_err(|error| error.to_string())
+    })
+    .await;
+    assert!(cluster.server.get(&source).await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,11 +302,5 @@ async fn trainings_are_brought_their_commands() {
     })
     .await;
     // As where another platform takes the trainings.
-    let finalized = json!({"metadata": {"finalizers": null}});
-    let none = Deployment::default();
-    refusal(&platform, owner, &none, "still ends the KafkaSource").await;
-    cluster.server.merge(&source, &finalized).await;
-    refusal(&platform, owner, &none, "still ends the Service").await;
-    cluster.server.merge(&service, &finalized).await;
-    deploy(&platform, owner, &none).await;
+    deploy_none(&cluster, &platform, owner, [&service, &source]).await;
 }

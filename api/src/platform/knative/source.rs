@@ -14,7 +14,8 @@ use super::Options;
 
 /// Keys come as their bytes, or not at all.
 const KEY_TYPE: &str = "kafkasources.sources.knative.dev/key-type";
-/// A dispatcher that gives up drops the record.
+/// A dispatcher that gives up drops the record. Its n-th pause is n times the delay below, without a limit: a delay of 0.2 s has
+/// become 38 s after an outage of one hour, and 3 minutes after a day.
 const RETRIES: u32 = 1_000_000;
 /// The keys of a Secret as Knative's own examples name them.
 const USER: &str = "user";
@@ -112,7 +113,7 @@ pub(super) fn source(
             "delivery": {
                 "retry": RETRIES,
                 "backoffPolicy": "linear",
-                "backoffDelay": "PT5S",
+                "backoffDelay": "PT0.2S",
                 "timeout": format!("PT{}S", fed.timeout_seconds),
             },
             "sink": {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}},

@@ -210,6 +210,27 @@ impl Cluster {
         applied.map_err(|error| self.failed("apply", kind, name, &error))
     }
 
+    /// Changes some fields of an object that stands, and leaves the others.
+    pub(in crate::platform) async fn merge(
+        &self,
+        kind: &ApiResource,
+        live: &DynamicObject,
+        fields: &Value,
+    ) -> Result<DynamicObject, Error> {
+        let name = live.name_any();
+        let mut fields = fields.clone();
+        fields["metadata"]["uid"] = live.uid().into();
+        let how = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let merged = self
+            .objects(kind)
+            .patch(&name, &how, &Patch::Merge(&fields))
+            .await;
+        merged.map_err(|error| self.failed("change", kind, &name, &error))
+    }
+
     /// Has an object deleted, after all that it made.
     pub(in crate::platform) async fn delete(
         &self,

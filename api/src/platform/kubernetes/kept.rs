@@ -146,14 +146,7 @@ impl Kept {
     /// # Errors
     /// [`Error::Unavailable`] until it is gone.
     pub(in crate::platform) async fn end(&self, name: &str) -> Result<(), Error> {
-        let was_applied = self.lock().contains_key(name);
-        let live = match self.watched.named(name) {
-            Some(seen) => Some(seen),
-            // It may have been applied just now, and not been seen yet.
-            None if was_applied => self.cluster.find(&self.kind, name).await?.map(Arc::new),
-            None => None,
-        };
-        let Some(live) = live else {
+        let Some(live) = self.standing(name).await? else {
             self.lock().remove(name);
             return Ok(());
         };
@@ -166,6 +159,35 @@ impl Kept {
             );
         }
         Err(self.ends(name))
+    }
+
+    /// What stands under this name, without a question where nothing does.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], where it is not Millrace's too.
+    pub(in crate::platform) async fn standing(
+        &self,
+        name: &str,
+    ) -> Result<Option<Arc<DynamicObject>>, Error> {
+        let was_applied = self.lock().contains_key(name);
+        match self.watched.named(name) {
+            Some(seen) => Ok(Some(seen)),
+            // It may have been applied just now, and not been seen yet.
+            None if was_applied => Ok(self.cluster.find(&self.kind, name).await?.map(Arc::new)),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes fields of what stands, until it is applied again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub(in crate::platform) async fn merge(
+        &self,
+        live: &DynamicObject,
+        fields: &Value,
+    ) -> Result<DynamicObject, Error> {
+        self.cluster.merge(&self.kind, live, fields).await
     }
 
     fn ends(&self, name: &str) -> Error {

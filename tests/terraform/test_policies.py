@@ -119,6 +119,12 @@ def requests(told):
         ("inference", "logs:PutLogEvents", f"{LOGS}:log-stream:x", {}, yes),
         ("inference", "lambda:CreateFunction", FUNCTION, new, no),
         ("inference", "iam:PassRole", told["function_role_arn"], TO_LAMBDA, no),
+        # Whether an object is missing hears only who may list the bucket, by a request that has no prefix.
+        ("inference", "s3:ListBucket", bucket, {}, yes),
+        ("inference", "s3:ListBucket", bucket, {"s3:prefix": "artifacts/sha256/"}, yes),
+        ("inference", "s3:ListBucket", bucket, {"s3:prefix": "functions/"}, no),
+        ("training", "s3:ListBucket", bucket, {}, yes),
+        ("api", "s3:ListBucket", bucket, {}, yes),
         ("training", "kafka-cluster:ReadData", f"{topic}/orders-in", {}, yes),
         ("training", "kafka-cluster:WriteData", f"{topic}/orders-in", {}, no),
         ("training", "kafka-cluster:WriteData", f"{topic}/millrace.training", {}, yes),

@@ -36,7 +36,7 @@ resource "aws_iam_role_policy" "api_data" {
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = var.bucket_arn
-        Condition = { StringLike = { "s3:prefix" = "artifacts/*" } }
+        Condition = { StringLikeIfExists = { "s3:prefix" = "artifacts/*" } }
       },
       {
         Sid      = "Key"

@@ -72,8 +72,8 @@ locals {
       Effect   = "Allow"
       Action   = "s3:ListBucket"
       Resource = var.bucket_arn
-      # Without it S3 says "forbidden" where it means "not there".
-      Condition = { StringLike = { "s3:prefix" = "artifacts/*" } }
+      # Without it S3 says "forbidden" where it means "not there". Who asks for one object names no prefix.
+      Condition = { StringLikeIfExists = { "s3:prefix" = "artifacts/*" } }
     },
   ]
 }

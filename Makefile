@@ -16,7 +16,7 @@ MILLRACE_ONNXRUNTIME__LIBRARY ?= $(MILLRACE_CACHE)/onnxruntime/libonnxruntime.so
 endif
 export MILLRACE_ONNXRUNTIME__LIBRARY
 
-.PHONY: help demo up test test-containers test-kubernetes test-terraform terraform-reference kind-up kind-demo kind-down bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
+.PHONY: help demo up test test-containers test-kubernetes test-packages test-terraform terraform-reference kind-up kind-demo kind-down lambda edge bench bench-peers bench-large fuzz soak sanitize setup build web sdl operators fmt lint clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -41,6 +41,14 @@ test-kubernetes: setup build ## Check the manifests, the steps of kind, and the 
 	@infra/setup/linters
 	@infra/setup/kubernetes-api
 	@tests/kubernetes/run
+
+test-packages: setup build ## Make the packages of the functions, and run their tests on them (Linux, as root)
+	@tests/packages/run $(or $(ARCHITECTURE),x86_64)
+
+lambda: ## Make the functions' zips for AWS Lambda (ARCHITECTURE=aarch64 for Arm), and with them what `make edge` makes
+	@infra/package/run $(or $(ARCHITECTURE),x86_64)
+
+edge: lambda ## Make the inference function's archive for a machine of its own
 
 kind-up: ## Start a Kubernetes in Docker and Millrace on it
 	@infra/kind/up

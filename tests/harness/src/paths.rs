@@ -49,8 +49,15 @@ pub fn onnxruntime() -> PathBuf {
     library
 }
 
-/// The path of a binary of this workspace, beside which the running test was built.
+/// The path of a binary of this workspace, beside which the running test was built; or of what stands for it in the folder
+/// `MILLRACE_TEST_PROGRAMS`, as programs of a package do.
 pub fn binary(name: &str) -> PathBuf {
+    if let Some(folder) = env::var_os("MILLRACE_TEST_PROGRAMS") {
+        let binary = Path::new(&folder).join(name);
+        if binary.is_file() {
+            return binary;
+        }
+    }
     let test = env::current_exe().expect("a process knows its own file");
     let mut folder = test.parent().expect("a file lies in a folder");
     if folder.ends_with("deps") {

@@ -94,6 +94,30 @@ fn rows_become_messages_and_images() {
     );
 }
 
+#[test]
+fn cells_fill_items_and_entries_of_messages() {
+    let schema = r#"syntax = "proto3";
+        message R { message At { int32 x = 1; } repeated At path = 1; map<string, int32> rooms = 2; }"#;
+    let protobuf = of_json(serde_json::json!({
+        "type": "PROTOBUF", "writer": {"type": "SCHEMA", "schema": schema}, "missing": "NAN",
+        "fields": [{"pointer": "/path/0/x"}, {"pointer": "/path/1/x"}, {"pointer": "/rooms/hall"}],
+    }));
+    assert_eq!(
+        encoded(&protobuf, None, &["5", "6", "7"]).unwrap(),
+        b"\x0a\x02\x08\x05\x0a\x02\x08\x06\x12\x08\x0a\x04hall\x10\x07"
+    );
+    // A path of one item, and no such room.
+    assert_eq!(
+        encoded(&protobuf, None, &["5", "", ""]).unwrap(),
+        [10, 2, 8, 5]
+    );
+    let fault = encoded(&protobuf, None, &["", "6", "7"]).unwrap_err();
+    assert!(
+        fault.contains("\"/path/0/x\": it cannot be left out"),
+        "{fault}"
+    );
+}
+
 fn encode_text(cells: &[&str], dtype: Dtype, label: bool) -> Result<Encoded> {
     let cells = ByteRecord::from(cells.to_vec());
     let array = RawArray {

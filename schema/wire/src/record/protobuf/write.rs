@@ -1,13 +1,18 @@
 //! Writes messages with numbers and texts in some of their fields, for those who send rows.
 
 use protox::prost::Message as _;
-use protox::prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value};
+use protox::prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
+};
 use serde_json::Value as Number;
 
 use super::super::FormatError;
 use super::super::json::Written;
 use super::super::place::tokens;
 use super::find;
+
+/// A repeated message gets no more items than these: those before a field's own are written as well, without anything in them.
+const MOST_ITEMS: usize = 1 << 16;
 
 /// Writes messages of one type.
 pub struct MessageWriter {
@@ -46,63 +51,186 @@ impl MessageWriter {
         indexes
     }
 
-    /// Writes a message with these fields.
+    /// Writes a message with these fields. An item of a repeated message, an entry of a map or a message of which nothing is
+    /// given is left out.
     ///
     /// # Errors
     /// [`FormatError`] where a number is not one of its field's type, and where one is missing that cannot be.
     pub fn write(&self, fields: &[Written<'_>]) -> Result<Vec<u8>, FormatError> {
         let mut message = DynamicMessage::new(self.message.clone());
-        for field in fields {
-            fill(&mut message, &tokens(field.pointer), field).map_err(|reason| {
-                FormatError(format!("the field {:?}: {reason}", field.pointer))
-            })?;
+        let is_missing = |field: &&Written<'_>| field.numbers.iter().all(Number::is_null);
+        let (missing, given): (Vec<_>, Vec<_>) = fields.iter().partition(is_missing);
+        // What may be missing depends on the messages that are there.
+        for (fields, step) in [(given, fill as Step), (missing, leave_out)] {
+            for field in fields {
+                let done = step(&mut message, &tokens(field.pointer), field.numbers);
+                done.map_err(|reason| {
+                    FormatError(format!("the field {:?}: {reason}", field.pointer))
+                })?;
+            }
         }
         Ok(message.encode_to_vec())
     }
 }
 
-fn fill(message: &mut DynamicMessage, path: &[String], field: &Written<'_>) -> Result<(), String> {
-    let Some((name, rest)) = path.split_first() else {
-        return Err("it is a message, and no number".to_owned());
+/// What is done about the field that lies so in a message.
+type Step = fn(&mut DynamicMessage, &[String], &[Number]) -> Result<(), String>;
+
+/// Puts numbers into a field.
+fn fill(message: &mut DynamicMessage, path: &[String], numbers: &[Number]) -> Result<(), String> {
+    let (descriptor, rest) = field_of(message, path)?;
+    let Some((name, inner)) = rest.split_first() else {
+        let value = value(&descriptor.kind(), descriptor.is_list(), numbers)?;
+        message.set_field(&descriptor, value);
+        return Ok(());
     };
-    let kind = message.descriptor();
-    let descriptor = kind
-        .get_field_by_name(name)
-        .ok_or_else(|| format!("{} has no field {name:?}", kind.full_name()))?;
-    if !rest.is_empty() {
-        return match message.get_field_mut(&descriptor) {
-            Value::Message(inner) => fill(inner, rest, field),
-            _ => Err(format!("{name:?} is no message")),
-        };
+    match message.get_field_mut(&descriptor) {
+        Value::Message(next) => fill(next, rest, numbers),
+        Value::Map(entries) => {
+            let key = key(&descriptor, name)?;
+            let kind = map_value(&descriptor)?;
+            if inner.is_empty() {
+                entries.insert(key, value(&kind, false, numbers)?);
+                return Ok(());
+            }
+            let entry = entries.entry(key);
+            match entry.or_insert_with(|| Value::default_value(&kind)) {
+                Value::Message(next) => fill(next, inner, numbers),
+                _ => Err(format!("the value of {name:?} is no message")),
+            }
+        }
+        Value::List(items) => {
+            let (place, item) = item(&descriptor, name)?;
+            if inner.is_empty() {
+                return Err("it is a message, and no number".to_owned());
+            }
+            let empty = || Value::Message(DynamicMessage::new(item.clone()));
+            items.resize_with(items.len().max(place + 1), empty);
+            match &mut items[place] {
+                Value::Message(next) => fill(next, inner, numbers),
+                _ => Err(format!("the item {place} is no message")),
+            }
+        }
+        _ => Err(format!("{:?} is no message", descriptor.name())),
     }
-    if field.numbers.iter().all(Number::is_null) {
+}
+
+/// Checks that a field may be missing: that it is not read as 0 then.
+fn leave_out(message: &mut DynamicMessage, path: &[String], _: &[Number]) -> Result<(), String> {
+    let (descriptor, rest) = field_of(message, path)?;
+    let Some((name, inner)) = rest.split_first() else {
         if descriptor.supports_presence() || descriptor.is_list() {
             return Ok(());
         }
         return Err("it cannot be left out, since it would be 0 then".to_owned());
-    }
-    let kind = descriptor.kind();
-    let convert = |number: &Number| {
-        scalar(&kind, number).ok_or_else(|| format!("{number} is not one of its type {kind:?}"))
     };
-    let value = if descriptor.is_list() {
-        let numbers: Result<Vec<Value>, String> = field.numbers.iter().map(convert).collect();
-        Value::List(numbers?)
-    } else if kind == Kind::Bytes {
+    if !message.has_field(&descriptor) {
+        return Ok(());
+    }
+    let (next, path) = match message.get_field_mut(&descriptor) {
+        Value::Message(next) => (Some(next), rest),
+        Value::Map(entries) => (
+            entries
+                .get_mut(&key(&descriptor, name)?)
+                .and_then(Value::as_message_mut),
+            inner,
+        ),
+        Value::List(items) => {
+            let (place, _) = item(&descriptor, name)?;
+            let item = items.get_mut(place);
+            (item.and_then(Value::as_message_mut), inner)
+        }
+        _ => return Err(format!("{:?} is no message", descriptor.name())),
+    };
+    match next {
+        Some(next) if !path.is_empty() => leave_out(next, path, &[]),
+        _ => Ok(()),
+    }
+}
+
+/// The field that a path begins with, and what is left of the path.
+fn field_of<'p>(
+    message: &DynamicMessage,
+    path: &'p [String],
+) -> Result<(FieldDescriptor, &'p [String]), String> {
+    let (name, rest) = path
+        .split_first()
+        .ok_or_else(|| "it is a message, and no number".to_owned())?;
+    let kind = message.descriptor();
+    let descriptor = kind.get_field_by_name(name);
+    let descriptor =
+        descriptor.ok_or_else(|| format!("{} has no field {name:?}", kind.full_name()))?;
+    Ok((descriptor, rest))
+}
+
+/// The place of an item that a name stands for, and the type of the items.
+fn item(list: &FieldDescriptor, name: &str) -> Result<(usize, MessageDescriptor), String> {
+    let Kind::Message(item) = list.kind() else {
+        return Err(format!("{:?} is no message", list.name()));
+    };
+    let place = name.parse::<usize>().ok();
+    let place = place.filter(|place| place.to_string() == *name);
+    let place = place.ok_or_else(|| {
+        format!(
+            "{name:?} is no place of an item of {:?}, which is repeated: the first one is `0`",
+            list.name()
+        )
+    })?;
+    if place >= MOST_ITEMS {
+        return Err(format!(
+            "the item {place} lies too far behind: the {place} before it would be written without anything in them"
+        ));
+    }
+    Ok((place, item))
+}
+
+/// The key that a name stands for.
+fn key(map: &FieldDescriptor, name: &str) -> Result<MapKey, String> {
+    let kind = match map.kind() {
+        Kind::Message(entry) => entry.map_entry_key_field().kind(),
+        kind => kind,
+    };
+    let key = match &kind {
+        Kind::String => Some(MapKey::String(name.to_owned())),
+        Kind::Bool => name.parse().ok().map(MapKey::Bool),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => name.parse().ok().map(MapKey::I32),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => name.parse().ok().map(MapKey::I64),
+        Kind::Uint32 | Kind::Fixed32 => name.parse().ok().map(MapKey::U32),
+        Kind::Uint64 | Kind::Fixed64 => name.parse().ok().map(MapKey::U64),
+        _ => None,
+    };
+    key.ok_or_else(|| format!("{name:?} is no key of a map whose keys are {kind:?}"))
+}
+
+/// What the values of a map are.
+fn map_value(map: &FieldDescriptor) -> Result<Kind, String> {
+    match map.kind() {
+        Kind::Message(entry) => Ok(entry.map_entry_value_field().kind()),
+        _ => Err(format!("{:?} is no map", map.name())),
+    }
+}
+
+/// The numbers of a field as one of this kind has them.
+fn value(kind: &Kind, is_list: bool, numbers: &[Number]) -> Result<Value, String> {
+    let convert = |number: &Number| {
+        scalar(kind, number).ok_or_else(|| format!("{number} is not one of its type {kind:?}"))
+    };
+    if is_list {
+        let numbers: Result<Vec<Value>, String> = numbers.iter().map(convert).collect();
+        return Ok(Value::List(numbers?));
+    }
+    if *kind == Kind::Bytes {
         let byte = |number: &Number| {
             let byte = number.as_u64().and_then(|number| u8::try_from(number).ok());
             byte.ok_or_else(|| format!("{number} is not a byte"))
         };
-        let bytes: Result<Vec<u8>, String> = field.numbers.iter().map(byte).collect();
-        Value::Bytes(bytes?.into())
-    } else {
-        match field.numbers {
-            [number] => convert(number)?,
-            numbers => return Err(format!("it is one number, and {} are given", numbers.len())),
-        }
-    };
-    message.set_field(&descriptor, value);
-    Ok(())
+        let bytes: Result<Vec<u8>, String> = numbers.iter().map(byte).collect();
+        return Ok(Value::Bytes(bytes?.into()));
+    }
+    match numbers {
+        [number] => convert(number),
+        numbers => Err(format!("it is one number, and {} are given", numbers.len())),
+    }
 }
 
 /// A number as a field of this kind has it.
@@ -129,3 +257,6 @@ fn scalar(kind: &Kind, number: &Number) -> Option<Value> {
         Kind::Bytes | Kind::Message(_) => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use npy::Array;
 
+use crate::record::Dtype;
+
 /// The most that the arrays of one file may take, in bytes: functions hold them in memory when they load a version.
 pub const LARGEST: u64 = 64 << 20;
 
@@ -173,6 +175,19 @@ pub enum BadSamples {
     TooLarge,
 }
 
+/// An array that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct NewArray<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Its elements.
+    pub bytes: &'a [u8],
+}
+
 /// The arrays of a file by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
@@ -207,6 +222,26 @@ impl Samples {
             return Err(BadSamples::NotNpz("it holds no array".to_owned()));
         }
         Ok(Self { arrays })
+    }
+
+    /// An npz file of arrays of numbers: each with its name, its type, its shape and its elements, little-endian and in C
+    /// order. The same arrays make the same bytes.
+    #[must_use]
+    pub fn write(arrays: &[NewArray<'_>]) -> Vec<u8> {
+        let members: Vec<(String, Vec<u8>)> = arrays
+            .iter()
+            .map(|array| {
+                let content = Array::write(array.dtype, array.shape, array.bytes);
+                (array.name.to_owned(), content)
+            })
+            .collect();
+        npz::archive(&members)
+    }
+
+    /// An npz file of one array, whose file is given; whether that is one shows when it is read.
+    #[must_use]
+    pub fn around(array: &[u8]) -> Vec<u8> {
+        npz::archive(&[("array".to_owned(), array.to_vec())])
     }
 
     /// The array of this name.

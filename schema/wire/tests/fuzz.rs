@@ -165,5 +165,6 @@ tests!(
     protobuf_schema,
     raw,
     record,
+    samples,
     structure
 );

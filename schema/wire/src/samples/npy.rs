@@ -2,12 +2,14 @@
 //!
 //! The format is that of `numpy.lib.format`, versions 1 to 3.
 
-use super::Value;
+use super::{LARGEST, Value};
 use crate::record::Dtype;
 use crate::record::half;
 
 /// What every array begins with.
 const MAGIC: &[u8] = b"\x93NUMPY";
+/// The elements begin at a multiple of so many bytes.
+const ALIGNMENT: usize = 64;
 
 /// An array, its elements in C order and little-endian.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,14 +64,19 @@ impl Array {
         let (header, data) = rest.split_at_checked(length as usize).ok_or_else(cut)?;
         let header = Header::read(&String::from_utf8_lossy(header))?;
         let size = header.kind.bytes();
-        let bytes = header
-            .shape
-            .iter()
-            .try_fold(size, |product, length| product.checked_mul(*length));
-        if bytes != Some(data.len()) {
+        let times = |product: usize, length: &usize| product.checked_mul(*length);
+        let elements = header.shape.iter().try_fold(1, times);
+        if elements.and_then(|elements| size.checked_mul(elements)) != Some(data.len()) {
             return Err(format!(
                 "it has {} bytes of elements, and its shape {:?} takes others",
                 data.len(),
+                header.shape
+            ));
+        }
+        // Texts of no length take no bytes, however many they are.
+        if elements.is_some_and(|elements| elements as u64 > LARGEST) {
+            return Err(format!(
+                "its shape {:?} has too many elements",
                 header.shape
             ));
         }
@@ -86,6 +93,41 @@ impl Array {
             shape: header.shape,
             bytes,
         })
+    }
+
+    /// A file of one array of numbers, whose bytes are little-endian and in C order.
+    pub(super) fn write(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+        let name = match dtype {
+            Dtype::Bool => "|b1",
+            Dtype::Int8 => "|i1",
+            Dtype::Int16 => "<i2",
+            Dtype::Int32 => "<i4",
+            Dtype::Int64 => "<i8",
+            Dtype::Uint8 => "|u1",
+            Dtype::Uint16 => "<u2",
+            Dtype::Uint32 => "<u4",
+            Dtype::Uint64 => "<u8",
+            Dtype::Float16 => "<f2",
+            Dtype::Float32 => "<f4",
+            Dtype::Float64 => "<f8",
+        };
+        // A comma behind the only number makes it a tuple.
+        let lengths: Vec<String> = shape.iter().map(|length| format!("{length},")).collect();
+        let lengths = lengths.concat();
+        let mut header =
+            format!("{{'descr': '{name}', 'fortran_order': False, 'shape': ({lengths}), }}");
+        let before = MAGIC.len() + 2 + 4;
+        let padding = (before + header.len() + 1).next_multiple_of(ALIGNMENT) - before - 1;
+        header = format!("{header:padding$}\n");
+        let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
+        [
+            MAGIC,
+            &[2, 0],
+            &length.to_le_bytes(),
+            header.as_bytes(),
+            bytes,
+        ]
+        .concat()
     }
 
     /// Its shape.

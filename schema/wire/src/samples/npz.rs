@@ -24,6 +24,8 @@ const LOCAL_BYTES: usize = 30;
 /// Ways in which a member may be packed.
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
+/// The version of the format that stored members take.
+const VERSION: u16 = 20;
 /// The flag of members that are encrypted.
 const ENCRYPTED: u16 = 1;
 /// A number that stands elsewhere, since it is too large.
@@ -74,6 +76,52 @@ pub(super) fn members(
         at = entry.next;
     }
     Ok(())
+}
+
+/// An archive of these members, stored as they are. Its bytes follow from theirs: no time stands in it.
+///
+/// # Panics
+/// Where the members take more than 4 GiB.
+pub(super) fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).expect("samples are far smaller");
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in members {
+        let mut crc = Crc::new();
+        crc.update(content);
+        let (name, size) = (format!("{name}.npy"), number(content.len()).to_le_bytes());
+        let mut about = vec![0; 2]; // flags
+        about.extend(STORED.to_le_bytes());
+        about.extend([0, 0, 0x21, 0]); // midnight of the first day that there is: 1980-01-01
+        about.extend(crc.sum().to_le_bytes());
+        about.extend([size, size].concat());
+        about.extend(number(name.len()).to_le_bytes()); // and no further fields
+        let offset = number(file.len()).to_le_bytes();
+        for (place, mark) in [(&mut file, LOCAL), (&mut directory, ENTRY)] {
+            place.extend_from_slice(mark);
+            if mark == ENTRY {
+                place.extend(VERSION.to_le_bytes());
+            }
+            place.extend(VERSION.to_le_bytes());
+            place.extend(&about);
+            if mark == ENTRY {
+                // Neither a comment nor attributes, on the only disk.
+                place.extend([0; 10]);
+                place.extend(offset);
+            }
+            place.extend(name.as_bytes());
+        }
+        file.extend(content);
+    }
+    let start = number(file.len()).to_le_bytes();
+    let count = u16::try_from(members.len()).expect("a model has fewer inputs and outputs");
+    file.extend(&directory);
+    file.extend_from_slice(END);
+    file.extend([0; 4]);
+    file.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    file.extend(number(directory.len()).to_le_bytes());
+    file.extend(start);
+    file.extend([0; 2]);
+    file
 }
 
 /// Where the end of the directory stands: behind it only a comment may follow.

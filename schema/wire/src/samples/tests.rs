@@ -120,6 +120,20 @@ fn what_is_too_large_is_not_unpacked() {
 }
 
 #[test]
+fn texts_without_a_length_do_not_make_an_array_endless() {
+    let of_shape = |shape: &str| {
+        let header = format!("{{'descr': '<U0', 'fortran_order': False, 'shape': {shape}, }}");
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        Samples::around(&[b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat())
+    };
+    for shape in ["(9000000000000000000,)", "(9000000000, 9000000000)"] {
+        let message = refusal(&of_shape(shape));
+        assert!(message.contains("elements"), "{message}");
+    }
+    assert!(Samples::read(&of_shape("(3,)")).is_ok());
+}
+
+#[test]
 fn answers_are_compared_as_allclose_does() {
     let tolerance = Tolerance {
         relative: 0.01,
@@ -156,6 +170,30 @@ fn answers_are_compared_as_allclose_does() {
 }
 
 proptest! {
+    /// What is written is read, and the same arrays make the same file.
+    #[test]
+    fn what_is_written_is_read(
+        floats in prop::collection::vec(any::<f32>(), 0..9), whole in any::<i64>(), name in "[a-zA-Z0-9_:/.]{1,9}",
+    ) {
+        let bytes: Vec<u8> = floats.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let name = format!("{name}!");
+        let arrays = [
+            NewArray { name: &name, dtype: Dtype::Float32, shape: &[floats.len(), 1], bytes: &bytes },
+            NewArray { name: "whole", dtype: Dtype::Int64, shape: &[], bytes: &whole.to_le_bytes() },
+        ];
+        let file = Samples::write(&arrays);
+        prop_assert!(Samples::is_npz(&file) && file == Samples::write(&arrays));
+        let samples = Samples::read(&file).unwrap();
+        prop_assert_eq!(samples.names().count(), 2);
+        prop_assert_eq!(samples.array("whole").unwrap().value(0), Value::Integer(whole.into()));
+        let array = samples.array(&name).unwrap();
+        prop_assert_eq!(array.shape(), [floats.len(), 1]);
+        for (index, number) in floats.iter().enumerate() {
+            let Value::Float(found) = array.value(index) else { panic!("a float") };
+            prop_assert!(found.to_bits() == f64::from(*number).to_bits() || number.is_nan() && found.is_nan());
+        }
+    }
+
     /// Whatever arrives is read or refused, and nothing else.
     #[test]
     fn no_damage_makes_it_fail_otherwise(place in 0..NUMPY.len(), byte in any::<u8>(), end in 0..NUMPY.len()) {

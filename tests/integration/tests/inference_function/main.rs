@@ -23,6 +23,7 @@ mod metrics;
 mod models;
 #[allow(dead_code, reason = "the tests of the product use the rest")]
 mod npz;
+mod orphans;
 mod outage;
 mod process;
 mod protocol;

@@ -120,7 +120,7 @@ fn check_one(input: &Tensor, format: &RecordFormat) -> Result<()> {
     let fits = match fixed {
         // The order of elements is the same, so [64] and [1, 8, 8] hold the same record.
         Some(sizes) => usize::try_from(sizes.iter().product::<i64>()) == Ok(format.elements()),
-        None => rest.len() == format.shape().len(),
+        None => takes(rest, &format.shape()),
     };
     if fits {
         return Ok(());
@@ -129,6 +129,16 @@ fn check_one(input: &Tensor, format: &RecordFormat) -> Result<()> {
         "the model's input {} is {model}, but a record has the shape {record}",
         input.name
     )))
+}
+
+/// Whether dimensions of which some are open take records of a shape.
+fn takes(dimensions: &[Dimension], shape: &[u32]) -> bool {
+    let mut places = dimensions.iter().zip(shape);
+    dimensions.len() == shape.len()
+        && places.all(|(dimension, size)| match dimension {
+            Dimension::Fixed(fixed) => *fixed == i64::from(*size),
+            Dimension::Symbolic(_) | Dimension::Unknown(()) => true,
+        })
 }
 
 /// Checks that a model has the outputs that are asked for; all that is no tensor counts as an output.
@@ -207,6 +217,7 @@ mod tests {
             error.to_string(),
             "the model's input x is float32 [n, 64], but a record has the shape [63]"
         );
+        check(&signature(&json!(["n", "height", 5])), &format(&[3, 4])).unwrap_err();
     }
 
     #[test]

@@ -264,7 +264,7 @@ pub fn wire(row: &version::Model) -> Result<registry::Version> {
     })
 }
 
-/// What can be trained of a version.
+/// What can be trained of a version, on records of these shapes where there are some.
 ///
 /// # Errors
 /// Those of the artifact store, and `INVALID_INPUT` for a file that is not a model after all.
@@ -272,8 +272,10 @@ pub async fn trainability(
     app: &App,
     row: &version::Model,
     prediction: Option<&str>,
+    shapes: &[(String, Vec<usize>)],
 ) -> Result<Trainability> {
-    let check = inspect(app, &row.digest).await?.check(prediction);
+    let sized = inspect(app, &row.digest).await?.with_shapes(shapes);
+    let check = sized.and_then(|sized| sized.check(prediction));
     let check = match check {
         Ok(check) => check,
         Err(error) => {
@@ -284,8 +286,11 @@ pub async fn trainability(
         }
     };
     let elements = |dims: &[usize]| dims.iter().product::<usize>() as u64;
-    let mut reasons: Vec<String> = check.obstacles.iter().map(ToString::to_string).collect();
-    if reasons.is_empty() && !check.trainable() {
+    // A training gives it the sizes of its records.
+    let awaits_records = shapes.is_empty() && check.awaits_sizes();
+    let obstacles = check.obstacles.iter().filter(|_| !awaits_records);
+    let mut reasons: Vec<String> = obstacles.map(ToString::to_string).collect();
+    if reasons.is_empty() && !awaits_records && !check.trainable() {
         reasons.push("the model has no parameter that could be trained".to_owned());
     }
     Ok(Trainability {
@@ -298,16 +303,18 @@ pub async fn trainability(
     })
 }
 
-/// What a training with these options learns of a version.
+/// What a training with these options learns of a version from records of these shapes.
 ///
 /// # Errors
 /// `INVALID_INPUT` where an option does not fit the model, and those of the artifact store.
 pub(super) async fn targets(
     app: &App,
     row: &version::Model,
+    shapes: &[(String, Vec<usize>)],
     options: StepOptions,
 ) -> Result<Vec<Target>> {
-    Ok(inspect(app, &row.digest).await?.targets(&options)?)
+    let sized = inspect(app, &row.digest).await?.with_shapes(shapes)?;
+    Ok(sized.targets(&options)?)
 }
 
 /// Looks at a file in the artifact store without holding its weights.

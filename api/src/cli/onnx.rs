@@ -1,6 +1,7 @@
 //! `millrace onnx`: what can be done with an ONNX file alone, without an API and without Kafka.
 
 mod check;
+mod shape;
 mod step;
 
 use std::path::Path;
@@ -75,6 +76,67 @@ mod tests {
         let line = line.replace("{}", folder.path().to_str().unwrap());
         let words = std::iter::once("millrace").chain(line.split_whitespace());
         run(&Line::try_parse_from(words)?.command)
+    }
+
+    /// An image classifier of any height and width.
+    fn open_classifier(folder: &TempDir) {
+        let layers = [
+            Layer::Conv2d {
+                filters: 2,
+                kernel: [3, 3],
+                stride: [1, 1],
+                padding: layers::Padding::Same,
+                activation: Activation::Relu,
+                bias: true,
+            },
+            Layer::MaxPooling {
+                size: [2, 2],
+                stride: [2, 2],
+                padding: layers::Padding::Valid,
+            },
+        ];
+        let model = layers::build(&[1, 8, 8], &layers, 1).unwrap();
+        let mut proto = model.proto().clone();
+        let graph = proto.graph.as_mut().unwrap();
+        let size = |name: &str| millrace_onnx::Dim::Symbolic(name.to_owned());
+        for described in graph.input.iter_mut().chain(&mut graph.output) {
+            let mut info = described.to_info().unwrap();
+            let dims = info.dims.as_mut().unwrap();
+            let is_input = info.name == "input";
+            dims[2] = size(if is_input { "height" } else { "rows" });
+            dims[3] = size(if is_input { "width" } else { "columns" });
+            *described = millrace_onnx::proto::ValueInfoProto::from_info(&info);
+        }
+        graph.value_info.clear();
+        let model = Model::from_proto(proto).unwrap();
+        std::fs::write(folder.path().join("open.onnx"), model.encode()).unwrap();
+    }
+
+    #[test]
+    fn sizes_that_a_model_leaves_open_are_asked_for_and_taken() {
+        let folder = folder();
+        open_classifier(&folder);
+        let line = "step {}/open.onnx --loss mse --optimizer sgd -o {}/step.onnx";
+        let refused = refusal(&folder, line);
+        let wanted =
+            "dimension 2 of the input 'input' (height), dimension 3 of the input 'input' (width)";
+        assert!(refused.contains(wanted), "{refused}");
+        assert!(refused.contains("--shape"), "{refused}");
+        let check = "check {}/open.onnx";
+        let code = |line: &str| format!("{:?}", call(&folder, line).unwrap());
+        assert_eq!(code(check), format!("{:?}", ExitCode::from(3)));
+        let sized = format!("{check} --shape input=1x6x8");
+        assert_eq!(code(&sized), format!("{:?}", ExitCode::SUCCESS));
+        call(&folder, &format!("{line} --shape 1x6x8")).unwrap();
+        let step = read(&folder.path().join("step.onnx")).unwrap().signature();
+        assert_eq!(step.inputs[0].to_string(), "float32[batch, 1, 6, 8]");
+        let refused = refusal(&folder, &format!("{line} --shape 3x6x8"));
+        assert!(
+            refused.contains("float32[batch, 1, height, width]"),
+            "{refused}"
+        );
+        let refused = refusal(&folder, &format!("{line} --shape image=1x6x8"));
+        assert!(refused.contains("no input 'image'"), "{refused}");
     }
 
     fn refusal(folder: &TempDir, line: &str) -> String {

@@ -45,7 +45,7 @@ pub struct TensorInfo {
 /// What can be trained of a version.
 #[derive(SimpleObject)]
 pub struct Trainability {
-    /// Whether it can be trained.
+    /// Whether it can be trained, on records whose shape gives sizes to the dimensions that it leaves open.
     possible: bool,
     /// What stands in the way.
     reasons: Vec<String>,
@@ -191,7 +191,7 @@ impl Version {
 
     /// What can be trained of it.
     async fn trainable(&self, context: &Context<'_>) -> Result<Trainability> {
-        let found = version::trainability(context.app(), &self.0, None).await;
+        let found = version::trainability(context.app(), &self.0, None, &[]).await;
         let found = found.map_err(report)?;
         Ok(Trainability {
             possible: found.reasons.is_empty(),

@@ -74,7 +74,7 @@ fn exported_models_learn_in_both_lowerings() {
                 lowering,
                 ..support::options(Loss::MeanSquaredError, Optimizer::ADAM)
             };
-            let step = StepGraph::build(&export.model, &options).unwrap();
+            let step = StepGraph::build(&export.sized, &options).unwrap();
             let outputs = step.step.signature().outputs.into_iter();
             let names: Vec<String> = outputs.map(|output| output.name).collect();
             let mut program = Program::load(&step.step).unwrap();

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::forward::Forward;
+use crate::open;
 use crate::training::statistics;
-use crate::{Error, Model, Obstacle};
+use crate::{Error, Model, Obstacle, OpenDimension};
 
 /// What can be trained of a model.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Check {
     pub passed: BTreeSet<String>,
     /// The nodes that a gradient cannot pass.
     pub obstacles: Vec<Obstacle>,
+    /// The dimensions behind the batch whose sizes the model leaves open.
+    pub open: Vec<OpenDimension>,
 }
 
 impl Check {
@@ -30,6 +33,13 @@ impl Check {
     #[must_use]
     pub fn trainable(&self) -> bool {
         self.obstacles.is_empty() && !self.parameters.is_empty()
+    }
+
+    /// Whether nothing stands in the way but sizes that the model leaves open, see [`Model::with_shapes`].
+    #[must_use]
+    pub fn awaits_sizes(&self) -> bool {
+        let mut obstacles = self.obstacles.iter();
+        !self.obstacles.is_empty() && obstacles.all(|obstacle| obstacle.awaits_sizes)
     }
 }
 
@@ -55,6 +65,7 @@ pub fn check(model: &Model, prediction: Option<&str>) -> Result<Check, Error> {
         statistics: with_sizes(&forward, statistics)?,
         passed: plan.passed,
         obstacles: plan.obstacles,
+        open: open::dimensions(&forward.graph.inputs),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::emitter::Emitter;
 use crate::facts::{Fact, Facts};
 use crate::graph::{Graph, graphs_within, uses};
 use crate::numbers::Number;
+use crate::open::{self, OpenDimension};
 use crate::operators::{self, Backward, Derivative, Operator, Site};
 use crate::proto::{NodeProto, TensorProto};
 use crate::{ElementType, Obstacle};
@@ -41,9 +42,10 @@ impl Plan {
             live: targets.iter().copied().map(str::to_owned).collect(),
         };
         let reached = reached(graph, facts);
+        let open = open::dimensions(&graph.inputs);
         for node in graph.nodes.iter().rev() {
             if node.output.iter().any(|output| plan.live.contains(output)) {
-                plan.visit(node, facts, &reached);
+                plan.visit(node, facts, &reached, &open);
             }
         }
         plan.obstacles.reverse();
@@ -51,7 +53,13 @@ impl Plan {
         plan
     }
 
-    fn visit(&mut self, node: &NodeProto, facts: &Facts, reached: &HashSet<String>) {
+    fn visit(
+        &mut self,
+        node: &NodeProto,
+        facts: &Facts,
+        reached: &HashSet<String>,
+        open: &[OpenDimension],
+    ) {
         // An obstacle is passed all the same, so that all are told at once, and the parameters behind it as well.
         let mut found = None;
         let side = self.undifferentiated(node);
@@ -65,16 +73,21 @@ impl Plan {
             let derivative = side.clone().unwrap_or(derivative);
             self.live.insert(name.to_owned());
             let operator = node.op_type().to_owned();
-            if let Derivative::Missing { reason, help } = derivative {
-                found = Some(Obstacle {
-                    node: label(node),
-                    operator,
-                    reason,
-                    help,
-                });
-            } else {
-                self.passed.insert(operator);
-            }
+            let (reason, help) = match derivative {
+                Derivative::Missing { reason, help } => (reason, Some(help)),
+                Derivative::AwaitsSizes(reason) => (reason, None),
+                Derivative::Known | Derivative::Zero => {
+                    self.passed.insert(operator);
+                    continue;
+                }
+            };
+            found = Some(Obstacle {
+                node: label(node),
+                operator,
+                reason,
+                awaits_sizes: help.is_none() && !open.is_empty(),
+                help: help.unwrap_or_else(|| open::help(open)),
+            });
         }
         self.obstacles.extend(found);
     }
@@ -264,11 +277,11 @@ fn inner_parameters(node: &NodeProto) -> Vec<&str> {
 
 fn unknown(node: &NodeProto) -> Derivative {
     match (node.domain(), node.op_type()) {
-        ("" | "ai.onnx", "If" | "Loop" | "Scan") => Derivative::Missing {
-            reason: "is control flow whose shape is not constant: its condition or number of turns depends on what the model is given"
+        ("" | "ai.onnx", "If" | "Loop" | "Scan") => Derivative::AwaitsSizes(
+            "is control flow whose shape is not constant: its condition or number of turns depends on what the model is given, \
+             such as the number of records (PyTorch writes an EmbeddingBag so: an Embedding and its sum or mean over the axis train)"
                 .to_owned(),
-            help: "export the model with its branches and loops unrolled, or with fixed shapes (only the batch needs to be dynamic)".to_owned(),
-        },
+        ),
         ("" | "ai.onnx", _) => Derivative::missing("has no derivative here"),
         (domain, _) => Derivative::missing(&format!(
             "is of the domain '{domain}' and has no derivative here"

@@ -125,6 +125,8 @@ pub struct Obstacle {
     pub reason: String,
     /// What would help.
     pub help: String,
+    /// Whether it stands in the way only as long as sizes are not known.
+    pub awaits_sizes: bool,
 }
 
 impl fmt::Display for Obstacle {
@@ -134,6 +136,7 @@ impl fmt::Display for Obstacle {
             operator,
             reason,
             help,
+            ..
         } = self;
         write!(formatter, "node '{node}' ({operator}) {reason}; {help}")
     }

@@ -30,7 +30,7 @@ pub struct Inspection {
     /// How many floating-point numbers its initializers hold.
     pub parameters: u64,
     /// The model without the values of its tensors.
-    structure: Model,
+    pub(crate) structure: Model,
 }
 
 /// A node of a graph.

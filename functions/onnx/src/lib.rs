@@ -42,6 +42,7 @@ pub mod inspect;
 pub mod layers;
 mod model;
 mod numbers;
+mod open;
 mod operators;
 mod prepare;
 pub mod preprocessing;
@@ -59,6 +60,7 @@ pub use self::evaluate::evaluate;
 pub use self::fast::Lowering;
 pub use self::inspect::{Inspection, OperatorUse, inspect};
 pub use self::model::Model;
+pub use self::open::OpenDimension;
 pub use self::operators::operators;
 pub use self::signature::{Dim, ElementType, Signature, TensorInfo};
 pub use self::step::{

@@ -136,6 +136,8 @@ pub(crate) enum Derivative {
         /// What would help.
         help: String,
     },
+    /// It does wherever sizes are known that the model leaves open. The reason completes "node 'x' (Operator) …".
+    AwaitsSizes(String),
 }
 
 impl Derivative {
@@ -152,11 +154,7 @@ impl Derivative {
         if condition {
             return Self::Known;
         }
-        Self::Missing {
-            reason: reason.to_owned(),
-            help: "export the model with fixed shapes (only the batch needs to be dynamic)"
-                .to_owned(),
-        }
+        Self::AwaitsSizes(reason.to_owned())
     }
 }
 

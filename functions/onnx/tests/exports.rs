@@ -15,7 +15,7 @@ fn gradients_of_exported_models_agree_with_differences() {
         .iter()
         .filter_map(|path| {
             let export = Export::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-            let found = check_gradients(&export.model, Loss::MeanSquaredError, &export.batch);
+            let found = check_gradients(&export.sized, Loss::MeanSquaredError, &export.batch);
             Some(format!("{}: {}", export.name, found.err()?))
         })
         .collect();

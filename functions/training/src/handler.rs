@@ -9,6 +9,7 @@ use millrace_kafka::Connection;
 use millrace_onnx::{Error as OnnxError, Model, StepGraph};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
 use millrace_wire::event::{Body, Epoch, LastVersion};
+use millrace_wire::preprocessing::Preprocessing;
 use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
 use crate::fitting;
-use crate::inputs::Inputs;
+use crate::inputs::{self, Inputs};
 use crate::keeper::Keeper;
 use crate::options::options;
 use crate::patience::Patience;
@@ -183,11 +184,18 @@ impl Handler {
         let mut attempts = self.attempts(spec.id);
         attempts.begin(checkpoint.as_ref())?;
         let mut model = self.model(spec)?;
-        let (mut graph, mut targets) = fitted(&model, spec)?;
         let preprocessing = &spec.hyperparameters.tuning.preprocessing;
+        // What categories make of a record is known once they were seen.
+        let is_as_it_comes = |step: &Preprocessing| !matches!(step, Preprocessing::OneHot { .. });
+        let mut sized = if preprocessing.iter().all(is_as_it_comes) {
+            inputs::sized(&model, &spec.format)?
+        } else {
+            model.clone()
+        };
+        let (mut graph, mut targets) = fitted(&sized, spec)?;
         let mut inputs = None;
         if preprocessing.is_empty() {
-            inputs = Some(Inputs::plan(&model, &graph, &spec.format)?);
+            inputs = Some(Inputs::plan(&sized, &graph, &spec.format)?);
         } else if model.is_preprocessed() {
             return Err(Failure::new(
                 "preprocessing",
@@ -225,9 +233,11 @@ impl Handler {
             inputs
         } else {
             let columns = fitting::fit(preprocessing, &dataset, control)?;
-            model = fitting::before(&model, &columns, &spec.format)?;
-            (graph, targets) = fitted(&model, spec)?;
-            let inputs = Inputs::plan(&model, &graph, &spec.format)?;
+            // Its numbers are fitted to each place of a record, so that no size behind it is open any more.
+            sized = fitting::before(&sized, &columns, &spec.format)?;
+            model.clone_from(&sized);
+            (graph, targets) = fitted(&sized, spec)?;
+            let inputs = Inputs::plan(&sized, &graph, &spec.format)?;
             fitting::check(&inputs, &dataset, control)?;
             inputs
         };

@@ -2,7 +2,7 @@
 
 use millrace_engine::Element;
 use millrace_onnx::{Dim, Model, StepGraph, TensorInfo};
-use millrace_wire::record::{DecodeError, RecordFormat, starts};
+use millrace_wire::record::{DecodeError, RecordFormat, shapes, starts};
 
 use crate::failure::Failure;
 
@@ -97,6 +97,19 @@ impl Inputs {
         }
         Ok(())
     }
+}
+
+/// The model for records of this shape, where its only input leaves sizes open.
+pub fn sized(model: &Model, format: &RecordFormat) -> Result<Model, Failure> {
+    let inputs = model.signature().inputs;
+    let is_open = |info: &TensorInfo| row(info).is_none();
+    let named: Vec<(&str, bool)> = inputs
+        .iter()
+        .map(|info| (&*info.name, is_open(info)))
+        .collect();
+    model
+        .with_shapes(&shapes(&named, format))
+        .map_err(|error| Failure::new("model-input", error.to_string()))
 }
 
 fn input(info: &TensorInfo) -> Result<Input, Failure> {

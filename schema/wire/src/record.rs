@@ -35,7 +35,7 @@ pub use self::error::{DecodeError, FieldFault};
 use self::framing::Part;
 pub use self::framing::{SchemaKey, framed};
 pub use self::image::{Channels, Image, ImageLayout, Resize, image_record};
-pub use self::inputs::{misplaced, ranges, starts, texts};
+pub use self::inputs::{misplaced, ranges, shapes, starts, texts};
 use self::json::JsonReader;
 pub use self::json::{JsonField, JsonRecord, Missing, Written, document};
 use self::label::LabelReader;

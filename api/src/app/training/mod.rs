@@ -87,17 +87,23 @@ pub async fn start(app: &App, new: NewTraining) -> Result<training::Model> {
     preprocessing::plan(steps, format.elements())
         .map_err(|rule| Error::new(Code::InvalidInput, rule))?;
     // How many columns categories make is known when the training part was read.
+    let mut shapes = Vec::new();
     if !steps
         .iter()
         .any(|step| matches!(step, Preprocessing::OneHot { .. }))
     {
         compatibility::check(&signature, &format)?;
+        let inputs = signature.inputs.iter();
+        let inputs: Vec<(&str, bool)> = inputs
+            .map(|input| (&*input.name, input.row_elements().is_none()))
+            .collect();
+        shapes = record::shapes(&inputs, &format);
     }
     for goal in new.hyperparameters.goals() {
-        check_trainable(app, &version, goal.prediction.as_deref()).await?;
+        check_trainable(app, &version, goal.prediction.as_deref(), &shapes).await?;
     }
     let options = fit::options(&new.hyperparameters);
-    let targets = versions::targets(app, &version, options).await?;
+    let targets = versions::targets(app, &version, &shapes, options).await?;
     fit::check_label(&targets, &new.hyperparameters.goals(), &label)?;
     fit::check_monitor(&new.hyperparameters, &targets, segment.validation_count > 0)?;
     segments::check_retained(app, &source, &segment).await?;
@@ -171,8 +177,9 @@ async fn check_trainable(
     app: &App,
     version: &version::Model,
     prediction: Option<&str>,
+    shapes: &[(String, Vec<usize>)],
 ) -> Result<()> {
-    let trainability = versions::trainability(app, version, prediction).await?;
+    let trainability = versions::trainability(app, version, prediction, shapes).await?;
     if trainability.reasons.is_empty() {
         return Ok(());
     }

@@ -4,11 +4,12 @@ use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use clap::Args;
-use millrace_onnx::Check;
+use millrace_onnx::{Check, OpenDimension};
 use serde_json::json;
 
+use super::shape::ShapeArguments;
 use super::whole;
 use crate::output;
 
@@ -22,6 +23,7 @@ Exit codes: 0 the model can be trained, 3 it cannot be as it is, 1 it cannot be 
 Examples:
   millrace onnx check model.onnx
   millrace onnx check model.onnx --output logits
+  millrace onnx check model.onnx --shape 3x224x224
   millrace onnx check model.onnx --json | jq -r '.obstacles[].help'")]
 pub(in crate::cli) struct Arguments {
     /// The ONNX file
@@ -29,6 +31,8 @@ pub(in crate::cli) struct Arguments {
     /// The graph output or inner tensor that is the prediction; found where there is only one candidate
     #[arg(long, value_name = "TENSOR")]
     output: Option<String>,
+    #[command(flatten)]
+    shapes: ShapeArguments,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,7 +41,11 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let file = whole(&arguments.model)?;
     let inspection = millrace_onnx::inspect(BufReader::new(file.reopen()?));
-    let check = inspection.and_then(|found| found.check(arguments.output.as_deref()));
+    let check = inspection.map_err(Error::from).and_then(|found| {
+        let shapes = arguments.shapes.of(&found.signature)?;
+        let sized = found.with_shapes(&shapes)?;
+        Ok(sized.check(arguments.output.as_deref())?)
+    });
     let check =
         check.with_context(|| format!("{} cannot be checked", arguments.model.display()))?;
     if arguments.json {
@@ -69,10 +77,14 @@ fn to_json(check: &Check) -> serde_json::Value {
             "help": obstacle.help,
         })
     });
+    let open = check.open.iter();
+    let open = open.map(|open| json!({"input": open.input, "axis": open.axis, "size": open.size}));
     let shared = check.shared.iter();
     let shared = shared.map(|(name, uses)| json!({"name": name, "uses": uses}));
     json!({
         "trainable": check.trainable(),
+        "awaits_sizes": check.awaits_sizes(),
+        "open": open.collect::<Vec<_>>(),
         "parameters": sized(&check.parameters),
         "shared": shared.collect::<Vec<_>>(),
         "statistics": sized(&check.statistics),
@@ -92,9 +104,14 @@ fn print(check: &Check) -> io::Result<()> {
         output::line(format_args!(
             "it can be trained: {count} numbers in {tensors} parameters"
         ))?;
+    } else if check.awaits_sizes() {
+        output::line(
+            "it can be trained on records of one shape, which is not known: give it by --shape",
+        )?;
     } else {
         output::line("it cannot be trained as it is")?;
     }
+    section("what is open", &check.open, OpenDimension::to_string)?;
     section("what stands in the way", &check.obstacles, |obstacle| {
         obstacle.to_string()
     })?;

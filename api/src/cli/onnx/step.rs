@@ -12,6 +12,7 @@ use millrace_onnx::{
 use serde_json::json;
 
 use super::read;
+use super::shape::ShapeArguments;
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -26,6 +27,7 @@ Examples:
   millrace onnx step model.onnx --loss binary-cross-entropy --output probabilities --optimizer sgd -o step.onnx
   millrace onnx step model.onnx --loss huber --delta 0.5 --optimizer adamw --weight-decay 0.05 --clip-norm 1 -o step.onnx
   millrace onnx step model.onnx --loss cross-entropy --optimizer adam --freeze 'encoder.*' --batch-norm freeze -o step.onnx
+  millrace onnx step model.onnx --loss cross-entropy --optimizer adam --shape 3x224x224 -o step.onnx
   millrace onnx step model.onnx --output class --loss cross-entropy --output value --loss mse --weight 1 --weight 0.1 \\
     --optimizer adam -o step.onnx")]
 pub(in crate::cli) struct Arguments {
@@ -40,6 +42,8 @@ pub(in crate::cli) struct Arguments {
     /// Also write the model with an initializer for everything that the step changes, for first and trained values
     #[arg(long = "model-out", value_name = "FILE")]
     model_out: Option<PathBuf>,
+    #[command(flatten)]
+    shapes: ShapeArguments,
     /// Print what the step takes and gives as JSON
     #[arg(long)]
     json: bool,
@@ -281,7 +285,9 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
     let model = read(&arguments.model)?;
-    let step = StepGraph::build(&model, &options)
+    let shapes = arguments.shapes.of(&model.signature())?;
+    let sized = model.with_shapes(&shapes)?;
+    let step = StepGraph::build(&sized, &options)
         .with_context(|| format!("{} has no training step", arguments.model.display()))?;
     write(&arguments.out, &step.step)?;
     if let Some(file) = &arguments.evaluation {

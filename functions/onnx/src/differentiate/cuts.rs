@@ -53,5 +53,6 @@ fn obstacle(node: &NodeProto) -> Obstacle {
         reason: "gives the same for small changes of its input, so that no gradient gets past it to the parameters"
             .to_owned(),
         help: "name a tensor in front of it as the prediction, or export the model without it".to_owned(),
+        awaits_sizes: false,
     }
 }

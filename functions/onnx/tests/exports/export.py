@@ -43,14 +43,17 @@ def export_torch():
     import torch.nn.functional as F
     from torch import nn
 
-    def dynamo(name, model, *inputs):
+    def dynamo(name, model, *inputs, open_axes=()):
         torch.manual_seed(7)
         program = torch.onnx.export(
             model().eval(),
             inputs,
             dynamo=True,
             verbose=False,
-            dynamic_shapes=tuple({0: torch.export.Dim("batch", min=1, max=4096)} for _ in inputs),
+            dynamic_shapes=tuple(
+                {0: torch.export.Dim("batch", min=1, max=4096), **{axis: torch.export.Dim.AUTO for axis in open_axes}}
+                for _ in inputs
+            ),
         )
         write(f"torch_{name}", program.model_proto)
 
@@ -141,6 +144,23 @@ def export_torch():
             narrow = F.silu(self.second(F.max_pool2d(wide, 2)))
             return self.last(torch.cat([self.up(narrow), wide], 1))
 
+    class Open(nn.Module):
+        """Images of any height and width: down to tokens that attend to each other, and back to the size that it was."""
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 2, stride=2)
+            self.mix, self.last = nn.Linear(4, 12), nn.Conv2d(6, 1, 1)
+
+        def forward(self, x):
+            wide = torch.tanh(self.first(x))
+            narrow = self.second(F.pad(F.avg_pool2d(wide, 2, stride=1), (1, 0, 0, 1)))
+            records, channels, rows, columns = narrow.shape
+            q, k, v = self.mix(narrow.flatten(2).transpose(1, 2)).chunk(3, -1)
+            mixed = (F.softmax(q @ k.transpose(1, 2), -1) @ v).transpose(1, 2).reshape(records, channels, rows, columns)
+            back = F.interpolate(mixed, size=(x.shape[2], x.shape[3]), mode="bilinear", align_corners=False)
+            return self.last(torch.cat([wide, back], 1))
+
     class Resized(nn.Module):
         def __init__(self):
             super().__init__()
@@ -166,7 +186,9 @@ def export_torch():
     dynamo("attention", Attention, ids)
     dynamo("lstm", lambda: Recurrent("LSTM", 2), torch.randn(2, 4, 3))
     dynamo("around", Around, torch.randn(2, 1, 4, 4))
+    dynamo("open", Open, torch.randn(2, 1, 6, 8), open_axes=(2, 3))
     older("attention", Attention, ids, opset=13)
+    older("open", Open, torch.randn(2, 1, 6, 8), opset=13, open_axes={0: "batch", 2: "height", 3: "width"})
     older("gru", lambda: Recurrent("GRU", 1), torch.randn(2, 4, 3), opset=17, training=True)
     older("resized", Resized, torch.randn(2, 2, 5, 5), opset=16)
     older("parts", Parts, torch.randn(2, 4), opset=17, training=True)

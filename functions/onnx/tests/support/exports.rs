@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use millrace_onnx::{
-    Dim, ElementType, Error, Loss, Model, Optimizer, StepGraph, Tensor, TensorInfo, Values,
+    Dim, ElementType, Error, Loss, Model, Optimizer, StepGraph, Tensor, TensorInfo, Values, check,
     evaluate,
 };
 
@@ -11,6 +11,8 @@ use super::{Tensors, initial_state, noise, options};
 
 /// How long a dimension is that a model leaves open.
 const OPEN: usize = 3;
+/// How long those of records are, where a step awaits it.
+const SIDE: usize = 5;
 /// Where a model reads whole numbers, they are less than this.
 const MOST: usize = 7;
 
@@ -18,6 +20,8 @@ const MOST: usize = 7;
 pub struct Export {
     pub name: String,
     pub model: Model,
+    /// The model for records of one shape, where it awaits one.
+    pub sized: Model,
     pub step: StepGraph,
     /// The inputs of the model, and noise for labels.
     pub batch: Tensors,
@@ -44,7 +48,8 @@ impl Export {
     }
 
     fn of(name: String, model: Model) -> Result<Self, Error> {
-        let step = StepGraph::build(&model, &options(Loss::MeanSquaredError, Optimizer::Sgd))?;
+        let sized = sized(&model)?;
+        let step = StepGraph::build(&sized, &options(Loss::MeanSquaredError, Optimizer::Sgd))?;
         let inputs = step.inputs.iter().zip(11..);
         let mut batch: Tensors = inputs
             .map(|(input, seed)| (input.name.clone(), fill(input, seed)))
@@ -56,6 +61,7 @@ impl Export {
         Ok(Self {
             name,
             model,
+            sized,
             step,
             batch,
         })
@@ -72,6 +78,21 @@ impl Export {
         inputs.extend(self.batch.clone());
         inputs
     }
+}
+
+fn sized(model: &Model) -> Result<Model, Error> {
+    let awaits_sizes = check(model, None).is_ok_and(|found| found.awaits_sizes());
+    let inputs = model.signature().inputs.into_iter();
+    let inputs = inputs.filter(|_| awaits_sizes);
+    let shapes = inputs.map(|input| {
+        let dims = input.dims.unwrap_or_default();
+        let sizes = dims.iter().skip(1).map(|dim| match dim {
+            Dim::Fixed(size) => usize::try_from(*size).unwrap(),
+            _ => SIDE,
+        });
+        (input.name, sizes.collect())
+    });
+    model.with_shapes(&shapes.collect::<Vec<_>>())
 }
 
 /// What a model predicts before any step, by the reference.

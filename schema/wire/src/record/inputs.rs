@@ -25,6 +25,17 @@ pub fn starts(inputs: &[(&str, usize)], format: &RecordFormat) -> Vec<usize> {
     }
 }
 
+/// The shape that records give an input: the only one of a model, by its name, where it leaves sizes open. Of several inputs each
+/// says itself which numbers it takes.
+#[must_use]
+pub fn shapes(inputs: &[(&str, bool)], format: &RecordFormat) -> Vec<(String, Vec<usize>)> {
+    let [(name, true)] = inputs else {
+        return Vec::new();
+    };
+    let sizes = format.shape().into_iter().map(|size| size as usize);
+    vec![((*name).to_owned(), sizes.collect())]
+}
+
 /// Which numbers of a record go into each input where each becomes so many (`widths`), by the same rule as [`starts`]. Nothing
 /// where they don't make what the inputs take.
 #[must_use]
@@ -219,6 +230,18 @@ mod tests {
         );
         assert_eq!(misplaced(&[("x", 2, false), ("y", 2, true)]), Some((1, 3)));
         assert_eq!(misplaced(&[("x", 4, false)]), Some((0, 2)));
+    }
+
+    #[test]
+    fn an_input_alone_that_is_open_takes_the_shape_of_a_record() {
+        let format = json!({"type": "RAW", "dtype": "uint8", "shape": [3, 8]});
+        let format: RecordFormat = serde_json::from_value(format).unwrap();
+        assert_eq!(
+            shapes(&[("x", true)], &format),
+            [("x".to_owned(), vec![3, 8])]
+        );
+        assert!(shapes(&[("x", false)], &format).is_empty());
+        assert!(shapes(&[("x", true), ("y", true)], &format).is_empty());
     }
 
     #[test]

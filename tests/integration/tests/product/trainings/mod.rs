@@ -6,6 +6,7 @@ mod diabetes;
 mod digits;
 mod fine_tuning;
 mod one_hot;
+mod open;
 mod sequence;
 mod several;
 mod soft_labels;

@@ -119,6 +119,9 @@ impl Plan {
                     .push((name.to_owned(), why_constant(graph, initializer)));
             }
         }
+        if graph.constants_are_numbers {
+            self.constants.extend(held(graph));
+        }
         if self.parameters.is_empty() && self.obstacles.is_empty() {
             for cut in cuts {
                 if !self.obstacles.contains(&cut) {
@@ -127,6 +130,22 @@ impl Plan {
             }
         }
     }
+}
+
+/// The tensors of numbers in `Constant` nodes, which do not train beside initializers.
+fn held(graph: &Graph) -> impl Iterator<Item = (String, String)> {
+    let nodes = graph
+        .nodes
+        .iter()
+        .filter(|node| node.op_type() == "Constant");
+    nodes.filter_map(|node| {
+        let tensor = node.tensor("value")?;
+        let trains_elsewhere =
+            tensor.element() == ElementType::Float32 && !tensor.dims.is_empty();
+        let why = "it is a `Constant` node, and the model's weights are initializers: PyTorch's exporters write what a program \
+                   holds beside its parameters so";
+        trains_elsewhere.then(|| (node.output[0].clone(), why.to_owned()))
+    })
 }
 
 fn why_cut_off(cuts: &[Obstacle]) -> String {

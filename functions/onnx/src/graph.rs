@@ -24,6 +24,8 @@ pub(crate) struct Graph {
     pub(crate) frozen: HashSet<String>,
     /// The float32 initializers that are no weights.
     numbers: HashMap<String, Number>,
+    /// Whether `Constant` nodes hold what the program made, and no weights.
+    pub(crate) constants_are_numbers: bool,
     /// The version of the standard operator set; 0 where the model imports none.
     pub(crate) opset: i64,
 }
@@ -56,6 +58,10 @@ impl Graph {
             declared,
             frozen: HashSet::new(),
             numbers: numbers::among(&graph.initializer, model.proto().producer_name()),
+            constants_are_numbers: numbers::constants_are_numbers(
+                &graph.initializer,
+                model.proto().producer_name(),
+            ),
             opset: model.opset().unwrap_or_default(),
         };
         taken_apart.check_order(&graph.input)?;

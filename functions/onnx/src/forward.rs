@@ -1,6 +1,7 @@
 //! A forward model made ready for training: its predictions found, the rest dropped, facts and the gradient's way known.
 
 mod activations;
+mod sigmoids;
 mod tails;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,9 @@ impl Forward {
 
     fn from_graph(mut graph: Graph, predictions: Vec<String>) -> Self {
         graph.keep_ancestors_of(&predictions);
+        if sigmoids::put_together(&mut graph) {
+            graph.keep_ancestors_of(&predictions);
+        }
         activations::move_behind_picks(&mut graph, &predictions);
         let mut facts = Facts::of(&graph);
         if settle(&mut graph, &facts) {

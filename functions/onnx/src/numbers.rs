@@ -9,6 +9,8 @@ use crate::proto::TensorProto;
 
 /// Who PyTorch's exporters, both of them, say they are.
 const PYTORCH: &str = "pytorch";
+/// Who scikit-learn's exporter says it is.
+const SCIKIT_LEARN: &str = "skl2onnx";
 /// Functions of PyTorch that make tensors of nothing, as they name what its newer exporter computes in advance.
 const MAKERS: [&str; 13] = [
     "arange",
@@ -47,7 +49,7 @@ pub(crate) fn among(initializers: &[TensorProto], producer: &str) -> HashMap<Str
             Number::NotFinite
         } else if is_mask(&values) {
             Number::Mask
-        } else if producer == PYTORCH && is_number(tensor.name(), &tensor.dims, &values) {
+        } else if is_of_program(producer, tensor, &values) {
             Number::Program
         } else {
             return None;
@@ -55,6 +57,14 @@ pub(crate) fn among(initializers: &[TensorProto], producer: &str) -> HashMap<Str
         Some((tensor.name().to_owned(), number))
     });
     found.collect()
+}
+
+fn is_of_program(producer: &str, tensor: &TensorProto, values: &[f32]) -> bool {
+    match producer {
+        PYTORCH => is_number(tensor.name(), &tensor.dims, values),
+        SCIKIT_LEARN => is_setting(tensor.name()),
+        _ => false,
+    }
 }
 
 /// Whether the `Constant` nodes of a model are the program's numbers, its weights being initializers.
@@ -73,6 +83,13 @@ fn is_mask(values: &[f32]) -> bool {
     values.contains(&0.0)
         && values.iter().any(is_masked)
         && values.iter().all(|value| *value == 0.0 || is_masked(value))
+}
+
+/// Whether scikit-learn's exporter wrote a number of its own program, the 1 of 1 − p, or what a `PowerTransformer` was fitted to:
+/// its exponents and where they are 0. Other numbers of preprocessing stand in operators of its own domain.
+fn is_setting(name: &str) -> bool {
+    let stem = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    stem == "unity" || stem.ends_with("Powcst") || stem.ends_with("Mulcst")
 }
 
 /// Whether PyTorch's newer exporter made a tensor itself: `val_N` with one number throughout, other than zero, or what a

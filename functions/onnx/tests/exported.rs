@@ -401,11 +401,62 @@ fn constants_of_pytorch_train_where_nothing_else_does() {
     beside.graph.node.push(scale());
     let beside = beside.node("Mul", &["scores", "scale"], "y").result("y");
     assert_eq!(trained(&by_pytorch(beside.clone())), ["w"]);
+    let told = check(&by_pytorch(beside.clone()), None).unwrap().constants;
+    let (name, why) = &told[0];
+    assert!(
+        name == "scale" && why.contains("`Constant` node"),
+        "{told:?}"
+    );
     assert_eq!(trained(&beside.model()), ["w", "scale"]);
     let mut alone = Draft::new().input("x", ElementType::Float32, &[batch(), Dim::Fixed(3)]);
     alone.graph.node.push(scale());
     let alone = alone.node("Mul", &["x", "scale"], "y").result("y");
     assert_eq!(trained(&by_pytorch(alone)), ["scale"]);
+}
+
+/// As scikit-learn's exporter writes the classes of an `SGDClassifier`, of which each is told from all others: where the exponential
+/// is infinite, the gradient is 0 and not NaN.
+#[test]
+fn a_sigmoid_that_is_written_out_has_a_gradient_wherever_it_ends() {
+    let model = linear()
+        .number("negate", -1.0)
+        .number("one", 1.0)
+        .node("Mul", &["scores", "negate"], "negated")
+        .node("Exp", &["negated"], "power")
+        .node("Add", &["one", "power"], "sum")
+        .node("Reciprocal", &["sum"], "y")
+        .result("y")
+        .model();
+    let step = step(&model);
+    let nodes = step.evaluation.graph().node.iter();
+    let operators: Vec<&str> = nodes.map(NodeProto::op_type).take(2).collect();
+    assert_eq!(operators, ["MatMul", "Sigmoid"]);
+    let far = Tensor::from_f32(&[1, 4], &[-4000.0; 4]);
+    let labels = Tensor::from_f32(&[1, 3], &[1.0; 3]);
+    let batch = [("x".to_owned(), far), ("labels".to_owned(), labels)].into();
+    let outputs = support::run_step(&step, &batch, &support::initial_state(&step), 1.0, 1);
+    let weights = outputs["w.new"].as_floats().unwrap();
+    assert!(
+        weights.iter().all(|weight| weight.is_finite()),
+        "{weights:?}"
+    );
+}
+
+/// The 1 of 1 − p, and what a `PowerTransformer` was fitted to.
+#[test]
+fn settings_of_scikit_learn_do_not_train() {
+    let draft = linear()
+        .weights("unity", &[1], &[1.0])
+        .weights("pref_Powcst1", &[3], &noise(3, 2))
+        .weights("pref_Mulcst", &[3], &[1.0, 0.0, 1.0])
+        .node("Sub", &["unity", "scores"], "rest")
+        .node("Pow", &["rest", "pref_Powcst1"], "bent")
+        .node("Mul", &["bent", "pref_Mulcst"], "y")
+        .result("y");
+    let mut proto = draft.clone().model().proto().clone();
+    assert_eq!(trained(&draft.model()).len(), 4);
+    proto.producer_name = Some("skl2onnx".to_owned());
+    assert_eq!(trained(&Model::from_proto(proto).unwrap()), ["w"]);
 }
 
 /// PyTorch's older exporter writes an embedding that is also the last layer twice: each copy has its own part of the gradient.

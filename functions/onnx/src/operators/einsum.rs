@@ -1,5 +1,6 @@
 //! `Einsum`: sums of products by an equation.
 
+mod diagonal;
 mod equation;
 
 use equation::Equation;
@@ -16,8 +17,8 @@ pub(super) const OPERATORS: Family = &[("Einsum", &Einsum)];
 /// y = Σ x₁ · x₂ ⋯, where the equation names the dimensions and the sum is over all that the output does not have.
 ///
 /// ∂L/∂xᵢ is the `Einsum` of ∂L/∂y and all other inputs to the dimensions of xᵢ. What of these nothing else has is repeated,
-/// and what xᵢ has with size 1 only, so that it was broadcast, is summed. A dimension that stands twice in one input takes a
-/// diagonal, which has no derivative here.
+/// and what xᵢ has with size 1 only, so that it was broadcast, is summed. Where a dimension stands twice in xᵢ, which takes a
+/// diagonal, ∂L/∂xᵢ has its gradient on the diagonal and 0 beside it.
 struct Einsum;
 
 fn equation(node: &NodeProto, ranks: &[usize]) -> Result<Equation, String> {
@@ -102,17 +103,21 @@ impl Operator for Einsum {
         Ok(vec![Tensor::floats(&dims[..rank], sums)])
     }
 
-    fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
+    fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {
         let Some(shapes) = shapes(site) else {
             return Derivative::known_if(false, "has inputs of an unknown number of dimensions");
         };
         match equation(site.node, &ranks(&shapes)) {
-            Ok(equation) => match equation.diagonal() {
-                None => Derivative::Known,
-                Some(label) => Derivative::missing(&format!(
-                    "takes a diagonal, with the index '{label}' twice in one input, which has no derivative here"
-                )),
-            },
+            Ok(equation) => {
+                let own = &equation.inputs[input];
+                let mut axes = diagonal::repeated(own).into_iter();
+                let is_square = |(axis, first): (usize, usize)| {
+                    let size = shapes[input][axis].as_fixed();
+                    size.is_some() && size == shapes[input][first].as_fixed()
+                };
+                let reason = "takes a diagonal of sizes that are not known, or not equal";
+                Derivative::known_if(axes.all(is_square), reason)
+            }
             Err(reason) => Derivative::missing(&reason),
         }
     }
@@ -145,7 +150,10 @@ fn gradient_of(
     shapes: &[&[Extent]],
     input: usize,
 ) -> String {
-    let own = &equation.inputs[input];
+    // Where the labels of the input stand first: all that is behind is about these dimensions, and the diagonals come last.
+    let axes = diagonal::first(&equation.inputs[input]);
+    let labels = axes.iter().map(|&axis| equation.inputs[input][axis]);
+    let own: Vec<char> = labels.collect();
     let others = || (0..shapes.len()).filter(|&other| other != input);
     let is_given = |label: &char| {
         let in_others = others().any(|other| equation.inputs[other].contains(label));
@@ -173,7 +181,7 @@ fn gradient_of(
         let axes = backward.emit.integers(&absent);
         found = backward.node("Unsqueeze", &[&found, &axes]);
     }
-    let size = |axis: usize| &shapes[input][axis];
+    let size = |place: usize| &shapes[input][axes[place]];
     let stretched =
         places(&|axis, label| size(axis).is_one() && !extent(equation, shapes, label).is_one());
     if !stretched.is_empty() {
@@ -191,8 +199,14 @@ fn gradient_of(
     };
     let narrow = places(&|axis, label| !size(axis).is_one() && !is_full(label));
     if !narrow.is_empty() {
-        let shape = backward.shape_of(backward.input(input));
+        let mut shape = backward.shape_of(backward.input(input));
+        if axes.len() < shapes[input].len() {
+            let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+            let axes = backward.emit.integers(&axes);
+            shape = backward.node("Gather", &[&shape, &axes]);
+        }
         found = backward.node("Expand", &[&found, &shape]);
     }
-    found
+    let repeated = diagonal::repeated(&equation.inputs[input]);
+    diagonal::unfold(backward, found, &repeated, shapes[input], axes.len())
 }

@@ -9,7 +9,7 @@ use crate::support::{Draft, batch, noise};
 /// Equations, the shape of x behind the batch, and the shapes of the weights.
 type Form = (&'static str, &'static [usize], &'static [&'static [usize]]);
 
-const FORMS: [Form; 16] = [
+const FORMS: [Form; 22] = [
     ("bi,ij->bj", &[3], &[&[3, 2]]),
     ("bi,ij", &[3], &[&[3, 2]]),
     ("bi , ij -> jb", &[3], &[&[3, 2]]),
@@ -27,6 +27,13 @@ const FORMS: [Form; 16] = [
     ("bi,jk->bj", &[3], &[&[2, 3]]),
     ("bij,bi->bj", &[3, 2], &[&[1, 3]]),
     ("bi,bj->bij", &[3], &[&[1, 1]]),
+    // Diagonals.
+    ("bii->bi", &[3, 3], &[]),
+    ("bii->b", &[3, 3], &[]),
+    ("biji,j->bi", &[2, 3, 2], &[&[3]]),
+    ("bi,iij->bj", &[3], &[&[3, 3, 2]]),
+    ("b,iji->b", &[], &[&[2, 3, 2]]),
+    ("biii,jj->bj", &[2, 2, 2], &[&[3, 3]]),
 ];
 
 pub fn cases() -> Vec<Case> {

@@ -74,11 +74,6 @@ impl Equation {
         }
     }
 
-    /// A label that stands twice in one input, which takes a diagonal.
-    pub(super) fn diagonal(&self) -> Option<char> {
-        self.inputs.iter().find_map(|labels| repeated(labels))
-    }
-
     /// The labels of the output, then all others.
     pub(super) fn labels(&self) -> Vec<char> {
         let mut labels = self.output.clone();
@@ -162,9 +157,5 @@ mod tests {
         ] {
             assert!(Equation::parse(text, &ranks).is_err(), "{text}");
         }
-        assert_eq!(
-            Equation::parse("ii->i", &[2]).unwrap().diagonal(),
-            Some('i')
-        );
     }
 }

@@ -257,7 +257,7 @@ fn fold(
             .and_then(|shape| Extent::product(shape).as_fixed())
             .is_none_or(|count| count > MOST_CONSTANT_ELEMENTS as i64)
     });
-    if is_large {
+    if is_large || operator.is_random() {
         return None;
     }
     let inputs = site

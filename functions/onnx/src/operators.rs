@@ -80,6 +80,11 @@ pub(crate) trait Operator: Sync {
     /// The outputs for given inputs, in float64. An error says what is wrong with the inputs.
     fn evaluate(&self, call: &Call<'_>) -> Result<Vec<Tensor>, String>;
 
+    /// Whether the outputs differ from run to run, so that they are not constant where all inputs are.
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// How many inputs a node needs at least for its derivative.
     fn least_inputs(&self) -> usize {
         1

@@ -3,7 +3,7 @@
 
 mod support;
 
-use millrace_onnx::proto::TensorProto;
+use millrace_onnx::proto::{AttributeProto, TensorProto};
 use millrace_onnx::{Dim, ElementType, Loss, Model, Optimizer, StepGraph, Tensor, evaluate};
 use support::{Draft, Tensors, batch, initial_state, options, step_inputs};
 
@@ -213,4 +213,31 @@ fn a_ratio_that_is_not_constant_is_refused() {
         message.contains("node 'make y' (Dropout) has a ratio that is not a constant"),
         "{message}"
     );
+}
+
+/// Noise in the shape of a tensor that is constant, or in a shape of its own, is drawn anew like any other.
+#[test]
+fn noise_is_no_constant_whatever_its_shape_comes_from() {
+    let shape = AttributeProto::from_ints("shape", &[50]);
+    let of_shape = draft().node_with("RandomNormal", &[], "noise", vec![shape]);
+    let mut of_constant = draft();
+    let constant = TensorProto::from_f64("zeros", &[FEATURES], &[0.0; FEATURES]);
+    of_constant.graph.initializer.push(constant);
+    let float = AttributeProto::from_int("dtype", 1);
+    let of_constant = of_constant.node_with("RandomUniformLike", &["zeros"], "noise", vec![float]);
+    for noisy in [of_shape, of_constant] {
+        let model = noisy.node("Add", &["h", "noise"], "y").result("y").model();
+        let step = step(&model);
+        let first = mask(&step, 1, 1);
+        assert!(first.iter().any(|number| (number - first[0]).abs() > 0.1));
+        assert_ne!(first, mask(&step, 1, 2));
+        assert_ne!(first, mask(&step, 2, 1));
+        assert_eq!(first, mask(&step, 1, 1));
+        let mut inputs = ones();
+        inputs.extend(initial_state(&step));
+        let expected = evaluate(&step.evaluation, &inputs).unwrap();
+        let expected = expected["prediction"].as_floats().unwrap().to_vec();
+        let mean = expected[0];
+        assert!(expected.iter().all(|number| (number - mean).abs() < 1e-9));
+    }
 }

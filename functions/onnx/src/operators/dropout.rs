@@ -64,12 +64,13 @@ impl Operator for Dropout {
 
     fn training(&self, training: &mut Training<'_>) -> Result<bool, String> {
         let ratio = ratio(training)?;
-        let fact = training.input_fact(0);
+        let (input, fact) = (training.input(0), training.input_fact(0));
         let element = fact
             .and_then(|fact| fact.element)
             .unwrap_or(ElementType::Float32);
         let key = key(training);
-        let drawn = drawn(training, &key);
+        let shape = fact.and_then(|fact| fact.shape.as_deref());
+        let drawn = drawn(training, input, shape, &key);
         let threshold = training
             .emit
             .integer((ratio * PRIMES[0] as f64).round() as i64);
@@ -81,9 +82,7 @@ impl Operator for Dropout {
             [0.0, 1.0 / (1.0 - ratio)].map(|value| training.emit.float(value, element));
         let mask = training.emit("Where", &[&is_dropped, &zero, &scale]);
         let output = &training.node.output[0];
-        training
-            .emit
-            .named(output, "Mul", &[training.input(0), &mask]);
+        training.emit.named(output, "Mul", &[input, &mask]);
         Ok(true)
     }
 }
@@ -113,13 +112,18 @@ fn mix(training: &mut Training<'_>, a: &str, b: &str) -> String {
     training.emit("Mod", &[&cube, &prime])
 }
 
-/// Emits two tensors of numbers between 0 and 1 in the shape of the input, neither limit among them.
-pub(super) fn units(training: &mut Training<'_>, element: ElementType) -> [String; 2] {
+/// Emits two tensors of numbers between 0 and 1 in the shape of another one, neither limit among them.
+pub(super) fn units(
+    training: &mut Training<'_>,
+    like: &str,
+    shape: Option<&[Extent]>,
+    element: ElementType,
+) -> [String; 2] {
     let key = key(training);
     [1, 2].map(|number| {
         let number = training.emit.integer(number);
         let key = mix(training, &key, &number);
-        let drawn = drawn(training, &key);
+        let drawn = drawn(training, like, shape, &key);
         let to = AttributeProto::from_int("to", i64::from(element.code()));
         let drawn = training.emit.node_with("Cast", &[&drawn], vec![to]);
         let [half, prime] =
@@ -144,11 +148,8 @@ fn key(training: &mut Training<'_>) -> String {
     mix(training, &key, &number)
 }
 
-/// Emits a number below P for each element, in the shape of the input.
-fn drawn(training: &mut Training<'_>, key: &str) -> String {
-    let shape = training
-        .input_fact(0)
-        .and_then(|fact| fact.shape.as_deref());
+/// Emits a number below P for each element of a tensor, in its shape.
+fn drawn(training: &mut Training<'_>, like: &str, shape: Option<&[Extent]>, key: &str) -> String {
     let columns = shape.and_then(|shape| {
         let (_, columns) = shape.split_first()?;
         Extent::product(columns)
@@ -156,7 +157,7 @@ fn drawn(training: &mut Training<'_>, key: &str) -> String {
             .filter(|&count| count > 0)
     });
     let columns = training.emit.integer(columns.unwrap_or(1));
-    let count = training.emit("Size", &[training.input(0)]);
+    let count = training.emit("Size", &[like]);
     let rows = training.emit("Div", &[&count, &columns]);
     let [rows, columns] = [(rows, SALTS[0]), (columns, SALTS[1])].map(|(count, salt)| {
         let [zero, one, salt] = [0, 1, salt].map(|number| training.emit.integer(number));
@@ -167,6 +168,6 @@ fn drawn(training: &mut Training<'_>, key: &str) -> String {
     let column = training.emit.integers(&[-1, 1]);
     let rows = training.emit("Reshape", &[&rows, &column]);
     let drawn = mix(training, &rows, &columns);
-    let shape = training.emit("Shape", &[training.input(0)]);
+    let shape = training.emit("Shape", &[like]);
     training.emit("Reshape", &[&drawn, &shape])
 }

@@ -66,7 +66,7 @@ impl<'a> Known<'a> {
 
     /// Evaluates a node whose inputs are constant; its outputs are constant then.
     pub(super) fn follow(&mut self, node: &NodeProto) {
-        let Some(operator) = operators::find(node) else {
+        let Some(operator) = operators::find(node).filter(|operator| !operator.is_random()) else {
             return;
         };
         let inputs: Option<Vec<Option<Rc<Tensor>>>> = node

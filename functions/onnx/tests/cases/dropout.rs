@@ -31,6 +31,16 @@ fn noise(operator: &str, opset: i64, attributes: &[(&str, f32)]) -> Case {
     Case::new(&name, draft.result("y").opset(opset), &[("x", &[3, 4, 5])])
 }
 
+/// Noise of a shape of its own.
+fn alone(operator: &str, opset: i64) -> Case {
+    let shape = AttributeProto::from_ints("shape", &[4, 5]);
+    let draft = images(&[4, 5])
+        .node_with(operator, &[], "noise", vec![shape])
+        .node("Mul", &["noise", "h"], "y");
+    let name = format!("{operator}, operator set {opset}");
+    Case::new(&name, draft.result("y").opset(opset), &[("x", &[3, 4, 5])])
+}
+
 pub fn cases() -> Vec<Case> {
     vec![
         dropout(13, None, &[4, 5]),
@@ -39,5 +49,7 @@ pub fn cases() -> Vec<Case> {
         noise("RandomNormalLike", 13, &[]),
         noise("RandomNormalLike", 22, &[("mean", 0.5), ("scale", 0.25)]),
         noise("RandomUniformLike", 21, &[("low", -1.0), ("high", 3.0)]),
+        alone("RandomNormal", 13),
+        alone("RandomUniform", 22),
     ]
 }

@@ -137,6 +137,29 @@ fn whole_models_step_alike_in_both_lowerings() {
     }
 }
 
+/// The last batch of an epoch may have no label that is a class.
+#[test]
+fn a_batch_in_which_nothing_counts_changes_nothing() {
+    load(&library::path()).unwrap();
+    let (_, model, mut batch) = models().remove(0);
+    batch.insert("labels".to_owned(), Tensor::integers(&[33], vec![-1; 33]));
+    for lowering in [Lowering::Standard, Lowering::Fast] {
+        let options = StepOptions {
+            lowering,
+            ..support::options(Loss::CROSS_ENTROPY, Optimizer::Sgd)
+        };
+        let step = StepGraph::build(&model, &options).unwrap();
+        let inputs = step_inputs(&step, &batch);
+        let outputs = step.step.signature().outputs.into_iter();
+        let names: Vec<String> = outputs.map(|output| output.name).collect();
+        let found = run(&step.step, &inputs, names.iter()).unwrap();
+        assert_eq!(found["loss"].as_floats(), Some(&[0.0][..]), "{lowering:?}");
+        for parameter in &step.parameters {
+            assert_eq!(found[&parameter.output()], inputs[&parameter.name]);
+        }
+    }
+}
+
 /// Every loss, and every optimizer on a loss whose gradients are far from 0.
 fn choices() -> Vec<StepOptions> {
     let sgd = |loss| support::options(loss, Optimizer::Sgd);

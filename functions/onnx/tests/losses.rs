@@ -116,6 +116,35 @@ fn cross_entropy_with_class_numbers_and_one_hot_labels() {
     }
 }
 
+/// A batch may hold records of no class, or of classes whose weight is 0, and no others.
+#[test]
+fn a_batch_in_which_nothing_counts_changes_nothing() {
+    let model = logits(3).output("z", &[batch(), Dim::Fixed(3)]).model();
+    let weights = vec![0.0, 2.0, 1.0];
+    let mut cases: Vec<_> = forms()
+        .into_iter()
+        .map(|form| (form, vec![-1; 4]))
+        .collect();
+    for mut form in forms() {
+        form.class_weights.clone_from(&weights);
+        cases.push((form, vec![0, -1, 0, 0]));
+    }
+    for (form, labels) in cases {
+        let hot = Tensor::floats(&[4, 3], one_hot(&labels, 3));
+        let numbers = Tensor::integers(&[4], labels);
+        for (labels, kind) in [(numbers, ClassLabels::Numbers), (hot, ClassLabels::OneHot)] {
+            let loss = Loss::CrossEntropy(CrossEntropy {
+                labels: kind,
+                ..form.clone()
+            });
+            let step = StepGraph::build(&model, &options(loss, Optimizer::Sgd)).unwrap();
+            let outputs = run_step(&step, &data(4, labels), &initial_state(&step), 0.1, 1);
+            assert_eq!(outputs["loss"].as_floats(), Some(&[0.0][..]), "{form:?}");
+            assert_eq!(outputs["w.new"], initial_state(&step)["w"], "{form:?}");
+        }
+    }
+}
+
 #[test]
 fn probabilities_of_classes_are_labels_too() {
     let model = logits(3).output("z", &[batch(), Dim::Fixed(3)]).model();

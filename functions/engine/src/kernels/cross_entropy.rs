@@ -1,7 +1,7 @@
 //! `CrossEntropy`: the loss of a softmax and its gradient, a row at a time.
 //!
 //! With logits z of n records whose label k is a class, M = max z and S = Σ exp(z − M): L = (1/n) Σ (M + ln S − zₖ), and
-//! ∂L/∂z = (exp(z − M) / S − [k]) / n. Records with another label have no part in it.
+//! ∂L/∂z = (exp(z − M) / S − [k]) / n. Records with another label have no part in it; where no record has, both are 0.
 
 use millrace_onnx::fast;
 use ort::Error;
@@ -46,7 +46,8 @@ fn compute(context: &ComputeContext) -> ort::Result<()> {
     let records = labels
         .iter()
         .filter(|&&label| class(label, classes).is_some())
-        .count() as f64;
+        .count()
+        .max(1) as f64;
     let rows = (PART / classes / 8).max(1);
     let mut losses = vec![0.0; labels.len()];
     let parts = gradient.chunks_mut(rows * classes);

@@ -7,7 +7,8 @@
 //! counts as much as its class. ∂L/∂z = (s · softmax z − q) / W with s = Σ q over the classes of the position. The logarithm
 //! is taken inside `LogSoftmax`, so that no probability is rounded to 0 first.
 //!
-//! A position whose label is no class has t = q = 0: it has no part in loss and gradient.
+//! A position whose label is no class has t = q = 0: it has no part in loss and gradient. Where no position of a batch counts,
+//! be it for its label or for a weight of 0, both are 0 (W is taken as infinite), so that a training goes on.
 
 use super::ending::{self, Ending, Logits};
 use super::{Objective, Place, checked_smoothing, emit_as_float, emit_sum};
@@ -157,7 +158,11 @@ impl CrossEntropy {
             sums = self.emit_class_sum(emitter, &targets);
             spread = Some(weights);
         }
-        self.emitted.total = emit_sum(emitter, &sums);
+        let total = emit_sum(emitter, &sums);
+        let zero = emitter.float(0.0, ElementType::Float32);
+        let infinity = emitter.float(f64::INFINITY, ElementType::Float32);
+        let is_nothing = emitter.node("Equal", &[&total, &zero]);
+        self.emitted.total = emitter.node("Where", &[&is_nothing, &infinity, &total]);
         let smoothing = self.options.label_smoothing;
         if smoothing > 0.0 {
             let keep = emitter.float(1.0 - smoothing, ElementType::Float32);

@@ -52,6 +52,8 @@ pub struct Target {
     pub loss: String,
     /// What the numbers of the prediction are, where each answers a question with yes or no.
     pub answers: Option<Answers>,
+    /// Whether they are logits of classes, or logarithms of their probabilities, whose softmax cross-entropy takes.
+    pub are_class_logits: bool,
 }
 
 /// Numbers that answer questions with yes or no, as binary cross-entropy learns them.

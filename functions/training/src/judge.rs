@@ -31,6 +31,7 @@ struct Prediction {
     /// What the names of its metrics end in.
     suffix: String,
     answers: Option<Answers>,
+    are_class_logits: bool,
     loss: f64,
     kind: Option<Kind>,
 }
@@ -47,6 +48,7 @@ impl Judge {
         let predictions = targets.iter().map(|target| Prediction {
             suffix: target.suffix.clone(),
             answers: target.answers,
+            are_class_logits: target.are_class_logits,
             loss: 0.0,
             kind: None,
         });
@@ -135,7 +137,12 @@ impl Prediction {
                     .get_or_insert_with(|| Kind::Classes(Classes::new(width)));
                 if let Kind::Classes(classes) = kind {
                     for (row, label) in rows.zip(labels) {
-                        classes.add(row, usize::try_from(*label).unwrap_or(usize::MAX));
+                        let label = usize::try_from(*label).unwrap_or(usize::MAX);
+                        if self.are_class_logits {
+                            classes.add_logits(row, label);
+                        } else {
+                            classes.add(row, label);
+                        }
                     }
                 }
             }

@@ -35,6 +35,8 @@ pub struct Target {
     pub shape: Vec<usize>,
     /// What its numbers are, where each answers a question with yes or no.
     pub answers: Option<Answers>,
+    /// Whether they are logits of classes.
+    pub are_class_logits: bool,
 }
 
 /// What the part of a label is that belongs to one prediction.
@@ -130,6 +132,7 @@ pub fn plan(graph: &StepGraph, goals: &[Goal], label: &Label) -> Result<Vec<Targ
             kind,
             shape: if takes_numbers { shape } else { Vec::new() },
             answers: target.answers,
+            are_class_logits: target.are_class_logits,
         });
     }
     let wanted: usize = targets.iter().map(|target| target.kind.elements()).sum();

@@ -43,6 +43,11 @@ pub(super) trait Objective {
         None
     }
 
+    /// Whether they are logits of classes, or logarithms of their probabilities.
+    fn are_class_logits(&self) -> bool {
+        false
+    }
+
     /// Emits the loss, a scalar, under the given name.
     fn emit_loss(&mut self, emitter: &mut Emitter, name: &str);
 

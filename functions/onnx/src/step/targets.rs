@@ -45,6 +45,7 @@ impl Targets {
             labels: objective.labels(),
             loss: place.loss.clone(),
             answers: objective.answers(),
+            are_class_logits: objective.are_class_logits(),
         };
         self.all.iter().map(info).collect()
     }

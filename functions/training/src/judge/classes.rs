@@ -3,7 +3,8 @@
 //!
 //! Precision, recall and F1 are 0 where nothing was predicted or nothing was there; their macro
 //! average is over the classes that occur as a label or as a prediction (as scikit-learn has them).
-//! With one label a record their micro averages all are the accuracy.
+//! With one label a record their micro averages all are the accuracy. Areas are those of
+//! probabilities, also where a model gives logits.
 
 use millrace_wire::event::{ClassMetrics, ClassReport};
 use millrace_wire::metric::{MOST_CURVES, TOP};
@@ -71,8 +72,30 @@ impl Classes {
         }
     }
 
-    /// Adds a record by its scores, one a class, and its label.
-    pub(super) fn add(&mut self, scores: &[f32], label: usize) {
+    /// Adds a record by its probabilities, one a class, and its label.
+    pub(super) fn add(&mut self, probabilities: &[f32], label: usize) {
+        self.add_order(probabilities, label);
+        self.add_to_curves(label, |class| probabilities[class]);
+    }
+
+    /// Adds a record by its logits. Those of one record are in the order of their probabilities, and those of several records are
+    /// not: curves compare records.
+    pub(super) fn add_logits(&mut self, logits: &[f32], label: usize) {
+        self.add_order(logits, label);
+        if !self.curves.is_empty() {
+            let most = f64::from(logits[best(logits)]);
+            let power = |logit: f32| (f64::from(logit) - most).exp();
+            let sum: f64 = logits.iter().copied().map(power).sum();
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a softmax of the model's own gives single precision too"
+            )]
+            self.add_to_curves(label, |class| (power(logits[class]) / sum) as f32);
+        }
+    }
+
+    /// Adds what the order of one record's scores says.
+    fn add_order(&mut self, scores: &[f32], label: usize) {
         let Some(own) = scores.get(label) else {
             return;
         };
@@ -82,12 +105,18 @@ impl Classes {
         let better = before.iter().filter(|score| *score >= own).count()
             + after.iter().filter(|score| *score > own).count();
         self.in_top += u64::from(better < TOP);
+    }
+
+    fn add_to_curves(&mut self, label: usize, probability: impl Fn(usize) -> f32) {
+        if label >= self.counts.len() {
+            return;
+        }
         match self.curves.as_mut_slice() {
             // With two classes the one curve is the second's, which is the positive one.
-            [curve] => curve.add(scores[1], label == 1),
+            [curve] => curve.add(probability(1), label == 1),
             curves => {
-                for (class, (curve, score)) in curves.iter_mut().zip(scores).enumerate() {
-                    curve.add(*score, class == label);
+                for (class, curve) in curves.iter_mut().enumerate() {
+                    curve.add(probability(class), class == label);
                 }
             }
         }
@@ -261,6 +290,34 @@ mod tests {
         // Of the 2 · 3 pairs one stands the wrong way round.
         close(found["auc"], 5.0 / 6.0);
         close(classes.report().classes[0].auc.unwrap(), 5.0 / 6.0);
+    }
+
+    /// Logits that are all raised by the same number mean the same, and the areas are those of the probabilities.
+    #[test]
+    fn logits_of_several_records_are_compared_as_probabilities() {
+        const ROWS: [[[f32; 2]; 5]; 2] = [
+            [[0.0, 1.0], [5.0, 4.0], [-3.0, -1.0], [8.0, 8.5], [2.0, 2.1]],
+            [[-1.0, 0.5], [7.0, 7.5], [2.0, 0.0], [0.0, 3.0], [9.0, 6.0]],
+        ];
+        for rows in ROWS {
+            let (mut given, mut expected) = (Classes::new(2), Classes::new(2));
+            for (row, label) in rows.iter().zip([1, 0, 1, 0, 0]) {
+                given.add_logits(row, label);
+                let yes = 1.0 / (1.0 + (row[0] - row[1]).exp());
+                expected.add(&[1.0 - yes, yes], label);
+            }
+            assert_eq!(metrics(&given), metrics(&expected));
+        }
+        let mut classes = Classes::new(3);
+        for (row, label) in [
+            ([0.0, 2.0, 0.0], 1),
+            ([6.0, 4.0, 6.0], 0),
+            ([1.0, 0.0, 3.0], 2),
+        ] {
+            classes.add_logits(&row, label);
+        }
+        // By bare logits the second record would be the likelier one of class 1.
+        close(classes.report().classes[1].auc.unwrap(), 1.0);
     }
 
     #[test]

@@ -248,6 +248,10 @@ impl Objective for CrossEntropy {
         self.labels.clone()
     }
 
+    fn are_class_logits(&self) -> bool {
+        self.ending != Some(Softmax::Plain)
+    }
+
     fn emit_loss(&mut self, emitter: &mut Emitter, name: &str) {
         if emitter.is_fast() && self.is_plain() {
             let gradient = emitter.free_name(&format!("gradient/{name}"));

@@ -5,6 +5,7 @@
 //! as such, and the rest is told nevertheless.
 
 mod compare;
+mod pinned;
 mod told;
 
 use std::ops::ControlFlow;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use millrace_entity::{inference, version};
 use millrace_kafka::{Connection, Range, RangeReader, Record, RecordView};
 use millrace_wire::header;
-use millrace_wire::pinned;
+use millrace_wire::pinned::{Header, Record as Copied};
 use millrace_wire::prediction::Source;
 use millrace_wire::samples::Tolerance;
 use millrace_wire::trial::{Bytes, Outcome, Work};
@@ -61,7 +62,7 @@ pub struct Why {
 /// The record that was answered.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// The record where it lies now: in the input, or where a dead letter of it lies.
+    /// The record where it lies now: in the input, in the copy of a pinned segment, or where a dead letter of it lies.
     pub record: Record,
     /// Its time, which is not that of a copy.
     pub timestamp_ms: Option<i64>,
@@ -174,10 +175,17 @@ impl Why {
             error.code(),
             Code::SegmentExpired | Code::TopicNotFound | Code::NotFound
         );
-        if is_gone && let Some(copy) = self.find_copy(app).await? {
-            return Ok(copy);
+        if !is_gone {
+            return Err(error);
         }
-        Err(error)
+        if let Some(record) = pinned::find(app, self.cluster.row().id, source).await? {
+            return Ok(Input {
+                timestamp_ms: record.timestamp_ms,
+                record,
+                is_copy: false,
+            });
+        }
+        self.find_copy(app).await?.ok_or(error)
     }
 
     /// The record as a dead letter of it kept it, in the topic that dead letters come back through or in their own.
@@ -273,18 +281,18 @@ impl Why {
 
 impl Input {
     /// The record as it was when it was answered: without what Millrace added to a dead letter.
-    fn to_wire(&self) -> pinned::Record {
+    fn to_wire(&self) -> Copied {
         let record = &self.record;
         let headers = record.headers.iter();
         let own = headers.filter(|(name, _)| !self.is_copy || !header::is_ours(name));
-        pinned::Record {
+        Copied {
             partition: record.partition,
             offset: record.offset,
             timestamp_ms: self.timestamp_ms,
             key: record.key.clone(),
             value: record.value.clone(),
             headers: own
-                .map(|(name, value)| pinned::Header {
+                .map(|(name, value)| Header {
                     name: name.clone(),
                     value: value.clone(),
                 })

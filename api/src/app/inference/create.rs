@@ -195,6 +195,7 @@ async fn settle(
         records_per_second: new.records_per_second,
         since: accepted,
         note: None,
+        pinned: offsets.pinned,
     });
     let span = span.map(serde_json::to_value).transpose();
     row.span = span.map_err(Error::internal)?;
@@ -208,6 +209,7 @@ async fn settle(
         max_message_bytes: input.max_message_bytes,
         planned: missing(cluster, row, new.hand_on.as_ref(), &input).await?,
         has_redrive: false,
+        is_brought_back: false,
         redrive_offsets: Vec::new(),
         platform: new.options.clone(),
         moves_to: None,

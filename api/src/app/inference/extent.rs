@@ -33,6 +33,8 @@ pub(super) struct Offsets {
     pub(super) start: Vec<Position>,
     /// Where it ends, if it does, in each partition that it reads.
     pub(super) ends: Option<Vec<Position>>,
+    /// The file of the pinned segment that holds the records which Kafka has dropped.
+    pub(super) pinned: Option<String>,
 }
 
 impl Extent {
@@ -71,6 +73,7 @@ impl Extent {
                 start: start::begin(cluster, row, asked, now).await?,
                 asked: asked.clone(),
                 ends: None,
+                pinned: None,
             }),
             Self::Between(asked, end) => {
                 let start = start::begin(cluster, row, asked, now).await?;
@@ -79,27 +82,10 @@ impl Extent {
                     ends: Some(between(&start, ends)?),
                     start,
                     asked: asked.clone(),
+                    pinned: None,
                 })
             }
-            Self::Segment(id) => {
-                let segment = segments::get(app, *id).await?;
-                let source = datasource::get(&app.database, segment.datasource_id).await?;
-                segments::check_kept(app, &source, &segment).await?;
-                let ranges = segments::ranges(&segment)?;
-                let place = |partition, offset| Position {
-                    partition,
-                    offset,
-                    metadata: String::new(),
-                };
-                let starts = ranges.iter().map(|one| place(one.partition, one.start));
-                let asked = Start::Offsets(starts.collect());
-                let ends = ranges.iter().map(|one| place(one.partition, one.end));
-                Ok(Offsets {
-                    start: start::begin(cluster, row, &asked, now).await?,
-                    asked,
-                    ends: Some(ends.collect()),
-                })
-            }
+            Self::Segment(id) => of_segment(app, cluster, row, *id, now).await,
             Self::Behind(asked, id) => {
                 let live = inference::Entity::find_by_id(*id)
                     .one(&app.database)
@@ -123,10 +109,56 @@ impl Extent {
                     start,
                     asked: asked.clone(),
                     ends: Some(reached),
+                    pinned: None,
                 })
             }
         }
     }
+}
+
+/// Those of a segment. Where Kafka has dropped records of a pinned one, all of them are taken from its copy: of the topic
+/// nothing is read then.
+async fn of_segment(
+    app: &App,
+    cluster: &Cluster,
+    row: &inference::Model,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Offsets> {
+    let segment = segments::get(app, id).await?;
+    let source = datasource::get(&app.database, segment.datasource_id).await?;
+    let pinned = match segments::check_kept(app, &source, &segment).await {
+        Err(error) if error.code() == Code::SegmentExpired && segment.pinned_digest.is_some() => {
+            segment.pinned_digest.clone()
+        }
+        kept => kept.map(|()| None)?,
+    };
+    let topic = row.input_topic.clone();
+    let marks = cluster.run(move |admin| admin.watermarks(&topic)).await?;
+    let kept = |partition: i32| {
+        let mut marks = marks.iter();
+        marks
+            .find(|mark| mark.partition == partition)
+            .map_or(0, |mark| mark.low)
+    };
+    let place = |partition, offset| Position {
+        partition,
+        offset,
+        metadata: String::new(),
+    };
+    let ranges = segments::ranges(&segment)?;
+    let starts = ranges.iter().map(|one| match pinned {
+        None => place(one.partition, one.start),
+        Some(_) => place(one.partition, one.end.max(kept(one.partition))),
+    });
+    let asked = Start::Offsets(starts.collect());
+    let ends = ranges.iter().map(|one| place(one.partition, one.end));
+    Ok(Offsets {
+        start: start::begin(cluster, row, &asked, now).await?,
+        asked,
+        ends: Some(ends.collect()),
+        pinned,
+    })
 }
 
 /// Where an inference goes on: where it was stopped, or what its group has committed.

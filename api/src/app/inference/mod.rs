@@ -262,12 +262,20 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How far an inference is behind in each partition of its input; a replay in those that it reads, before their ends.
+/// How far an inference is behind in each partition of its input; a replay in those that it reads, before their ends, or
+/// in those of its own topic, where its records are brought back into that.
 ///
 /// # Errors
 /// Kafka's.
 pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>> {
-    let (group, topic) = (row.group_id.clone(), row.input_topic.clone());
+    let span = Span::of(row)?;
+    let is_brought_back = span.as_ref().is_some_and(|span| span.pinned.is_some());
+    let topic = if is_brought_back {
+        row.redrive_topic.clone()
+    } else {
+        row.input_topic.clone()
+    };
+    let group = row.group_id.clone();
     let cluster = app.cluster(row.connection_id).await?;
     // Each question to a group has a client of its own, and one request can ask of many groups.
     let turn = app.lags.take().await?;
@@ -278,8 +286,8 @@ pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>>
             lag
         })
         .await?;
-    Ok(match Span::of(row)? {
-        Some(span) if row.takes_over_id.is_none() => span.lag(lag),
+    Ok(match span {
+        Some(span) if row.takes_over_id.is_none() && !is_brought_back => span.lag(lag),
         _ => lag,
     })
 }

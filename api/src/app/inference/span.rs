@@ -22,6 +22,9 @@ pub struct Span {
     pub since: DateTime<Utc>,
     /// What a person should know about its way.
     pub note: Option<String>,
+    /// The file of a pinned segment from which its records are brought back, where Kafka has dropped them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
 }
 
 impl Span {
@@ -98,6 +101,7 @@ mod tests {
             records_per_second: None,
             since: DateTime::UNIX_EPOCH,
             note: None,
+            pinned: None,
         };
         let at = |partition, offset| GroupOffset::new("in", partition, offset);
         assert!(span.is_answered(&[at(0, 5), at(1, 0), at(2, 10)]));

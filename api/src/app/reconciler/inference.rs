@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 
 use super::super::inference::{
-    Destination, Position, Step, arrive, begins_with, next, note, refresh,
+    Destination, Position, Span, Step, arrive, begins_with, next, note, refresh,
 };
 use super::super::{
     App, Change, Code, Error, Result, connection, datasource as datasources, model, project,
@@ -20,6 +20,7 @@ use super::super::{
 use super::groups;
 use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
+use super::refill;
 use super::span;
 use super::topics::needs;
 use super::update;
@@ -53,6 +54,9 @@ pub(in crate::app) struct Settings {
     /// was one do not have until they are started again.
     #[serde(default)]
     pub(in crate::app) has_redrive: bool,
+    /// Whether the records of a pinned segment that it answers have been brought back into that topic.
+    #[serde(default)]
+    pub(in crate::app) is_brought_back: bool,
     /// Where a stopped inference goes on in that topic.
     #[serde(default)]
     pub(in crate::app) redrive_offsets: Vec<Position>,
@@ -112,6 +116,14 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
         } else if let Some(found) = made_before(&cluster, &settings, &topic).await? {
             owned::take(&mut owned, found);
         }
+    }
+    if let Some(digest) = Span::of(row)?.and_then(|span| span.pinned)
+        && !settings.is_brought_back
+    {
+        if !refill::bring_back(app, &cluster, row, &digest).await? {
+            return Ok(());
+        }
+        settings.is_brought_back = true;
     }
     settings.planned.clear();
     settings.partitions = groups::put(

@@ -7,6 +7,7 @@ mod groups;
 mod inference;
 mod owned;
 mod pool;
+mod refill;
 mod span;
 pub(in crate::app) mod topics;
 

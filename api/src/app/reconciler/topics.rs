@@ -6,6 +6,7 @@ use millrace_entity::connection::TopicPolicy;
 use millrace_entity::inference;
 use millrace_wire::function::HandOn;
 
+use super::super::inference::Span;
 use super::super::{Cluster, Code, Error, Need, Result};
 use super::Settings;
 
@@ -39,14 +40,21 @@ pub(in crate::app) fn needs(
         config: config.clone(),
         purpose: format!("{purpose} of the inference {:?}", row.name),
     };
+    let mut redrive = need(
+        &row.redrive_topic,
+        Some(partitions),
+        "the dead letters that are sent back,",
+    );
+    let span = Span::of(row).ok().flatten();
+    if span.is_some_and(|span| span.pinned.is_some()) {
+        // However slowly the records of a whole segment are answered. The topic goes with the inference.
+        let forever = ("retention.ms".to_owned(), "-1".to_owned());
+        redrive.config.extend([forever]);
+    }
     let mut needs = vec![
         need(&row.output_topic, Some(partitions), "the predictions"),
         need(&row.dead_letter_topic, None, "the dead letters"),
-        need(
-            &row.redrive_topic,
-            Some(partitions),
-            "the dead letters that are sent back,",
-        ),
+        redrive,
     ];
     needs.extend(hand_on.map(|one| need(&one.topic, Some(partitions), "what is handed on")));
     needs

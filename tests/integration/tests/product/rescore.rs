@@ -315,7 +315,7 @@ async fn refuse_spans(millrace: &Millrace, segment: &str) {
 }
 
 /// Waits until an inference is in this state.
-async fn state(millrace: &Millrace, name: &str, state: &str) -> Value {
+pub(crate) async fn state(millrace: &Millrace, name: &str, state: &str) -> Value {
     let query = r"query State($name: String!) { project { inference(name: $name) {
       state message functions { ordinal } lag { lag }
     } } }";
@@ -326,7 +326,7 @@ async fn state(millrace: &Millrace, name: &str, state: &str) -> Value {
     data["project"]["inference"].take()
 }
 
-async fn finished(millrace: &Millrace, name: &str) {
+pub(crate) async fn finished(millrace: &Millrace, name: &str) {
     let inference = state(millrace, name, "FINISHED").await;
     let lag = inference["lag"].as_array().unwrap();
     assert!(lag.iter().all(|one| one["lag"] == 0), "{inference}");

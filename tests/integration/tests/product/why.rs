@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::faults::delete_records_before;
 use crate::{connection, models, predictions, read_committed};
 
-fn place(record: &Record) -> String {
+pub(crate) fn place(record: &Record) -> String {
     format!("{}/{}/{}", record.topic, record.partition, record.offset)
 }
 
-fn why(millrace: &Millrace, record: &str) -> Value {
+pub(crate) fn why(millrace: &Millrace, record: &str) -> Value {
     let output = millrace.call(&["why", record, "--json"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let why: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));

@@ -6,6 +6,7 @@ use millrace_entity::{alias, artifact, model, training, version};
 use millrace_onnx::{Dim, Inspection, StepOptions, Target};
 use millrace_wire::event::ClassReport;
 use millrace_wire::registry;
+use millrace_wire::samples::Expected;
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _,
@@ -58,6 +59,7 @@ pub(super) struct Trained<'a> {
     pub metrics: &'a BTreeMap<String, f64>,
     pub report: Option<&'a ClassReport>,
     pub computed_on: &'a [String],
+    pub samples: Option<&'a Expected>,
 }
 
 /// What can be trained of a version.
@@ -118,6 +120,9 @@ pub(super) async fn create_from_training(
             ),
         ));
     }
+    if let Some(samples) = trained.samples {
+        artifacts::record(app, transaction, &samples.digest, samples.size).await?;
+    }
     let parent = get(transaction, trained.training.version_id).await?;
     let model = models::get(transaction, parent.model_id).await?;
     let artifact = Artifact {
@@ -138,7 +143,7 @@ pub(super) async fn create_from_training(
             .map_err(Error::internal)?,
         computed_on: Some(trained.computed_on.into()),
         // What its parent answered is not what it shall answer.
-        samples: None,
+        samples: samples::held(app, trained.samples).await?,
     };
     insert(app, transaction, &model, artifact, lineage).await
 }

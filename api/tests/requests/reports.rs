@@ -47,6 +47,7 @@ async fn a_training_whose_file_is_not_there_fails_and_makes_no_version() {
             report: None,
             last: None,
             computed_on: Vec::new(),
+            samples: None,
         };
         report(&app.app, 0, id, body).await;
         let database = &app.app.database;

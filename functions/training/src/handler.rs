@@ -10,6 +10,7 @@ use millrace_onnx::{Error as OnnxError, Model, StepGraph};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
 use millrace_wire::event::{Body, Epoch, LastVersion};
 use millrace_wire::preprocessing::Preprocessing;
+use millrace_wire::samples::{Expected, Tolerance};
 use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::control::Control;
 use crate::failure::{Failure, Stop};
 use crate::fitting;
+use crate::golden::Golden;
 use crate::inputs::{self, Inputs};
 use crate::keeper::Keeper;
 use crate::options::options;
@@ -244,9 +246,12 @@ impl Handler {
         for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
             report.epoch_again(epoch);
         }
+        let shapes = Shapes { inputs, targets };
+        let wanted = spec.hyperparameters.tuning.golden_samples;
+        let golden = Golden::of(&dataset, &shapes, wanted)?;
         let mut trainer = Trainer::new(
             &graph,
-            Shapes { inputs, targets },
+            shapes,
             &dataset,
             &spec.hyperparameters,
             spec.seed,
@@ -264,23 +269,30 @@ impl Handler {
         trainer.train(&mut watch)?;
         let made = trainer.finish()?;
         watch.attempts.check_held()?;
-        let succeeded = self.succeeded(&model, made)?;
+        let succeeded = self.succeeded(&model, made, golden.as_ref(), report)?;
         // A wish that came in the meantime still counts: nothing has been said yet.
         control.check()?;
         Ok(succeeded)
     }
 
     /// Stores what was made and says so.
-    fn succeeded(&self, model: &Model, made: Trained) -> Result<Body, Failure> {
-        let stored = self.store(model, &made.result)?;
+    fn succeeded(
+        &self,
+        model: &Model,
+        made: Trained,
+        golden: Option<&Golden>,
+        report: &Report,
+    ) -> Result<Body, Failure> {
+        let (stored, samples) = self.store(model, &made.result, golden, report)?;
         let last = match made.last {
             None => None,
             Some(last) => {
-                let stored = self.store(model, &last)?;
+                let (stored, samples) = self.store(model, &last, golden, report)?;
                 Some(LastVersion {
                     digest: stored.digest,
                     size: stored.size,
                     metrics: last.metrics,
+                    samples,
                 })
             }
         };
@@ -291,18 +303,51 @@ impl Handler {
             report: made.report,
             last,
             computed_on: made.computed_on,
+            samples,
         })
     }
 
-    /// Stores the model with what a training made.
-    fn store(&self, model: &Model, made: &Made) -> Result<Stored, Failure> {
+    /// Stores the model with what a training made, and what it answers these records. That it can't answer them costs a
+    /// warning, and not the training.
+    fn store(
+        &self,
+        model: &Model,
+        made: &Made,
+        golden: Option<&Golden>,
+        report: &Report,
+    ) -> Result<(Stored, Option<Expected>), Failure> {
         let file = model
             .with_parameters(&made.parameters)
             .map_err(|error| Failure::new("model-invalid", error.to_string()))?
             .encode();
+        let samples = golden.map(|golden| (golden.count(), golden.answered_by(&file)));
+        let stored = self.put("the new version can't be stored", file)?;
+        let samples = match samples {
+            None => None,
+            Some((_, Err(reason))) => {
+                report.warned(
+                    "samples-left-out",
+                    format!("the new version gets no golden samples: {reason}"),
+                );
+                None
+            }
+            Some((count, Ok(file))) => {
+                let stored = self.put("the new version's golden samples can't be stored", file)?;
+                Some(Expected {
+                    digest: stored.digest,
+                    size: stored.size,
+                    count,
+                    tolerance: Tolerance::default(),
+                })
+            }
+        };
+        Ok((stored, samples))
+    }
+
+    fn put(&self, what: &str, file: Vec<u8>) -> Result<Stored, Failure> {
         self.runtime
             .block_on(self.store.put_bytes(file.into()))
-            .map_err(|error| Failure::artifact("the new version can't be stored", &error))
+            .map_err(|error| Failure::artifact(what, &error))
     }
 
     fn model(&self, spec: &TrainingSpec) -> Result<Model, Failure> {

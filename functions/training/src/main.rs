@@ -9,6 +9,7 @@ mod dataset;
 mod dead_letter;
 mod failure;
 mod fitting;
+mod golden;
 mod handler;
 mod inputs;
 #[cfg(test)]

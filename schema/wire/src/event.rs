@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::progress::Progress;
+use crate::samples::Expected;
 use crate::{FORMAT, MessageError};
 
 /// One event.
@@ -73,6 +74,9 @@ pub enum Body {
         /// (`avx512/fast`). More than one where the training went on on another machine.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         computed_on: Vec<String>,
+        /// What the version answered where it was made, if that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        samples: Option<Expected>,
     },
     /// A training ended without a version.
     TrainingFailed {
@@ -127,6 +131,9 @@ pub struct LastVersion {
     pub size: u64,
     /// Metrics of the last epoch by name.
     pub metrics: BTreeMap<String, f64>,
+    /// What it answered where it was made, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Expected>,
 }
 
 /// What a part of the records says of each class.

@@ -40,6 +40,21 @@ pub struct Tuning {
     pub plateau: Option<Plateau>,
     /// What is done to records before the model sees them; nothing where it is empty.
     pub preprocessing: Vec<Preprocessing>,
+    /// With so many records, and what it answers them, the new version is held to what it was when it was made.
+    #[serde(skip_serializing_if = "is_none")]
+    pub golden_samples: u32,
+}
+
+/// The most golden samples that a training takes of its records.
+const MOST_GOLDEN_SAMPLES: u32 = 64;
+
+// Functions from before there was the number know nothing of it.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+fn is_none(golden_samples: &u32) -> bool {
+    *golden_samples == 0
 }
 
 impl Default for Tuning {
@@ -60,6 +75,7 @@ impl Default for Tuning {
             schedule: Schedule::Constant,
             plateau: None,
             preprocessing: Vec::new(),
+            golden_samples: 0,
         }
     }
 }
@@ -154,6 +170,10 @@ impl Tuning {
         });
         let rules = [
             (
+                self.golden_samples <= MOST_GOLDEN_SAMPLES,
+                "goldenSamples is 0 to 64",
+            ),
+            (
                 self.weight_decay
                     .is_none_or(|decay| decay >= 0.0 && decay.is_finite()),
                 "weightDecay must be at least 0",
@@ -197,6 +217,12 @@ mod tests {
         assert!(text.contains(r#""clipping":{"NORM":1.5}"#), "{text}");
         assert_eq!(serde_json::from_str::<Tuning>(&text).unwrap(), tuning);
         assert!(serde_json::from_str::<Tuning>(r#"{"weight_dcay":1}"#).is_err());
+        assert!(!text.contains("golden"), "{text}");
+        let too_many = Tuning {
+            golden_samples: MOST_GOLDEN_SAMPLES + 1,
+            ..Tuning::default()
+        };
+        assert_eq!(too_many.check(), Err("goldenSamples is 0 to 64"));
     }
 
     #[test]

@@ -270,6 +270,10 @@ pub async fn delete(app: &App, project: &str, name: &str) -> Result<()> {
 pub async fn lag(app: &App, row: &inference::Model) -> Result<Vec<PartitionLag>> {
     let span = Span::of(row)?;
     let is_brought_back = span.as_ref().is_some_and(|span| span.pinned.is_some());
+    if is_brought_back && !Settings::of(row)?.is_brought_back {
+        // Nothing is there yet, perhaps not even the topic.
+        return Ok(Vec::new());
+    }
     let topic = if is_brought_back {
         row.redrive_topic.clone()
     } else {

@@ -66,6 +66,7 @@ pub(in crate::app) async fn apply(
             report,
             last,
             computed_on,
+            samples,
         } => {
             // Before the result, which is the newest version then.
             if let Some(last) = last {
@@ -76,6 +77,7 @@ pub(in crate::app) async fn apply(
                     metrics: &last.metrics,
                     report: None,
                     computed_on,
+                    samples: last.samples.as_ref(),
                 };
                 version::create_from_training(app, database, last).await?;
             }
@@ -86,6 +88,7 @@ pub(in crate::app) async fn apply(
                 metrics,
                 report: report.as_ref(),
                 computed_on,
+                samples: samples.as_ref(),
             };
             let made = succeed(app, database, trained).await?;
             change.result_version_id = Set(Some(made.version));

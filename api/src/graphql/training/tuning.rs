@@ -55,6 +55,11 @@ pub struct TuningInput {
     /// new version, which takes records as they are. A column is one number of a record, counted from 0 in C order.
     #[graphql(default)]
     preprocessing: Vec<PreprocessingInput>,
+    /// So many records, at most 64, are kept with the new version, and what it answers them where it is made: every function
+    /// checks on its own processor that it answers the same before it takes traffic. They are taken from the test part, else
+    /// from the validation part, else from the training part, and are kept as long as the version.
+    #[graphql(default = 0)]
+    golden_samples: u32,
 }
 
 /// Which statistics batch normalization uses while it trains.
@@ -209,6 +214,7 @@ impl TuningInput {
                 least: single(plateau.least),
             }),
             preprocessing: self.preprocessing.into_iter().map(Into::into).collect(),
+            golden_samples: self.golden_samples,
         })
     }
 }

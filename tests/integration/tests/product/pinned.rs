@@ -154,7 +154,7 @@ async fn is_answered_when_kafka_has_dropped_the_records() {
     );
 
     millrace.execute(UNPIN, json!({"id": segment})).await;
-    let wanted = json!({"name": "no-more", "segment": segment, "output": output});
+    let wanted = json!({"name": "no-more", "segment": segment, "output": output, "replicas": 1});
     let (code, message) = millrace.refuse(REPLAY, wanted).await;
     assert_eq!(code, "SEGMENT_EXPIRED", "{message}");
 }
@@ -169,7 +169,7 @@ async fn is_brought_back_once_whoever_is_killed() {
     let segment = prepare(&millrace, &topic, 3, COUNT).await;
     millrace.execute(PIN, json!({"id": segment})).await;
     drop_all(kafka, &topic).await;
-    let wanted = json!({"name": "again", "segment": segment, "output": output});
+    let wanted = json!({"name": "again", "segment": segment, "output": output, "replicas": 1});
     let made = millrace.execute(REPLAY, wanted).await;
     let own: Value = made["createInference"]["inference"]["redriveTopic"].clone();
     let own = own.as_str().unwrap();

@@ -1,6 +1,7 @@
 //! Golden samples: what a pushed model has to answer, from the command to the function that checks it once more.
 
 use millrace_harness::{Kafka, Millrace, root, unique};
+use millrace_wire::samples::Samples;
 use serde_json::{Value, json};
 
 use crate::models;
@@ -214,4 +215,54 @@ async fn a_classifier_is_held_to_its_labels_and_scores() {
         count * 4
     );
     assert!(refused.contains(&words), "{refused}");
+}
+
+const TRAIN: &str = r#"mutation Train($segment: ID!, $samples: Int!, $promote: String) { startTraining(input: {
+  model: "points", version: 1, segment: $segment, promoteTo: $promote,
+  hyperparameters: {epochs: 2, batchSize: 16, learningRate: 0.05, goldenSamples: $samples}
+}) { training { id } } }"#;
+
+/// The samples of the version that a training makes, which asks for so many.
+async fn trained(millrace: &Millrace, segment: &str, samples: u32, promote: Option<&str>) -> Value {
+    let wanted = json!({"segment": segment, "samples": samples, "promote": promote});
+    let started = millrace.execute(TRAIN, wanted).await;
+    let id = started["startTraining"]["training"]["id"].as_str().unwrap();
+    let ended = crate::end_of_training(millrace, id).await;
+    assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
+    let mut latest = millrace.execute(LATEST, json!({})).await;
+    latest["project"]["model"]["latestVersion"]["samples"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_training_makes_samples_of_its_version_where_it_is_asked_to() {
+    let kafka = Kafka::shared();
+    let millrace = Millrace::start(kafka, &[]).await;
+    let (topic, output) = (unique("training"), unique("output"));
+    let segment = crate::prepare(&millrace, &topic, 2, 400).await;
+    assert_eq!(trained(&millrace, &segment, 0, None).await, Value::Null);
+
+    let samples = trained(&millrace, &segment, 5, Some("champion")).await;
+    assert_eq!(samples["count"], 5, "{samples}");
+    let url = format!("{}{}", millrace.url(), samples["uri"].as_str().unwrap());
+    let file = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+    let file = Samples::read(&file).unwrap();
+    let shapes: Vec<&[usize]> = file
+        .names()
+        .map(|name| file.array(name).unwrap().shape())
+        .collect();
+    assert_eq!(shapes, [[5, 2], [5, 2]], "two numbers in, two classes out");
+    // The same training once more: the same version, and the same samples.
+    let again = trained(&millrace, &segment, 5, None).await;
+    assert_eq!(again["digest"], samples["digest"]);
+
+    // The function runs them before it answers.
+    crate::infer(&millrace, &topic, &output, 1).await;
+    let file = millrace.file("points.csv", crate::points(20));
+    millrace.command(&["send", "points", file.to_str().unwrap(), "--no-segment"]);
+    crate::predictions(kafka, &output, 20).await;
+
+    let wanted = json!({"segment": segment, "samples": 65});
+    let (code, message) = millrace.refuse(TRAIN, wanted).await;
+    assert_eq!(code, "INVALID_INPUT");
+    assert!(message.contains("goldenSamples is 0 to 64"), "{message}");
 }

@@ -19,6 +19,25 @@ pub(crate) fn seconds(process: u32) -> Result<f64> {
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
+/// Seconds of CPU time of the threads that a process has now, as the scheduler counts them: in nanoseconds, where a start is
+/// measured that ends within a few of the ticks above. A thread that has ended is not in it.
+pub(crate) fn seconds_of_threads(process: u32) -> Result<f64> {
+    let folder = format!("/proc/{process}/task");
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+        let path = thread?.path().join("schedstat");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let ran = text
+            .split_whitespace()
+            .next()
+            .and_then(|field| field.parse::<u64>().ok());
+        nanoseconds +=
+            ran.with_context(|| format!("cannot understand {}: {text}", path.display()))?;
+    }
+    Ok(nanoseconds as f64 / 1e9)
+}
+
 fn ticks(stat: &str) -> Option<u64> {
     // The name stands in parentheses and may hold spaces, and parentheses too.
     let (_, behind_name) = stat.rsplit_once(')')?;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use chrono::Utc;
-use millrace_harness::{Process, free_port, onnxruntime};
+use millrace_harness::{Lambda, Process, free_port, onnxruntime};
 use millrace_wire::function::{
-    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, NotFinite, Role, VARIABLE,
+    Batching, Control, FunctionSpec, Guarantee, InferenceSpec, Invocations, NotFinite, Role,
+    Trigger, VARIABLE,
 };
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
@@ -83,8 +84,9 @@ impl Program<'_> {
                 properties,
             } => {
                 let inference = inference(cluster, &route, model, guarantee, properties)?;
+                let spec = specification(cluster, &route, artifacts, inference);
                 let begun = Utc::now();
-                let process = start_function(cluster, &route, artifacts, inference);
+                let process = start_function(&spec, iter::empty());
                 (begun, process)
             }
             Self::Copy { guarantee, answer } => {
@@ -143,30 +145,60 @@ fn inference(
     })
 }
 
-fn start_function(
+/// Starts the function as Lambda does.
+pub(crate) fn start_on_lambda(
+    lambda: &Lambda,
+    cluster: &Cluster,
+    route: &Route,
+    model: &Model,
+    artifacts: &str,
+) -> Result<Process> {
+    let inference = inference(cluster, route, model, Guarantee::AtLeastOnce, &[])?;
+    let spec = specification(cluster, route, artifacts, inference)
+        .triggered_by(Trigger::Lambda(Invocations::default()));
+    let brought = lambda.environment();
+    Ok(start_function(
+        &spec,
+        brought
+            .into_iter()
+            .map(|(name, value)| (name, value.into())),
+    ))
+}
+
+fn specification(
     cluster: &Cluster,
     route: &Route,
     artifacts: &str,
     inference: InferenceSpec,
-) -> Process {
+) -> FunctionSpec {
     let control = Control {
         connection: cluster.properties.clone(),
         events_topic: route.events.clone(),
         // Read for an alias, and this inference follows none.
         registry_topic: "none".to_owned(),
     };
-    let spec = FunctionSpec::new(
+    FunctionSpec::new(
         control,
         artifacts.to_owned(),
         format!("127.0.0.1:{}", free_port()),
         0,
         Role::Inference(Box::new(inference)),
-    );
+    )
+}
+
+fn start_function(
+    spec: &FunctionSpec,
+    more: impl IntoIterator<Item = (&'static str, OsString)>,
+) -> Process {
     let environment = [
         (VARIABLE, OsString::from(spec.to_json())),
         ("MILLRACE_ONNXRUNTIME__LIBRARY", onnxruntime().into()),
     ];
-    Process::start("millrace-inference", iter::empty::<&str>(), environment)
+    Process::start(
+        "millrace-inference",
+        iter::empty::<&str>(),
+        environment.into_iter().chain(more),
+    )
 }
 
 fn start_copy(

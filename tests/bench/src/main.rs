@@ -16,6 +16,7 @@ mod bare;
 mod builds;
 mod cases;
 mod cluster;
+mod cold_start;
 mod copy;
 mod cpu;
 mod decoders;
@@ -53,7 +54,7 @@ struct Arguments {
     /// One round over few records: shows that the bench works, not how fast anything is.
     #[arg(long)]
     quick: bool,
-    /// Only what has this in its name: of "training step", "decoding", "inference", "latency", "memory" and "start".
+    /// Only what has this in its name: of "training step", "decoding", "inference", "latency", "memory", "start" and "cold start".
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// The file that gets the results [default: tests/bench/results/latest.json, or peers.json].
@@ -140,6 +141,9 @@ fn all(only: &str, effort: &Effort) -> Result<Vec<Row>> {
     }
     if start::NAME.contains(only) {
         rows.extend(start::rows(effort)?);
+    }
+    if cold_start::NAME.contains(only) {
+        rows.extend(cold_start::rows(effort)?);
     }
     ensure!(!rows.is_empty(), "there are no rows of {only:?}");
     Ok(rows)

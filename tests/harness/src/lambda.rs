@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -57,8 +57,10 @@ struct Known {
     /// Which environment is the newest: requests of older ones get nothing any more.
     environment: usize,
     waiting: VecDeque<Invocation>,
-    /// None while an invocation is under way.
-    outcomes: HashMap<String, Option<Outcome>>,
+    /// When the newest environment asked for its first invocation.
+    asked: Option<Instant>,
+    /// None while an invocation is under way; with the moment at which its end was told.
+    outcomes: HashMap<String, Option<(Outcome, Instant)>>,
     init_errors: Vec<Outcome>,
     /// Whether answers are held up, and how many are.
     holds: bool,
@@ -114,7 +116,9 @@ impl Lambda {
 
     /// What Lambda puts into a new environment. Whatever runs in the one before it is forgotten.
     pub fn environment(&self) -> [(&'static str, String); 5] {
-        self.lock().environment += 1;
+        let mut known = self.lock();
+        known.environment += 1;
+        known.asked = None;
         [
             ("AWS_LAMBDA_RUNTIME_API", self.address.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", "millrace-test".to_owned()),
@@ -144,8 +148,20 @@ impl Lambda {
 
     /// Waits for what becomes of an invocation.
     pub fn outcome(&self, id: &str, limit: Duration) -> Outcome {
+        self.ended(id, limit).0
+    }
+
+    /// The same, and the moment at which it was told.
+    pub fn ended(&self, id: &str, limit: Duration) -> (Outcome, Instant) {
         block_until("the invocation ends", limit, || {
             self.lock().outcomes[id].clone().ok_or("it is under way")
+        })
+    }
+
+    /// Waits until the newest environment asks for its first invocation, and says when it did.
+    pub fn asked(&self, limit: Duration) -> Instant {
+        block_until("the environment has started", limit, || {
+            self.lock().asked.ok_or("it does not ask")
         })
     }
 
@@ -204,7 +220,7 @@ impl Shared {
     fn end(&self, id: &str, outcome: Outcome) -> StatusCode {
         match self.lock().outcomes.get_mut(id) {
             Some(known @ None) => {
-                *known = Some(outcome);
+                *known = Some((outcome, Instant::now()));
                 StatusCode::ACCEPTED
             }
             // Answered already, or never sent.
@@ -214,7 +230,11 @@ impl Shared {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    let environment = shared.lock().environment;
+    let environment = {
+        let mut known = shared.lock();
+        known.asked.get_or_insert_with(Instant::now);
+        known.environment
+    };
     let invocation = loop {
         let changed = shared.changed.notified();
         {

@@ -38,6 +38,7 @@ module "network" {
   internet_facing         = var.internet_facing
   nat_gateway             = var.nat_gateway
   endpoints_in_every_zone = var.endpoints_in_every_zone
+  glue_schema_registry    = var.glue_schema_registry
   log_retention_days      = var.log_retention_days
   key_arn                 = module.encryption.key_arn
   tags                    = local.tags
@@ -98,6 +99,7 @@ module "access" {
   tag_key                    = local.tag_key
   cluster_arn                = module.msk.cluster_arn
   topics                     = var.topics
+  glue_schema_registry       = var.glue_schema_registry
   bucket_arn                 = module.storage.bucket_arn
   key_arn                    = module.encryption.key_arn
   vpc_id                     = local.network.vpc_id

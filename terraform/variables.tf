@@ -190,6 +190,13 @@ variable "topics" {
   }
 }
 
+variable "glue_schema_registry" {
+  description = "Whether functions and the API may read schemas of the account's AWS Glue Schema Registry. Takes an endpoint more, in a VPC of your own too."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 # --- functions
 
 variable "packages" {

@@ -30,6 +30,7 @@ run "a_closed_network" {
     internet_facing         = false
     nat_gateway             = false
     endpoints_in_every_zone = false
+    glue_schema_registry    = false
   }
 
   assert {
@@ -48,6 +49,75 @@ run "a_closed_network" {
   }
 }
 
+run "a_network_with_a_way_to_schemas" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    cidr                    = "10.60.0.0/16"
+    availability_zones      = 2
+    internet_facing         = false
+    nat_gateway             = false
+    endpoints_in_every_zone = false
+    glue_schema_registry    = true
+  }
+
+  assert {
+    condition     = contains(keys(aws_vpc_endpoint.interface), "glue")
+    error_message = "functions ask glue from where there is no other way out"
+  }
+}
+
+run "schemas_only_where_asked_for" {
+  module {
+    source = "./modules/access"
+  }
+
+  variables {
+    tag_key                    = "millrace:installation"
+    cluster_arn                = "arn:aws:kafka:us-east-1:123456789012:cluster/millrace/1"
+    topics                     = ["orders-*"]
+    glue_schema_registry       = false
+    bucket_arn                 = "arn:aws:s3:::millrace"
+    function_subnet_ids        = ["subnet-1"]
+    function_security_group_id = "sg-1"
+  }
+
+  assert {
+    condition     = !strcontains(jsonencode(output.policies), "glue:")
+    error_message = "nobody asks Glue unless it was asked for"
+  }
+}
+
+run "schemas_of_glue" {
+  module {
+    source = "./modules/access"
+  }
+
+  variables {
+    tag_key                    = "millrace:installation"
+    cluster_arn                = "arn:aws:kafka:us-east-1:123456789012:cluster/millrace/1"
+    topics                     = ["orders-*"]
+    glue_schema_registry       = true
+    bucket_arn                 = "arn:aws:s3:::millrace"
+    function_subnet_ids        = ["subnet-1"]
+    function_security_group_id = "sg-1"
+  }
+
+  assert {
+    condition = alltrue([
+      for role, documents in output.policies : [
+        for statement in flatten([for document in documents : jsondecode(document).Statement]) : statement.Action
+        if try(statement.Sid, "") == "Schemas"
+      ] == ["glue:GetSchemaVersion"]
+    ])
+    error_message = "each role may read a version of a schema, and the boundary lets it"
+  }
+}
+
 run "a_network_with_a_gateway" {
   command = plan
 
@@ -61,6 +131,7 @@ run "a_network_with_a_gateway" {
     internet_facing         = false
     nat_gateway             = true
     endpoints_in_every_zone = false
+    glue_schema_registry    = false
   }
 
   assert {

@@ -125,6 +125,8 @@ def requests(told):
         ("inference", "s3:ListBucket", bucket, {"s3:prefix": "functions/"}, no),
         ("training", "s3:ListBucket", bucket, {}, yes),
         ("api", "s3:ListBucket", bucket, {}, yes),
+        # Nobody asked for it.
+        ("inference", "glue:GetSchemaVersion", "*", {}, no),
         ("training", "kafka-cluster:ReadData", f"{topic}/orders-in", {}, yes),
         ("training", "kafka-cluster:WriteData", f"{topic}/orders-in", {}, no),
         ("training", "kafka-cluster:WriteData", f"{topic}/millrace.training", {}, yes),

@@ -51,7 +51,7 @@ pub async fn create(app: &App, new: NewDatasource) -> Result<datasource::Model> 
         return Err(Error::new(
             Code::InvalidInput,
             format!(
-                "the records carry ids of a schema registry, and the connection {} names none: set its property schema.registry.url",
+                "the records carry ids of a schema registry, and the connection {} names none: set its property schema.registry.url, or schema.registry.glue.region",
                 new.connection
             ),
         ));

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use millrace_kafka::{Connection, Delivery, OutRecord, Producer};
-use millrace_wire::record::{Label, RecordFormat};
+use millrace_wire::record::{Label, RecordFormat, SchemaKey};
 use millrace_wire::split::Split;
 use serde_json::{Value, json};
 
@@ -56,9 +56,10 @@ pub struct SendArguments {
     /// Make no segment of what was sent
     #[arg(long)]
     no_segment: bool,
-    /// The id of the records' schema in the registry, where the datasource's records name it
+    /// The id of the records' schema in the registry, where the datasource's records name it: a number, or for AWS Glue the
+    /// UUID of the schema's version
     #[arg(long, value_name = "ID")]
-    schema_id: Option<u32>,
+    schema_id: Option<SchemaKey>,
     /// The file that holds this schema, for records of AVRO and PROTOBUF
     #[arg(long, value_name = "FILE", requires = "schema_id")]
     schema: Option<PathBuf>,
@@ -193,7 +194,7 @@ pub async fn run(arguments: SendArguments) -> Result<()> {
 
 /// The schema of the registry that is named, with the text of its file.
 fn registered(
-    id: Option<u32>,
+    id: Option<SchemaKey>,
     file: Option<PathBuf>,
     message: Option<String>,
 ) -> Result<Option<Registered>> {

@@ -28,6 +28,7 @@ const SCHEMA_REGISTRY: &str = "schema.registry.";
 const SCHEMA_REGISTRY_PROPERTIES: &[&str] = &[
     "basic.auth.user.info",
     "bearer.auth.token",
+    "glue.region",
     "ssl.ca.location",
     "url",
 ];
@@ -125,8 +126,10 @@ impl Connection {
     /// Whether the cluster has a schema registry.
     #[must_use]
     pub fn has_schema_registry(&self) -> bool {
-        let url = format!("{SCHEMA_REGISTRY}url");
-        self.properties.contains_key(&url)
+        ["url", "glue.region"].iter().any(|name| {
+            let property = format!("{SCHEMA_REGISTRY}{name}");
+            self.properties.contains_key(&property)
+        })
     }
 
     /// The properties of the cluster's schema registry, without what their names begin with, their secrets looked up.

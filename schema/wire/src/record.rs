@@ -11,6 +11,7 @@ mod composite;
 mod encoding;
 mod error;
 mod framing;
+mod glue;
 pub mod half;
 mod image;
 mod inputs;

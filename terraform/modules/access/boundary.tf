@@ -10,7 +10,7 @@ resource "aws_iam_policy" "boundary" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.schema_statements, [
       {
         Sid    = "Kafka"
         Effect = "Allow"
@@ -71,6 +71,6 @@ resource "aws_iam_policy" "boundary" {
         Resource  = "*"
         Condition = { ArnLike = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:*:*:function:*" } }
       },
-    ]
+    ])
   })
 }

@@ -31,6 +31,16 @@ locals {
   own_ids        = "${local.transaction}/${var.name}.*"
   foreign_topics = [for pattern in var.topics : "${local.topic}/${pattern}"]
 
+  # A version of a schema is asked for by its id alone, for which AWS knows no narrower resource.
+  schema_statements = [for statement in [
+    {
+      Sid      = "Schemas"
+      Effect   = "Allow"
+      Action   = "glue:GetSchemaVersion"
+      Resource = "*"
+    },
+  ] : statement if var.glue_schema_registry]
+
   # What Lambda does in a role's name to reach a VPC. EC2 knows no narrower resource for it.
   network_actions = [
     "ec2:CreateNetworkInterface",

@@ -22,6 +22,12 @@ variable "topics" {
   nullable    = false
 }
 
+variable "glue_schema_registry" {
+  description = "Whether schemas may be read from the account's AWS Glue Schema Registry."
+  type        = bool
+  nullable    = false
+}
+
 variable "bucket_arn" {
   description = "The bucket of artifacts and code."
   type        = string

@@ -19,7 +19,10 @@ locals {
   public = var.internet_facing || var.nat_gateway
   # On-demand pollers of Lambda come with the brokers' security group and call lambda and sts from there. Fargate starts
   # the API from ecr, with logs and a secret; the API itself calls lambda and monitoring.
-  services  = ["lambda", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "monitoring"]
+  services = concat(
+    ["lambda", "sts", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "monitoring"],
+    var.glue_schema_registry ? ["glue"] : [],
+  )
   endpoints = var.nat_gateway ? [] : local.services
 }
 

@@ -34,6 +34,12 @@ variable "endpoints_in_every_zone" {
   nullable    = false
 }
 
+variable "glue_schema_registry" {
+  description = "Whether functions reach the AWS Glue Schema Registry: one endpoint more."
+  type        = bool
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "For how many days logs are kept."
   type        = number

@@ -13,10 +13,12 @@
 )]
 
 mod certificates;
+mod gate;
 mod kafka;
 mod kubernetes;
 mod lambda;
 mod millrace;
+mod moto;
 mod node;
 mod paths;
 mod port;
@@ -29,17 +31,19 @@ mod tied;
 mod unique;
 mod wait;
 
+pub use gate::Gate;
 pub use kafka::{IAM, Kafka, KafkaOptions, USER};
 pub use kubernetes::KubernetesApi;
 pub use lambda::{Lambda, Outcome};
 pub use millrace::Millrace;
+pub use moto::Moto;
 pub use node::node;
 pub use paths::{binary, cache, onnxruntime, root};
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use s3::S3;
-pub use schema_registry::{Gate, SchemaRegistry};
+pub use schema_registry::SchemaRegistry;
 pub use small_disk::on_small_disk;
 pub use unique::unique;
 pub use wait::{block_until, wait_until};

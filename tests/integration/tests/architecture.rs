@@ -13,13 +13,14 @@ use serde_json::Value;
 /// everybody's tests may use. Tests and examples import what they like.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("millrace-wire", &[]),
+    ("millrace-aws", &[]),
     ("millrace-kafka", &[]),
     ("millrace-onnx", &[]),
     ("millrace-artifacts", &[]),
     ("millrace-entity", &[]),
     ("millrace-migration", &[]),
     ("millrace-engine", &["onnx"]),
-    ("millrace-runtime", &["artifacts", "kafka", "wire"]),
+    ("millrace-runtime", &["artifacts", "aws", "kafka", "wire"]),
     (
         "millrace-training",
         &["artifacts", "engine", "kafka", "onnx", "runtime", "wire"],
@@ -37,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Outside crates that only some of ours may touch.
 const OWNERS: &[(&str, &[&str])] = &[
     ("async-graphql", &["millrace"]),
+    ("aws-sigv4", &["millrace-aws"]),
     ("aws-msk-iam-sasl-signer", &["millrace-kafka"]),
     ("lambda_runtime", &["millrace-runtime"]),
     ("object_store", &["millrace-artifacts"]),

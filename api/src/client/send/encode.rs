@@ -7,7 +7,8 @@ mod fields;
 use anyhow::{Context as _, Result, bail};
 use millrace_wire::record::{
     AvroWriter, Beside, Composite, Encoding, Label, LabelSource, MessageWriter, Missing,
-    ProtobufRecord, ProtobufWriter, RecordFormat, Structure, framed, framed_message, image_record,
+    ProtobufRecord, ProtobufWriter, RecordFormat, SchemaKey, Structure, framed, framed_message,
+    image_record,
 };
 
 use self::cells::Cells;
@@ -16,7 +17,7 @@ use super::rows::Row;
 /// A schema of the registry with which records are written.
 pub struct Registered {
     /// Its id.
-    pub id: u32,
+    pub id: SchemaKey,
     /// What it says, unless the format reads its records without it.
     pub text: Option<String>,
     /// The message of Protobuf in it; the first one without.
@@ -146,7 +147,9 @@ impl<'f> Encoder<'f> {
                     .context("messages of Protobuf cannot stand there")?;
                 let message = fields::message(cells, writer, record, label)?;
                 Ok(match self.registered {
-                    Some(registered) => framed_message(registered.id, &writer.indexes(), &message),
+                    Some(Registered { id, .. }) => {
+                        framed_message(*id, &writer.indexes(*id), &message)
+                    }
                     None => message,
                 })
             }

@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::json;
 
+use millrace_wire::record::SchemaKind;
+
 use super::*;
 
 /// What a registry answers with, and what it was asked.

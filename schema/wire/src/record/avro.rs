@@ -187,6 +187,7 @@ impl AvroReader {
         labels: &mut Vec<f32>,
         texts: &mut Texts,
     ) -> Result<(), DecodeError> {
+        let framed;
         let (program, bytes) = match &mut self.programs {
             Programs::One(program) => match &**program {
                 Ok(program) => (program, bytes),
@@ -194,7 +195,8 @@ impl AvroReader {
             },
             Programs::Registry(known) => {
                 let (key, bytes) = framing::unframe(part, bytes, headers)?.plain();
-                (known.get(key)?, bytes)
+                framed = bytes;
+                (known.get(key)?, &*framed)
             }
         };
         self.layout.append(row, labels, |to| {

@@ -3,10 +3,13 @@
 //! In front of the value stand a zero byte and the schema's id, four bytes with the most significant first. Or a header
 //! holds these (`__key_schema_id`, `__value_schema_id`), or a one and the schema's GUID, and the value follows no prefix.
 //! <https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format>
+//! What begins with a three was written for [AWS's registry](super::glue).
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
-use super::{DecodeError, Headers};
+use super::{DecodeError, Headers, glue};
 
 /// The header that holds the schema of a value.
 const VALUE_HEADER: &str = "__value_schema_id";
@@ -20,13 +23,41 @@ pub enum SchemaKey {
     Id(u32),
     /// Its globally unique id.
     Guid(u128),
+    /// The id of its version in the AWS Glue Schema Registry.
+    Glue(u128),
+}
+
+impl SchemaKey {
+    /// Whether AWS's registry has it, and not one with Confluent's interface.
+    #[must_use]
+    pub fn is_of_glue(self) -> bool {
+        matches!(self, Self::Glue(_))
+    }
+}
+
+impl From<u32> for SchemaKey {
+    fn from(id: u32) -> Self {
+        Self::Id(id)
+    }
+}
+
+/// As people write it: a number of Confluent's interface, or the UUID of a version in AWS's registry.
+impl FromStr for SchemaKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.parse().map(Self::Id).ok();
+        let version = || uuid::Uuid::parse_str(text).ok();
+        id.or_else(|| version().map(|version| Self::Glue(version.as_u128())))
+            .ok_or_else(|| "neither a number nor the UUID of a schema's version".to_owned())
+    }
 }
 
 impl fmt::Display for SchemaKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => write!(formatter, "{id}"),
-            Self::Guid(guid) => uuid::Uuid::from_u128(*guid).fmt(formatter),
+            Self::Guid(id) | Self::Glue(id) => uuid::Uuid::from_u128(*id).fmt(formatter),
         }
     }
 }
@@ -44,7 +75,7 @@ pub(super) enum Part {
 pub(super) struct Framed<'a> {
     pub(super) schema: SchemaKey,
     /// What follows the schema's id: in a header as well as in front of the bytes.
-    pub(super) rest: &'a [u8],
+    pub(super) rest: Cow<'a, [u8]>,
     /// The bytes themselves, where they stand behind no prefix.
     pub(super) bytes: Option<&'a [u8]>,
 }
@@ -60,19 +91,31 @@ pub(super) fn unframe<'a>(
         Part::Value => headers.last(VALUE_HEADER),
         Part::Header => None,
     };
+    if header.is_none() && bytes.first() == Some(&glue::VERSION) {
+        let (schema, rest) = glue::split(bytes).map_err(|reason| DecodeError::Framing {
+            part: part.name().to_owned(),
+            reason,
+        })?;
+        return Ok(Framed {
+            schema,
+            rest,
+            bytes: None,
+        });
+    }
     let prefix = header.unwrap_or(bytes);
     let (schema, rest) = key(prefix).ok_or_else(|| fault(part, prefix, header.is_some()))?;
     Ok(Framed {
         schema,
-        rest,
+        rest: Cow::Borrowed(rest),
         bytes: header.is_some().then_some(bytes),
     })
 }
 
 impl<'a> Framed<'a> {
     /// The bytes of a format that puts nothing between the schema's id and them.
-    pub(super) fn plain(self) -> (SchemaKey, &'a [u8]) {
-        (self.schema, self.bytes.unwrap_or(self.rest))
+    pub(super) fn plain(self) -> (SchemaKey, Cow<'a, [u8]>) {
+        let bytes = self.bytes.map_or(self.rest, Cow::Borrowed);
+        (self.schema, bytes)
     }
 }
 
@@ -100,19 +143,28 @@ fn fault(part: Part, prefix: &[u8], is_header: bool) -> DecodeError {
         ),
         None => format!("{place} is empty"),
     };
-    let part = match part {
-        Part::Key => "key",
-        Part::Value => "value",
-        Part::Header => "header",
-    };
     DecodeError::Framing {
-        part: part.to_owned(),
+        part: part.name().to_owned(),
         reason,
+    }
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::Header => "header",
+        }
     }
 }
 
 /// Puts a schema's id in front of bytes.
 #[must_use]
-pub fn framed(schema: u32, bytes: &[u8]) -> Vec<u8> {
-    [&[0], &schema.to_be_bytes()[..], bytes].concat()
+pub fn framed(schema: impl Into<SchemaKey>, bytes: &[u8]) -> Vec<u8> {
+    match schema.into() {
+        SchemaKey::Id(id) => [&[0], &id.to_be_bytes()[..], bytes].concat(),
+        SchemaKey::Guid(guid) => [&[1], &guid.to_be_bytes()[..], bytes].concat(),
+        SchemaKey::Glue(version) => glue::framed(version, bytes),
+    }
 }

@@ -44,7 +44,7 @@ pub enum ProtobufWriter {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
-    /// In the connection's schema registry, by the id and the message indexes that each record carries.
+    /// In the connection's schema registry, by the id and the message's place in its file that each record carries.
     Registry,
 }
 
@@ -109,6 +109,7 @@ enum Programs {
 
 /// The messages of a file of the registry, and the programs for those that came.
 struct Messages {
+    /// Those among which the first index of a record counts.
     roots: Vec<MessageDescriptor>,
     programs: Vec<(Vec<u32>, Result<Program, String>)>,
 }
@@ -142,6 +143,10 @@ impl ProtobufReader {
         let roots = document
             .expect(SchemaKind::Protobuf)
             .and_then(|()| parse(&document.text, &document.references));
+        let roots = roots.map(|roots| match key {
+            SchemaKey::Glue(_) => by_name(roots),
+            SchemaKey::Id(_) | SchemaKey::Guid(_) => roots,
+        });
         known.insert(
             key,
             roots.map(|roots| Messages {
@@ -165,14 +170,18 @@ impl ProtobufReader {
             programs,
             state,
         } = self;
+        let framed;
         let (program, bytes) = match programs {
             Programs::One(program) => match &**program {
                 Ok(program) => (program, value),
                 Err(error) => return Err(error.clone()),
             },
             Programs::Registry(known) => {
-                let framed = framing::unframe(Part::Value, value, headers)?;
-                let (indexes, rest) = message_indexes(framed.rest)?;
+                framed = framing::unframe(Part::Value, value, headers)?;
+                let (indexes, rest) = match framed.schema {
+                    SchemaKey::Glue(_) => message_index(&framed.rest)?,
+                    SchemaKey::Id(_) | SchemaKey::Guid(_) => message_indexes(&framed.rest)?,
+                };
                 let program = known.get_mut(framed.schema)?.program(&indexes, layout);
                 let program = program.map_err(|reason| DecodeError::Schema {
                     writer: framed.schema.to_string(),
@@ -215,6 +224,29 @@ fn at(roots: &[MessageDescriptor], indexes: &[u32]) -> Option<MessageDescriptor>
     Some(message)
 }
 
+/// All messages of a file, those within others too, as AWS's registry counts them: by their full names.
+fn by_name(roots: Vec<MessageDescriptor>) -> Vec<MessageDescriptor> {
+    let (mut all, mut next) = (roots, 0);
+    while let Some(message) = all.get(next) {
+        let inner: Vec<MessageDescriptor> = message.child_messages().collect();
+        all.extend(inner);
+        next += 1;
+    }
+    all.sort_by(|one, other| one.full_name().cmp(other.full_name()));
+    all
+}
+
+/// Reads which message of its file follows, in AWS's way: its index among all of them.
+fn message_index(bytes: &[u8]) -> Result<(Vec<u32>, &[u8]), DecodeError> {
+    let mut left = bytes;
+    let index = varint::take(&mut left).and_then(|index| u32::try_from(index).ok());
+    let index = index.ok_or_else(|| DecodeError::Framing {
+        part: "value".to_owned(),
+        reason: "the message's index behind the id of the schema's version is no number".to_owned(),
+    })?;
+    Ok((vec![index], left))
+}
+
 /// Reads which message of its file follows: how many indexes, then the indexes, all of variable length and zigzag. A single
 /// 0 stands for the first message.
 fn message_indexes(bytes: &[u8]) -> Result<(Vec<u32>, &[u8]), DecodeError> {
@@ -241,22 +273,29 @@ fn message_indexes(bytes: &[u8]) -> Result<(Vec<u32>, &[u8]), DecodeError> {
     Ok((indexes, left))
 }
 
-/// What a registry's serialiser puts in front of a message: its schema's id, and the indexes of a message in its file.
+/// What a registry's serialiser puts in front of a message: its schema's id, and the place of a message in its file, as
+/// [`MessageWriter::indexes`] has it.
 #[must_use]
-pub fn framed_message(schema: u32, indexes: &[u32], message: &[u8]) -> Vec<u8> {
+pub fn framed_message(schema: impl Into<SchemaKey>, indexes: &[u32], message: &[u8]) -> Vec<u8> {
+    let schema = schema.into();
     let mut bytes = super::framed(schema, &[]);
-    let numbers = if indexes == [0] { &[] } else { indexes };
-    let mut push = |number: usize| {
-        let mut rest = number << 1;
+    let mut push = |mut rest: usize| {
         while rest >= 0x80 {
             bytes.push(u8::try_from(rest & 0x7f).unwrap_or_default() | 0x80);
             rest >>= 7;
         }
         bytes.push(u8::try_from(rest).unwrap_or_default());
     };
-    push(numbers.len());
-    for index in numbers {
-        push(*index as usize);
+    match schema {
+        SchemaKey::Glue(_) => indexes.iter().for_each(|index| push(*index as usize)),
+        SchemaKey::Id(_) | SchemaKey::Guid(_) => {
+            // Zigzag, as whoever might be negative.
+            let numbers = if indexes == [0] { &[] } else { indexes };
+            push(numbers.len() << 1);
+            for index in numbers {
+                push((*index as usize) << 1);
+            }
+        }
     }
     bytes.extend_from_slice(message);
     bytes

@@ -191,6 +191,15 @@ impl<'k> Fixture<'k> {
         launch(&self.function(ordinal, spec, listen), [])
     }
 
+    /// Starts a replica with these variables beside its own.
+    pub fn start_with<const N: usize>(
+        &self,
+        spec: &InferenceSpec,
+        environment: [(&'static str, String); N],
+    ) -> Replica {
+        launch(&self.function(0, spec, "127.0.0.1:0"), environment)
+    }
+
     /// Starts the function in an environment of Lambda.
     pub fn start_on(
         &self,

@@ -16,6 +16,7 @@ mod exactly_once;
 mod faults;
 mod fixture;
 mod forbidden;
+mod glue;
 mod kafka_source;
 mod knative;
 mod lambda;

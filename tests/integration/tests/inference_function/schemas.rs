@@ -84,7 +84,7 @@ async fn records_name_their_schemas_in_a_registry() {
     };
     send(&framed(of_first, &old), None);
     send(&framed(of_second, &same), None);
-    send(&framed(999_999, &same), None);
+    send(&framed(999_999_u32, &same), None);
     send(&same, Some(&id_in_header));
     send(&framed(of_other, &[]), None);
     send(&old, None);

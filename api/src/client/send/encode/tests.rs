@@ -1,7 +1,9 @@
 //! Rows and the records that they become.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 use csv::ByteRecord;
-use millrace_wire::record::{ByteOrder, Dtype, JsonField, JsonRecord, Missing, RawArray};
+use millrace_wire::record::{
+    ByteOrder, Dtype, JsonField, JsonRecord, Missing, RawArray, SchemaKey,
+};
 
 use super::*;
 
@@ -32,7 +34,7 @@ fn encoded(
 #[test]
 fn values_begin_with_the_schema_that_they_name() {
     let id = |text: Option<&str>| Registered {
-        id: 7,
+        id: SchemaKey::Id(7),
         text: text.map(str::to_owned),
         message: None,
     };

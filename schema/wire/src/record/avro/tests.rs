@@ -442,7 +442,7 @@ fn the_registry_says_which_schema_a_record_has() {
         references: Vec::new(),
     };
     let (first, second) = (point(&["x", "y"]), point(&["y", "more", "x"]));
-    let of_first = framed(7, &bytes(&first, &[("x", 1.0), ("y", 2.0)]));
+    let of_first = framed(7_u32, &bytes(&first, &[("x", 1.0), ("y", 2.0)]));
     let of_second = bytes(&second, &[("y", 4.0), ("more", 9.0), ("x", 3.0)]);
     let error = decode_with(&mut decoder, &of_first, &()).unwrap_err();
     assert_eq!(error.awaits(), Some(SchemaKey::Id(7)));
@@ -482,7 +482,7 @@ fn the_registry_says_which_schema_a_record_has() {
         ..avro("{}".to_owned())
     };
     decoder.learn(SchemaKey::Id(8), &unknown);
-    let error = decode_with(&mut decoder, &framed(8, &[]), &()).unwrap_err();
+    let error = decode_with(&mut decoder, &framed(8_u32, &[]), &()).unwrap_err();
     assert!(
         error
             .to_string()
@@ -503,7 +503,7 @@ fn the_registry_says_which_schema_a_record_has() {
             ..avro(outer.to_string())
         },
     );
-    let error = decode_with(&mut decoder, &framed(9, &[0, 0, 128, 63, 5]), &());
+    let error = decode_with(&mut decoder, &framed(9_u32, &[0, 0, 128, 63, 5]), &());
     assert_eq!(error.unwrap(), [1.0, 5.0]);
 }
 
@@ -726,7 +726,7 @@ proptest! {
             "type": "AVRO", "writer": {"type": "REGISTRY"}, "fields": [{"pointer": "/a"}],
         })).unwrap(), None);
         decoder.learn(SchemaKey::Id(1), &SchemaDocument { kind: SchemaKind::Avro, text, references: Vec::new() });
-        prop_assert!(decode_with(&mut decoder, &framed(1, &[]), &()).is_err());
+        prop_assert!(decode_with(&mut decoder, &framed(1_u32, &[]), &()).is_err());
     }
 }
 

@@ -40,8 +40,10 @@ impl JsonReader {
         texts: &mut Texts,
     ) -> Result<(), DecodeError> {
         // The names of the fields say what they are: the schema is not needed.
+        let framed;
         let value = if self.is_framed {
-            framing::unframe(Part::Value, value, headers)?.plain().1
+            framed = framing::unframe(Part::Value, value, headers)?.plain().1;
+            &*framed
         } else {
             value
         };

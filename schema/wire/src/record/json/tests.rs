@@ -215,7 +215,7 @@ fn a_registrys_serialisers_put_an_id_in_front() {
     let format = format(json!({
         "type": "JSON", "fields": [{"pointer": "/x"}], "registry": true
     }));
-    let framed = String::from_utf8(crate::record::framed(7, br#"{"x": 5}"#)).unwrap();
+    let framed = String::from_utf8(crate::record::framed(7_u32, br#"{"x": 5}"#)).unwrap();
     assert_eq!(decode(&format, &framed).unwrap(), [5.0]);
     assert_eq!(refusal(&format, r#"{"x": 5}"#).0, "schema-framing");
 }

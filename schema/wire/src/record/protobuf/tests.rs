@@ -354,7 +354,7 @@ fn the_registry_says_which_message_a_record_is() {
     let mut decoder = Decoder::new(&format, None);
     let other = message("acme.Other", &[("x", Dynamic::F32(3.0))]).encode_to_vec();
     let reading = encode(&[("x", Dynamic::F64(1.5))]);
-    let error = decode_with(&mut decoder, &framed_message(7, &[0], &reading), &()).unwrap_err();
+    let error = decode_with(&mut decoder, &framed_message(7_u32, &[0], &reading), &()).unwrap_err();
     assert_eq!(error.awaits(), Some(SchemaKey::Id(7)));
     let document = SchemaDocument {
         kind: SchemaKind::Protobuf,
@@ -362,16 +362,16 @@ fn the_registry_says_which_message_a_record_is() {
         references: Vec::new(),
     };
     decoder.learn(SchemaKey::Id(7), &document);
-    assert_eq!(framed_message(7, &[0], &[]), [0, 0, 0, 0, 7, 0]);
+    assert_eq!(framed_message(7_u32, &[0], &[]), [0, 0, 0, 0, 7, 0]);
     assert_eq!(
-        framed_message(7, &[1, 100], &[]),
+        framed_message(7_u32, &[1, 100], &[]),
         [0, 0, 0, 0, 7, 4, 2, 0xc8, 1]
     );
     for (indexes, bytes, expected) in [(&[0][..], &reading, 1.5), (&[1], &other, 3.0)] {
-        let framed = framed_message(7, indexes, bytes);
+        let framed = framed_message(7_u32, indexes, bytes);
         assert_eq!(decode_with(&mut decoder, &framed, &()).unwrap(), [expected]);
         // The indexes stand behind the id, wherever that is.
-        let header = framed_message(7, indexes, &[]);
+        let header = framed_message(7_u32, indexes, &[]);
         let headers: &[(&str, Option<&[u8]>)] = &[("__value_schema_id", Some(&header))];
         assert_eq!(
             decode_with(&mut decoder, bytes, &headers).unwrap(),
@@ -379,11 +379,14 @@ fn the_registry_says_which_message_a_record_is() {
         );
     }
     for (bytes, code) in [
-        (framed_message(7, &[0, 0], &reading), "schema-mismatch"),
-        (framed_message(7, &[9], &reading), "schema-mismatch"),
-        (framed(7, &[]), "schema-framing"),
-        (framed(7, &[0xfe, 0xff, 0xff, 0xff, 0x0f]), "schema-framing"),
-        (framed(7, &[1]), "schema-framing"),
+        (framed_message(7_u32, &[0, 0], &reading), "schema-mismatch"),
+        (framed_message(7_u32, &[9], &reading), "schema-mismatch"),
+        (framed(7_u32, &[]), "schema-framing"),
+        (
+            framed(7_u32, &[0xfe, 0xff, 0xff, 0xff, 0x0f]),
+            "schema-framing",
+        ),
+        (framed(7_u32, &[1]), "schema-framing"),
     ] {
         assert_eq!(
             decode_with(&mut decoder, &bytes, &()).unwrap_err().code(),
@@ -407,7 +410,7 @@ fn the_registry_says_which_message_a_record_is() {
     decoder.learn(SchemaKey::Id(8), &document);
     let x = [&[0x1d][..], &2.5_f32.to_le_bytes()].concat();
     assert_eq!(
-        decode_with(&mut decoder, &framed_message(8, &[0], &x), &()).unwrap(),
+        decode_with(&mut decoder, &framed_message(8_u32, &[0], &x), &()).unwrap(),
         [2.5]
     );
 }
@@ -537,9 +540,58 @@ fn what_no_message_can_hold_is_told() {
 
 #[test]
 fn messages_know_their_place_in_the_file() {
-    let indexes = |message| MessageWriter::new(READING, message).unwrap().indexes();
+    let indexes = |message| {
+        MessageWriter::new(READING, message)
+            .unwrap()
+            .indexes(SchemaKey::Id(1))
+    };
     assert_eq!(indexes(None), [0]);
     // The message of the map's entries, which nobody wrote, stands before it.
     assert_eq!(indexes(Some("acme.Reading.At.Deep")), [0, 1, 0]);
     assert_eq!(indexes(Some("acme.Other")), [1]);
+    // AWS counts all of them, by their names.
+    let indexes = |message| {
+        MessageWriter::new(READING, message)
+            .unwrap()
+            .indexes(SchemaKey::Glue(1))
+    };
+    assert_eq!(indexes(Some("acme.Other")), [0]);
+    assert_eq!(indexes(None), [1]);
+    assert_eq!(indexes(Some("acme.Reading.At.Deep")), [3]);
+}
+
+#[test]
+fn aws_says_which_schema_a_message_has() {
+    let format: RecordFormat = serde_json::from_value(json!({
+        "type": "PROTOBUF", "writer": {"type": "REGISTRY"}, "fields": [{"pointer": "/x"}],
+    }))
+    .unwrap();
+    let mut decoder = Decoder::new(&format, None);
+    let (key, reading) = (SchemaKey::Glue(7), encode(&[("x", Dynamic::F64(1.5))]));
+    let other = message("acme.Other", &[("x", Dynamic::F32(3.0))]).encode_to_vec();
+    let error = decode_with(&mut decoder, &framed_message(key, &[1], &reading), &()).unwrap_err();
+    assert_eq!(error.awaits(), Some(key));
+    let document = SchemaDocument {
+        kind: SchemaKind::Protobuf,
+        text: READING.to_owned(),
+        references: Vec::new(),
+    };
+    decoder.learn(key, &document);
+    let head = framed(key, &[]);
+    assert_eq!(
+        framed_message(key, &[300], &[]),
+        [&head[..], &[0xac, 2]].concat()
+    );
+    for (index, bytes, expected) in [(1, &reading, 1.5), (0, &other, 3.0)] {
+        let framed = framed_message(key, &[index], bytes);
+        assert_eq!(decode_with(&mut decoder, &framed, &()).unwrap(), [expected]);
+    }
+    for (bytes, code) in [
+        (framed_message(key, &[5], &reading), "schema-mismatch"),
+        (head.clone(), "schema-framing"),
+        (head[..8].to_vec(), "schema-framing"),
+    ] {
+        let error = decode_with(&mut decoder, &bytes, &()).unwrap_err();
+        assert_eq!(error.code(), code, "{bytes:?}");
+    }
 }

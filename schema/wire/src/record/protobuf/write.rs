@@ -9,7 +9,7 @@ use serde_json::Value as Number;
 use super::super::FormatError;
 use super::super::json::Written;
 use super::super::place::tokens;
-use super::find;
+use super::{SchemaKey, by_name, find};
 
 /// A repeated message gets no more items than these: those before a field's own are written as well, without anything in them.
 const MOST_ITEMS: usize = 1 << 16;
@@ -29,9 +29,19 @@ impl MessageWriter {
         Ok(Self { message })
     }
 
-    /// Which message of its file it is: its place among those of the file, then among those in that one, and so on.
+    /// Which message of its file it is, as the registry of a schema counts them: its place among those of the file, then among
+    /// those in that one, and so on; for AWS's registry the one index among all of them.
     #[must_use]
-    pub fn indexes(&self) -> Vec<u32> {
+    pub fn indexes(&self, schema: SchemaKey) -> Vec<u32> {
+        if schema.is_of_glue() {
+            let all = by_name(self.message.parent_file().messages().collect());
+            let place = all.iter().position(|one| *one == self.message);
+            return vec![
+                place
+                    .and_then(|place| u32::try_from(place).ok())
+                    .unwrap_or(0),
+            ];
+        }
         let mut indexes = Vec::new();
         let mut message = Some(self.message.clone());
         while let Some(inner) = message {

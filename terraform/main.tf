@@ -13,10 +13,27 @@ locals {
   }
 
   # How the API and functions connect to Kafka.
-  connection = {
-    "bootstrap.servers" = module.msk.bootstrap_servers
-    "security.protocol" = "SASL_SSL"
-    "sasl.mechanism"    = "AWS_MSK_IAM"
+  login      = var.kafka_secret == null ? "iam" : var.kafka_secret.kind
+  connection = merge({ "bootstrap.servers" = module.msk.bootstrap_servers }, local.logins[local.login])
+
+  # A secret stands there by its ARN: whoever connects reads it in the name of its own role.
+  secret = try(var.kafka_secret.arn, "")
+  logins = {
+    iam = {
+      "security.protocol" = "SASL_SSL"
+      "sasl.mechanism"    = "AWS_MSK_IAM"
+    }
+    scram = {
+      "security.protocol" = "SASL_SSL"
+      "sasl.mechanism"    = "SCRAM-SHA-512"
+      "sasl.username"     = try(var.kafka_secret.username, null)
+      "sasl.password"     = "$${aws-secret:${local.secret}#password}"
+    }
+    certificate = {
+      "security.protocol"   = "SSL"
+      "ssl.certificate.pem" = "$${aws-secret:${local.secret}#certificate}"
+      "ssl.key.pem"         = "$${aws-secret:${local.secret}#privateKey}"
+    }
   }
 }
 
@@ -59,6 +76,7 @@ module "msk" {
 
   name                      = var.name
   mode                      = var.kafka_mode
+  login                     = local.login
   cluster_arn               = var.kafka_cluster_arn
   security_group_id         = var.kafka_security_group_id
   vpc_id                    = local.network.vpc_id
@@ -100,6 +118,7 @@ module "access" {
   cluster_arn                = module.msk.cluster_arn
   topics                     = var.topics
   glue_schema_registry       = var.glue_schema_registry
+  kafka_secret               = var.kafka_secret
   bucket_arn                 = module.storage.bucket_arn
   key_arn                    = module.encryption.key_arn
   vpc_id                     = local.network.vpc_id
@@ -122,6 +141,7 @@ module "functions" {
   vpc_id                   = local.network.vpc_id
   subnet_ids               = local.network.private_subnet_ids
   broker_security_group_id = module.msk.security_group_id
+  kafka_port               = module.msk.port
   log_retention_days       = var.log_retention_days
   key_arn                  = module.encryption.key_arn
   tags                     = local.tags
@@ -140,6 +160,7 @@ module "control_plane" {
   database_secret_arn        = module.database.secret_arn
   database_security_group_id = module.database.security_group_id
   broker_security_group_id   = module.msk.security_group_id
+  kafka_port                 = module.msk.port
   vpc_id                     = local.network.vpc_id
   private_subnet_ids         = local.network.private_subnet_ids
   public_subnet_ids          = local.network.public_subnet_ids

@@ -15,6 +15,15 @@ resource "aws_lambda_event_source_mapping" "training" {
     consumer_group_id = module.functions.training_group
   }
 
+  dynamic "source_access_configuration" {
+    for_each = var.kafka_secret == null ? [] : [var.kafka_secret]
+
+    content {
+      type = source_access_configuration.value.kind == "scram" ? "SASL_SCRAM_512_AUTH" : "CLIENT_CERTIFICATE_TLS_AUTH"
+      uri  = source_access_configuration.value.arn
+    }
+  }
+
   dynamic "provisioned_poller_config" {
     for_each = var.training_pollers == null ? [] : [var.training_pollers]
 

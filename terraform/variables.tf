@@ -98,7 +98,7 @@ variable "kafka_mode" {
 }
 
 variable "kafka_cluster_arn" {
-  description = "Your MSK cluster, where `kafka_mode` is `existing`. Clients must be able to log in to it by IAM."
+  description = "Your MSK cluster, where `kafka_mode` is `existing`. Clients log in to it by IAM, unless `kafka_secret` says otherwise."
   type        = string
   default     = null
 
@@ -116,6 +116,27 @@ variable "kafka_security_group_id" {
   validation {
     condition     = var.kafka_security_group_id == null || can(regex("^sg-[0-9a-f]+$", var.kafka_security_group_id))
     error_message = "Give a security group's id, sg-…"
+  }
+}
+
+variable "kafka_secret" {
+  description = "How everybody logs in to your cluster where not by IAM: `kind` is `scram` (with a `username`) or `certificate` (no `username`), `arn` the secret in Secrets Manager as MSK has it, `key_arn` the key that it is encrypted with."
+  type        = object({ kind = string, arn = string, key_arn = string, username = string })
+  default     = null
+
+  validation {
+    condition     = var.kafka_secret == null || try(contains(["scram", "certificate"], var.kafka_secret.kind) && (var.kafka_secret.kind == "scram") == (var.kafka_secret.username != null), false)
+    error_message = "A secret's kind is `scram`, with a username, or `certificate`, without one."
+  }
+
+  validation {
+    condition     = var.kafka_secret == null || try(can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$", var.kafka_secret.arn)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kafka_secret.key_arn)), false)
+    error_message = "Give the ARN of the secret, arn:aws:secretsmanager:…, and that of its key, arn:aws:kms:…:key/…"
+  }
+
+  validation {
+    condition     = var.kafka_secret == null || var.kafka_mode == "existing"
+    error_message = "Clusters that are made here know logins by IAM alone: a secret goes with kafka_mode `existing`."
   }
 }
 

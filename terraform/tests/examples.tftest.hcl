@@ -83,3 +83,41 @@ run "existing_msk" {
     error_message = "no VPC is made beside theirs"
   }
 }
+
+run "existing_msk_by_a_password" {
+  command = plan
+
+  variables {
+    topics                  = ["orders*"]
+    packages                = { inference = "tests/packages/inference.zip", training = "tests/packages/training.zip" }
+    certificate_arn         = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+    image_digest            = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    allowed_cidrs           = ["10.0.0.0/8"]
+    kafka_mode              = "existing"
+    kafka_cluster_arn       = "arn:aws:kafka:us-east-1:123456789012:cluster/theirs/dddd-1"
+    kafka_security_group_id = "sg-0123456789abcdef0"
+    existing_network        = { vpc_id = "vpc-0123456789abcdef0", private_subnet_ids = ["subnet-1", "subnet-2"] }
+
+    kafka_secret = {
+      kind     = "scram"
+      arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_x"
+      key_arn  = "arn:aws:kms:us-east-1:123456789012:key/1"
+      username = "millrace"
+    }
+  }
+
+  assert {
+    condition     = output.settings["MILLRACE_KAFKA__PROPERTIES__SASL_PASSWORD"] == "$${aws-secret:arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_x#password}"
+    error_message = "the API is told where the password lies, and not the password"
+  }
+
+  assert {
+    condition     = output.settings["MILLRACE_KAFKA__BOOTSTRAP_SERVERS"] == "boot-1.example:9096"
+    error_message = "brokers take passwords on a port of their own"
+  }
+
+  assert {
+    condition     = [for access in aws_lambda_event_source_mapping.training[0].source_access_configuration : access.type] == ["SASL_SCRAM_512_AUTH"]
+    error_message = "pollers log in in the same way"
+  }
+}

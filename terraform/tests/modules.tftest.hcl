@@ -15,6 +15,8 @@ variables {
   client_security_group_ids  = { functions = "sg-1", api = "sg-2" }
   broker_security_group_id   = "sg-3"
   database_security_group_id = "sg-4"
+  kafka_port                 = 9098
+  login                      = "iam"
 }
 
 run "a_closed_network" {
@@ -81,6 +83,7 @@ run "schemas_only_where_asked_for" {
     cluster_arn                = "arn:aws:kafka:us-east-1:123456789012:cluster/millrace/1"
     topics                     = ["orders-*"]
     glue_schema_registry       = false
+    kafka_secret               = null
     bucket_arn                 = "arn:aws:s3:::millrace"
     function_subnet_ids        = ["subnet-1"]
     function_security_group_id = "sg-1"
@@ -89,6 +92,36 @@ run "schemas_only_where_asked_for" {
   assert {
     condition     = !strcontains(jsonencode(output.policies), "glue:")
     error_message = "nobody asks Glue unless it was asked for"
+  }
+}
+
+run "a_login_by_a_secret" {
+  module {
+    source = "./modules/access"
+  }
+
+  variables {
+    tag_key                    = "millrace:installation"
+    cluster_arn                = "arn:aws:kafka:us-east-1:123456789012:cluster/theirs/1"
+    topics                     = ["orders-*"]
+    glue_schema_registry       = false
+    kafka_secret               = { arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_x", key_arn = "arn:aws:kms:us-east-1:123456789012:key/1" }
+    bucket_arn                 = "arn:aws:s3:::millrace"
+    function_subnet_ids        = ["subnet-1"]
+    function_security_group_id = "sg-1"
+  }
+
+  assert {
+    condition = alltrue([
+      for role, documents in output.policies : [
+        for statement in flatten([for document in documents : jsondecode(document).Statement]) : [statement.Action, statement.Resource]
+        if startswith(try(statement.Sid, ""), "KafkaSecret")
+        ] == [
+        ["secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_x"],
+        ["kms:Decrypt", "arn:aws:kms:us-east-1:123456789012:key/1"],
+      ]
+    ])
+    error_message = "each role may read this secret and no other, and the boundary lets it"
   }
 }
 
@@ -102,6 +135,7 @@ run "schemas_of_glue" {
     cluster_arn                = "arn:aws:kafka:us-east-1:123456789012:cluster/millrace/1"
     topics                     = ["orders-*"]
     glue_schema_registry       = true
+    kafka_secret               = null
     bucket_arn                 = "arn:aws:s3:::millrace"
     function_subnet_ids        = ["subnet-1"]
     function_security_group_id = "sg-1"

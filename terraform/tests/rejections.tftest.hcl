@@ -126,3 +126,38 @@ run "a_kind_of_kafka_that_is_none" {
 
   expect_failures = [var.kafka_mode]
 }
+
+run "a_secret_that_is_incomplete" {
+  command = plan
+
+  variables {
+    kafka_secret = { kind = "scram", arn = "theirs", key_arn = "key", username = null }
+  }
+
+  expect_failures = [var.kafka_secret]
+}
+
+run "a_secret_that_is_none" {
+  command = plan
+
+  variables {
+    kafka_secret = { kind = "scram", arn = "theirs", key_arn = "key", username = "millrace" }
+  }
+
+  expect_failures = [var.kafka_secret]
+}
+
+run "a_secret_for_brokers_that_are_made_here" {
+  command = plan
+
+  variables {
+    kafka_secret = {
+      kind     = "certificate"
+      arn      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_x"
+      key_arn  = "arn:aws:kms:us-east-1:123456789012:key/1"
+      username = null
+    }
+  }
+
+  expect_failures = [var.kafka_secret]
+}

@@ -246,6 +246,8 @@ fn check_references(secrets: &config::Secrets, new: &NewConnection) -> Result<()
         let rule = match reference {
             Reference::Env(name) if name.starts_with(config::SECRET_PREFIX) => continue,
             Reference::File(path) if secrets.holds(Path::new(path)) => continue,
+            Reference::Aws(_) if reference.arn().is_some_and(|arn| secrets.names(arn)) => continue,
+            Reference::Aws(_) => "a connection made here may name the secrets of AWS that `secrets.arns` of the configuration lists, and this one is not among them".to_owned(),
             Reference::Env(_) => format!(
                 "a connection made here may name environment variables that begin with {}",
                 config::SECRET_PREFIX

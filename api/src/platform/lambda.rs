@@ -5,6 +5,7 @@
 
 mod aws;
 mod function;
+mod login;
 mod mapping;
 mod options;
 mod plan;

@@ -42,8 +42,8 @@ pub struct Connection {
 
 impl Connection {
     /// A connection from librdkafka properties. Those that are secrets may hold
-    /// the references `${env:NAME}` and `${file:/path}`. Nothing is resolved or
-    /// contacted yet.
+    /// the references `${env:NAME}`, `${file:/path}` and `${aws-secret:ARN}`.
+    /// Nothing is resolved or contacted yet.
     #[must_use]
     pub fn new(properties: &BTreeMap<String, String>) -> Self {
         Self {
@@ -104,12 +104,32 @@ impl Connection {
                 });
             }
         }
-        // No token is asked for: only those who use the connection have to be somebody in AWS.
-        let made = self.make::<_, AdminClient<_>>(&[], &[], Observer::new(self.health.clone()));
+        // No token and no secret is asked for: only those who use the connection have to be somebody in AWS.
+        let made = self.without_aws()?.make::<_, AdminClient<_>>(
+            &[],
+            &[],
+            Observer::new(self.health.clone()),
+        );
         match made {
             Ok(_) | Err(Error::MissingSecret { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same with something in the place of each secret of AWS, and without certificates and keys, for which nothing can stand.
+    fn without_aws(&self) -> Result<Self, Error> {
+        let mut without = self.clone();
+        for (property, reference) in self.references()? {
+            if reference.arn().is_none() {
+                continue;
+            }
+            if property.split('.').next_back() == Some("pem") {
+                without.properties.remove(property);
+            } else {
+                without = without.with(property, "of-aws");
+            }
+        }
+        Ok(without)
     }
 
     /// Every reference to a secret, with the property that holds it.
@@ -406,6 +426,32 @@ mod tests {
             unknown.check_properties().unwrap_err(),
             Error::Property { property, .. } if property == "schema.registry.uri"
         ));
+    }
+
+    #[test]
+    fn a_connection_is_checked_without_asking_aws_for_its_secrets() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x";
+        let secret = |field: &str| format!("${{aws-secret:{arn}#{field}}}");
+        let scram = connection(&[
+            ("bootstrap.servers", "127.0.0.1:1"),
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.username", "me"),
+            ("sasl.password", &secret("password")),
+        ]);
+        scram.check().unwrap();
+        scram.check_properties().unwrap();
+        let references = scram.references().unwrap();
+        assert_eq!(references[0].1.arn(), Some(arn));
+        let certificate = connection(&[
+            ("security.protocol", "SSL"),
+            ("ssl.certificate.pem", &secret("certificate")),
+            ("ssl.key.pem", &secret("privateKey")),
+        ]);
+        certificate.check().unwrap();
+        certificate.check_properties().unwrap();
+        let wrong = scram.with("sasl.pasword", &secret("password"));
+        assert!(wrong.check_properties().is_err());
     }
 
     #[test]

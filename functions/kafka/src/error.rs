@@ -25,7 +25,7 @@ pub enum Error {
     },
     /// A secret stands in a property as itself.
     #[error(
-        "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file; a schema registry's user and password stand in schema.registry.basic.auth.user.info and not in its address"
+        "{property} is a secret and has to be given by reference: ${{env:NAME}} for an environment variable of Millrace and its functions, ${{file:/path}} for a file, ${{aws-secret:ARN#field}} for a secret of AWS; a schema registry's user and password stand in schema.registry.basic.auth.user.info and not in its address"
     )]
     LiteralSecret {
         /// The property that holds the secret.

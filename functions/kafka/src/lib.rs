@@ -15,6 +15,7 @@
 )]
 
 mod admin;
+mod aws_secret;
 mod connection;
 mod error;
 mod ffi;

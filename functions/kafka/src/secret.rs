@@ -1,11 +1,11 @@
-//! Secret references in property values: `${env:NAME}` and `${file:/path}`.
+//! Secret references in property values: `${env:NAME}`, `${file:/path}` and `${aws-secret:ARN}`.
 //!
 //! Invariant: a reference is resolved at the moment when a client is made, and
 //! what it resolves to is never printed.
 
 use std::fmt;
 
-use crate::Error;
+use crate::{Error, aws_secret};
 
 /// What stands in place of a secret wherever properties are shown.
 pub(crate) const MASK: &str = "***";
@@ -20,6 +20,19 @@ pub enum Reference<'a> {
     Env(&'a str),
     /// The content of a file.
     File(&'a str),
+    /// A secret of AWS Secrets Manager by its ARN, or a field of one: `ARN#field`.
+    Aws(&'a str),
+}
+
+impl<'a> Reference<'a> {
+    /// The ARN of a secret of AWS.
+    #[must_use]
+    pub fn arn(&self) -> Option<&'a str> {
+        match self {
+            Self::Aws(reference) => Some(aws_secret::split(reference).0),
+            Self::Env(_) | Self::File(_) => None,
+        }
+    }
 }
 
 /// Replaces every reference in `value` by what it names.
@@ -60,11 +73,12 @@ fn next<'a>(
     let reference = match inner.split_once(':') {
         Some(("env", name)) => Reference::Env(name),
         Some(("file", path)) => Reference::File(path),
+        Some(("aws-secret", arn)) => Reference::Aws(arn),
         _ => {
             return Err(missing(
                 property,
                 &format!("${{{inner}}}"),
-                "is not known: write ${env:NAME} or ${file:/path}",
+                "is not known: write ${env:NAME}, ${file:/path} or ${aws-secret:ARN}",
             ));
         }
     };
@@ -89,6 +103,8 @@ fn look_up(property: &str, reference: Reference<'_>) -> Result<String, Error> {
                 &format!("cannot be read: {path}: {error}"),
             )),
         },
+        Reference::Aws(secret) => aws_secret::look_up(secret)
+            .map_err(|reason| missing(property, &reference.to_string(), &reason)),
     }
 }
 
@@ -97,6 +113,7 @@ impl fmt::Display for Reference<'_> {
         match self {
             Self::Env(name) => write!(formatter, "${{env:{name}}}"),
             Self::File(path) => write!(formatter, "${{file:{path}}}"),
+            Self::Aws(secret) => write!(formatter, "${{aws-secret:{secret}}}"),
         }
     }
 }

@@ -26,7 +26,7 @@ resource "aws_iam_role_policy" "api_data" {
   policy = jsonencode({
     Version = "2012-10-17"
     # It gives answers once more, for which it reads the schemas that functions read.
-    Statement = concat(local.schema_statements, [
+    Statement = concat(local.schema_statements, local.secret_statements, [
       {
         Sid      = "Artifacts"
         Effect   = "Allow"

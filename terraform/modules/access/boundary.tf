@@ -10,7 +10,7 @@ resource "aws_iam_policy" "boundary" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.schema_statements, [
+    Statement = concat(local.schema_statements, local.secret_statements, [
       {
         Sid    = "Kafka"
         Effect = "Allow"

@@ -94,7 +94,7 @@ resource "aws_iam_role_policy" "inference" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.function_statements, local.schema_statements, [
+    Statement = concat(local.function_statements, local.schema_statements, local.secret_statements, [
       {
         Sid      = "ReadArtifacts"
         Effect   = "Allow"
@@ -132,7 +132,7 @@ resource "aws_iam_role_policy" "training" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.function_statements, local.schema_statements, [
+    Statement = concat(local.function_statements, local.schema_statements, local.secret_statements, [
       {
         Sid      = "WriteArtifacts"
         Effect   = "Allow"

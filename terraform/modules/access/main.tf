@@ -41,6 +41,22 @@ locals {
     },
   ] : statement if var.glue_schema_registry]
 
+  # Whoever connects reads it for itself: the API, functions, and Lambda's pollers in the functions' roles.
+  secret_statements = [for statement in [
+    {
+      Sid      = "KafkaSecret"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = try(var.kafka_secret.arn, "")
+    },
+    {
+      Sid      = "KafkaSecretKey"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = try(var.kafka_secret.key_arn, "")
+    },
+  ] : statement if var.kafka_secret != null]
+
   # What Lambda does in a role's name to reach a VPC. EC2 knows no narrower resource for it.
   network_actions = [
     "ec2:CreateNetworkInterface",

@@ -28,6 +28,11 @@ variable "glue_schema_registry" {
   nullable    = false
 }
 
+variable "kafka_secret" {
+  description = "The secret that everybody logs in to Kafka with, where not by IAM, and the key that it is encrypted with."
+  type        = object({ arn = string, key_arn = string })
+}
+
 variable "bucket_arn" {
   description = "The bucket of artifacts and code."
   type        = string

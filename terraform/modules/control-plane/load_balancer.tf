@@ -47,7 +47,7 @@ resource "aws_vpc_security_group_ingress_rule" "api" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "api" {
-  for_each                     = { kafka = { port = 9098, group = var.broker_security_group_id }, database = { port = 5432, group = var.database_security_group_id } }
+  for_each                     = { kafka = { port = var.kafka_port, group = var.broker_security_group_id }, database = { port = 5432, group = var.database_security_group_id } }
   security_group_id            = aws_security_group.api.id
   description                  = "To ${each.key}"
   referenced_security_group_id = each.value.group

@@ -51,6 +51,12 @@ variable "database_security_group_id" {
   nullable    = false
 }
 
+variable "kafka_port" {
+  description = "The port on which clients log in to the brokers."
+  type        = number
+  nullable    = false
+}
+
 variable "broker_security_group_id" {
   description = "The brokers' security group."
   type        = string

@@ -31,11 +31,11 @@ resource "aws_security_group" "this" {
 
 resource "aws_vpc_security_group_egress_rule" "kafka" {
   security_group_id            = aws_security_group.this.id
-  description                  = "Kafka by IAM"
+  description                  = "Kafka"
   referenced_security_group_id = var.broker_security_group_id
   ip_protocol                  = "tcp"
-  from_port                    = 9098
-  to_port                      = 9098
+  from_port                    = var.kafka_port
+  to_port                      = var.kafka_port
   tags                         = var.tags
 }
 

@@ -63,6 +63,12 @@ variable "subnet_ids" {
   nullable    = false
 }
 
+variable "kafka_port" {
+  description = "The port on which clients log in to the brokers."
+  type        = number
+  nullable    = false
+}
+
 variable "broker_security_group_id" {
   description = "The brokers' security group."
   type        = string

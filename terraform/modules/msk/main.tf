@@ -1,5 +1,5 @@
 # The Kafka cluster: brokers of our own (provisioned), AWS's (serverless), or somebody else's (existing). Clients log in by
-# IAM, over TLS, on port 9098. Topics are made by the API, never here.
+# IAM, over TLS, or to an existing cluster by a secret. Topics are made by the API, never here.
 
 locals {
   provisioned = var.mode == "provisioned"
@@ -13,8 +13,13 @@ locals {
   ))
   bootstrap_servers = one(concat(
     aws_msk_cluster.this[*].bootstrap_brokers_sasl_iam,
-    data.aws_msk_bootstrap_brokers.this[*].bootstrap_brokers_sasl_iam,
+    [for brokers in data.aws_msk_bootstrap_brokers.this : {
+      iam         = brokers.bootstrap_brokers_sasl_iam
+      scram       = brokers.bootstrap_brokers_sasl_scram
+      certificate = brokers.bootstrap_brokers_tls
+    }[var.login]],
   ))
+  port              = { iam = 9098, scram = 9096, certificate = 9094 }[var.login]
   security_group_id = local.existing ? var.security_group_id : aws_security_group.this[0].id
 }
 

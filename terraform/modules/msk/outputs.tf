@@ -9,8 +9,13 @@ output "cluster_name" {
 }
 
 output "bootstrap_servers" {
-  description = "Where clients that log in by IAM connect."
+  description = "Where clients connect."
   value       = local.bootstrap_servers
+}
+
+output "port" {
+  description = "The port on which clients log in."
+  value       = local.port
 }
 
 output "security_group_id" {

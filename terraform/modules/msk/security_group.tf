@@ -42,10 +42,10 @@ resource "aws_vpc_security_group_egress_rule" "services" {
 resource "aws_vpc_security_group_ingress_rule" "clients" {
   for_each                     = var.client_security_group_ids
   security_group_id            = local.security_group_id
-  description                  = "Kafka by IAM from ${var.name}-${each.key}"
+  description                  = "Kafka from ${var.name}-${each.key}"
   referenced_security_group_id = each.value
   ip_protocol                  = "tcp"
-  from_port                    = 9098
-  to_port                      = 9098
+  from_port                    = local.port
+  to_port                      = local.port
   tags                         = var.tags
 }

@@ -10,6 +10,12 @@ variable "mode" {
   nullable    = false
 }
 
+variable "login" {
+  description = "How clients log in: `iam`, or to an existing cluster `scram` or `certificate`."
+  type        = string
+  nullable    = false
+}
+
 variable "cluster_arn" {
   description = "An existing cluster."
   type        = string

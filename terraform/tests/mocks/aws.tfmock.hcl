@@ -26,7 +26,9 @@ mock_data "aws_region" {
 
 mock_data "aws_msk_bootstrap_brokers" {
   defaults = {
-    bootstrap_brokers_sasl_iam = "boot-1.example:9098"
+    bootstrap_brokers_sasl_iam   = "boot-1.example:9098"
+    bootstrap_brokers_sasl_scram = "boot-1.example:9096"
+    bootstrap_brokers_tls        = "boot-1.example:9094"
   }
 }
 

@@ -61,6 +61,11 @@ impl Moto {
         REGION
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// An address of its own that leads here once it is opened.
     pub fn behind_gate(&self) -> Gate {
         Gate::before(self.port, "")
@@ -82,7 +87,7 @@ impl Moto {
         let whom = format!(
             "AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
         );
-        let request = reqwest::Client::new().post(format!("http://127.0.0.1:{}/", self.port));
+        let request = reqwest::Client::new().post(self.url());
         let answer = request
             .header("authorization", whom)
             .header("x-amz-target", action)

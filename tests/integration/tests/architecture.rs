@@ -14,7 +14,7 @@ use serde_json::Value;
 const IMPORTS: &[(&str, &[&str])] = &[
     ("millrace-wire", &[]),
     ("millrace-aws", &[]),
-    ("millrace-kafka", &[]),
+    ("millrace-kafka", &["aws"]),
     ("millrace-onnx", &[]),
     ("millrace-artifacts", &[]),
     ("millrace-entity", &[]),

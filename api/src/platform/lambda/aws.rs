@@ -210,7 +210,10 @@ impl Aws {
             .starting_position(EventSourcePosition::TrimHorizon)
             .batch_size(plan.batch_size)
             .set_maximum_batching_window_in_seconds(plan.window_seconds)
-            .set_destination_config(plan.on_failure.as_deref().map(destination));
+            .set_destination_config(plan.on_failure.as_deref().map(destination))
+            .set_source_access_configurations(
+                Some(plan.login.access()).filter(|access| !access.is_empty()),
+            );
         if let Some(pollers) = plan.pollers {
             call = call
                 .provisioned_poller_config(
@@ -250,7 +253,8 @@ impl Aws {
             // What is empty takes away what was there.
             .destination_config(destination(plan.on_failure.as_deref().unwrap_or_default()))
             .provisioned_poller_config(pollers.build())
-            .set_function_response_types(Some(partial.into_iter().collect()));
+            .set_function_response_types(Some(partial.into_iter().collect()))
+            .set_source_access_configurations(Some(plan.login.access()));
         let changed = call.send().await;
         changed.map_err(|error| Trouble::of("lambda:UpdateEventSourceMapping", id, &error))?;
         Ok(())

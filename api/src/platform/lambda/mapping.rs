@@ -135,4 +135,5 @@ fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) 
         && pollers == wanted
         && partial == wanted.is_some()
         && on_failure == plan.on_failure.as_deref()
+        && mapping.source_access_configurations() == plan.login.access()
 }

@@ -9,6 +9,7 @@ use millrace_wire::function::{
 };
 use uuid::Uuid;
 
+use super::login::Login;
 use super::options::{LambdaOptions, Pollers};
 use super::settings::Settings;
 use super::trouble::Trouble;
@@ -54,6 +55,7 @@ pub(super) struct MappingPlan {
     pub(super) window_seconds: Option<i32>,
     pub(super) pollers: Option<Pollers>,
     pub(super) on_failure: Option<String>,
+    pub(super) login: Login,
 }
 
 /// The consumer group that brings back dead letters: a mapping reads one topic, and no two mappings may have the same
@@ -121,6 +123,7 @@ fn mappings(
     options: &LambdaOptions,
     tags: &BTreeMap<String, String>,
 ) -> Result<Vec<MappingPlan>, Trouble> {
+    let login = Login::of(&inference.connection)?;
     let batch_size = options.batch_size.unwrap_or(inference.batching.max_batch);
     let mapping = |topic: &String, group: String| {
         if group.len() > LONGEST_GROUP {
@@ -136,6 +139,7 @@ fn mappings(
             window_seconds: options.window_seconds.map(signed),
             pollers: options.pollers,
             on_failure: options.on_failure.clone(),
+            login: login.clone(),
         })
     };
     let mut mappings = vec![mapping(&inference.input_topic, inference.group.clone())?];

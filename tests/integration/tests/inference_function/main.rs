@@ -34,6 +34,7 @@ mod redrive;
 mod replicas;
 mod samples;
 mod schemas;
+mod secrets;
 mod span;
 mod swap;
 mod texts;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{Server, estimate};
 use crate::output;
 
 /// Commands about inferences.
@@ -38,6 +38,13 @@ pub enum InferenceCommand {
   millrace inference move points lambda-local --guarantee AT_LEAST_ONCE
   millrace inference move points local --guarantee EXACTLY_ONCE --replicas 2")]
     Move(Move),
+    /// Show what would be made for an inference on AWS Lambda, and what that would cost in a month
+    ///
+    /// Nothing is made. The API has to have the section platform.lambda.
+    #[command(after_help = "Examples:
+  millrace inference plan points --records-per-second 400 --milliseconds 20
+  millrace inference plan points --records-per-second 5 --milliseconds 80 --memory-mib 2048 --json")]
+    Plan(Plan),
 }
 
 /// Where the inference is, and how to answer.
@@ -88,6 +95,17 @@ struct Beside {
 pub struct Show {
     /// The inference
     name: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `inference plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The inference
+    name: String,
+    #[command(flatten)]
+    load: estimate::Load,
     #[command(flatten)]
     common: Common,
 }
@@ -158,6 +176,7 @@ const HOW: &str = "fragment How on Inference {
 pub async fn run(command: InferenceCommand) -> Result<()> {
     match command {
         InferenceCommand::Show(show) => self::show(show).await,
+        InferenceCommand::Plan(plan) => self::plan(plan).await,
         InferenceCommand::Replay(replay) => {
             let mut input = replay.beside.input(&replay.common.project);
             if let Some(segment) = replay.segment {
@@ -208,6 +227,31 @@ async fn show(show: Show) -> Result<()> {
         bail!("there is no inference {}", show.name);
     }
     print(&inference, common.json)
+}
+
+async fn plan(plan: Plan) -> Result<()> {
+    let common = plan.common;
+    let variables = plan.load.variables(&common.project, &plan.name);
+    let operation = format!(
+        "query Plan($project: String!, $name: String!, $load: LambdaLoadInput!, $lambda: LambdaInput) {{
+  project(name: $project) {{ inference(name: $name) {{ {} }} }}
+}}",
+        estimate::FIELDS
+    );
+    let data = common
+        .server
+        .client()
+        .execute(&operation, variables)
+        .await?;
+    let inference = &data["project"]["inference"];
+    if inference.is_null() {
+        bail!("there is no inference {}", plan.name);
+    }
+    let found = &inference["lambdaEstimate"];
+    if common.json {
+        return Ok(output::line(serde_json::to_string_pretty(found)?)?);
+    }
+    estimate::print(found)
 }
 
 async fn make(operation: &str, input: Value, common: Common) -> Result<()> {

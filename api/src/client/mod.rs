@@ -2,6 +2,7 @@
 //! GraphQL call.
 
 pub mod dead_letters;
+mod estimate;
 pub mod inference;
 pub mod model;
 pub mod send;

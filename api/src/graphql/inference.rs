@@ -2,6 +2,7 @@
 
 mod activity;
 mod beside;
+mod estimate;
 mod input;
 mod mutation;
 mod output;
@@ -32,7 +33,9 @@ use crate::app::{Error, inference};
 use crate::platform::Owner;
 use activity::{ErrorCount, InferenceActivity};
 use beside::{InferenceHandover, InferenceSpan};
+use estimate::{LambdaEstimate, LambdaLoadInput};
 use output::{HandOn, NotFinite, OutputChoice, OutputFormat};
+use platform::LambdaInput;
 
 /// A version or an alias at work between two topics.
 pub struct Inference(pub rows::Model);
@@ -400,6 +403,19 @@ impl Inference {
             .counts(self.0.id)
             .dead_lettered
             .into()
+    }
+
+    /// What would be made for it on AWS Lambda, and what that would cost in a month at a given load. Nothing is made. `lambda` is
+    /// what would be asked of Lambda; what the inference asks for without.
+    async fn lambda_estimate(
+        &self,
+        context: &Context<'_>,
+        load: LambdaLoadInput,
+        lambda: Option<LambdaInput>,
+    ) -> Result<LambdaEstimate> {
+        let options = lambda.map(Into::into);
+        let estimate = inference::estimate(context.app(), &self.0, options, &load.into()).await;
+        Ok(estimate.map_err(report)?.into())
     }
 
     /// What runs for it now.

@@ -4,6 +4,7 @@
 //! takes the next step. What was seen last is kept for no longer than the pace of looking again.
 
 mod aws;
+mod estimate;
 mod function;
 mod login;
 mod mapping;
@@ -28,6 +29,7 @@ use super::work::work;
 use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
 use crate::config::Lambda;
 use aws::Aws;
+pub use estimate::{Estimate, Load, SOURCE, reckon};
 pub use options::{LambdaOptions, Pollers};
 use plan::Plan;
 use settings::Settings;

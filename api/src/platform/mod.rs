@@ -22,7 +22,9 @@ use uuid::Uuid;
 pub use all::{Changes, Platforms};
 pub use knative::{KnativePlatform, Options as KnativeOptions};
 pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources};
-pub use lambda::{LambdaOptions, LambdaPlatform, Pollers};
+pub use lambda::{
+    Estimate, LambdaOptions, LambdaPlatform, Load, Pollers, SOURCE as PRICES, reckon,
+};
 pub use lambda_local::LambdaLocal;
 pub use local::{LocalPlatform, Pauses, Settings as LocalSettings};
 

@@ -4,6 +4,7 @@
 mod activity;
 mod checks;
 mod create;
+mod estimate;
 mod extent;
 mod moving;
 mod report;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use activity::Activity;
 pub use create::{NewInference, create};
+pub use estimate::estimate;
 pub use extent::Extent;
 pub(super) use extent::reached;
 pub(super) use moving::arrive;

@@ -348,7 +348,7 @@ async fn explain(app: &App, row: &Model, error: Error) -> Result<()> {
 }
 
 /// The specifications of all replicas.
-async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
+pub(in crate::app) async fn specs(app: &App, row: &Model) -> Result<Vec<FunctionSpec>> {
     let version = begins_with(&app.database, row).await?;
     let inference = specification(app, row, &version).await?;
     let connection = connection::get(&app.database, row.connection_id).await?;

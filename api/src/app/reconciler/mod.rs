@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, sleep};
 use uuid::Uuid;
 
-pub(in crate::app) use inference::{Settings, specification};
+pub(in crate::app) use inference::{Settings, specification, specs};
 
 use super::inference::locked;
 use super::{App, Change, Result, Shutdown};

@@ -16,7 +16,7 @@ use super::super::{Deployment, Options};
 use super::LambdaOptions;
 
 /// A specification as the API hands it out.
-fn spec(id: Uuid) -> FunctionSpec {
+pub(super) fn spec(id: Uuid) -> FunctionSpec {
     let connection = json!({"bootstrap.servers": "b-1.example:9098"});
     let text = json!({
         "format": millrace_wire::FORMAT,

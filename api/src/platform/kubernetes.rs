@@ -7,6 +7,7 @@ pub(super) mod cluster;
 pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod pod;
+mod refused;
 pub(super) mod watched;
 
 use std::sync::Arc;

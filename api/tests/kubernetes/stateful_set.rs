@@ -1,6 +1,6 @@
 //! What is applied, and what is left alone.
 
-use millrace_api::platform::{Deployment, Owner, Platform as _};
+use millrace_api::platform::{Deployment, KubernetesOptions, Owner, Platform as _};
 use millrace_harness::wait_until;
 use millrace_wire::function::{FunctionSpec, Role};
 use serde_json::{Value, json};
@@ -178,4 +178,26 @@ async fn the_training_pool_is_one_too() {
     );
     let pod = cluster.make_pod(Owner::TrainingPool, 0).await;
     assert!(cluster.server.get(&pod).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn what_kubernetes_refuses_is_said_and_may_be_mended_at_once() {
+    let cluster = Cluster::start().await;
+    let platform = cluster.platform().await;
+    let (owner, mut wanted) = inference(1);
+    let asking = |cpu: &str| {
+        let mut asking = KubernetesOptions::default();
+        asking.resources.cpu = Some(cpu.to_owned());
+        Some(asking)
+    };
+    wanted.options.kubernetes = asking("2x");
+    refusal(&platform, owner, &wanted, "quantities must match").await;
+    // It stays said, whether it was asked for again or not.
+    for _ in 0..3 {
+        refusal(&platform, owner, &wanted, "quantities must match").await;
+    }
+    assert!(cluster.server.get(&cluster.set(owner)).await.is_none());
+    wanted.options.kubernetes = asking("250m");
+    platform.deploy(owner, wanted).await.unwrap();
 }

@@ -4,7 +4,8 @@
 //! manifest; whoever edits a field of it finds the edit undone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use kube::ResourceExt as _;
 use kube::core::{ApiResource, DynamicObject};
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::super::{Changes, Error};
 use super::cluster::Cluster;
+use super::refused::Refused;
 use super::watched::Watched;
 
 /// Objects of one kind.
@@ -21,6 +23,7 @@ pub(in crate::platform) struct Kept {
     watched: Watched<DynamicObject>,
     /// By name.
     applied: Mutex<HashMap<String, Applied>>,
+    refused: Mutex<Refused>,
 }
 
 /// What was applied, and what the cluster made of it.
@@ -45,6 +48,7 @@ impl Kept {
             kind,
             watched,
             applied: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -98,6 +102,9 @@ impl Kept {
         if live.is_some_and(|live| self.stands(&name, &manifest, &live)) {
             return Ok(());
         }
+        if let Some(message) = self.refused().still(&name, &manifest, Instant::now()) {
+            return Err(self.cluster.unavailable(message.to_owned()));
+        }
         // What was seen may be older than what stands.
         let live = self.cluster.find(&self.kind, &name).await?;
         if let Some(live) = &live {
@@ -111,7 +118,13 @@ impl Kept {
         let applied = self
             .cluster
             .apply(&self.kind, &manifest, live.as_ref())
-            .await?;
+            .await;
+        if let Err(Error::Unavailable { message, .. }) = &applied {
+            self.refused()
+                .note(&name, &manifest, message, Instant::now());
+        }
+        let applied = applied?;
+        self.refused().forget(&name);
         tracing::info!(
             kubernetes.kind = self.kind.kind,
             kubernetes.name = name,
@@ -146,6 +159,7 @@ impl Kept {
     /// # Errors
     /// [`Error::Unavailable`] until it is gone.
     pub(in crate::platform) async fn end(&self, name: &str) -> Result<(), Error> {
+        self.refused().forget(name);
         let Some(live) = self.standing(name).await? else {
             self.lock().remove(name);
             return Ok(());
@@ -198,7 +212,11 @@ impl Kept {
         ))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Applied>> {
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Applied>> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Knative, Kubernetes, Lambda};
+use super::{Error, Keda, Knative, Kubernetes, Lambda};
 
 /// `[platform]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Platform {
     /// Kubernetes, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
+    /// KEDA, where there is a section for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keda: Option<Keda>,
     /// Knative, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub knative: Option<Knative>,
@@ -31,6 +34,7 @@ impl Default for Platform {
             trainings: "local".to_owned(),
             local: Local::default(),
             kubernetes: None,
+            keda: None,
             knative: None,
             lambda: None,
         }
@@ -42,6 +46,7 @@ impl Platform {
     pub(super) fn shape() -> Self {
         Self {
             kubernetes: Some(Kubernetes::default()),
+            keda: Some(Keda::default()),
             knative: Some(Knative::default()),
             lambda: Some(Lambda::default()),
             ..Self::default()
@@ -63,6 +68,9 @@ impl Platform {
                 "platform.trainings",
                 "trainings run on local, kubernetes, knative or lambda, and the last three need a section of their own",
             ));
+        }
+        if let Some(keda) = &self.keda {
+            keda.check(self.kubernetes.is_some())?;
         }
         if let Some(knative) = &self.knative {
             knative.check(self.kubernetes.is_some())?;

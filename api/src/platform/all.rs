@@ -51,12 +51,12 @@ impl Platforms {
             all.push(Arc::new(LambdaPlatform::new(lambda, changes.clone())));
         }
         if let Some(settings) = &config.platform.kubernetes {
+            let keda = config.platform.keda.clone().unwrap_or_default();
+            let artifacts = config.artifacts_url();
             let made =
-                KubernetesPlatform::configured(settings, &config.artifacts_url(), changes.clone())
-                    .await;
+                KubernetesPlatform::configured(settings, &keda, &artifacts, changes.clone()).await;
             all.push(Arc::new(made.map_err(std::io::Error::other)?));
             if let Some(own) = config.platform.knative.as_ref().filter(|own| own.enabled) {
-                let artifacts = config.artifacts_url();
                 let made = KnativePlatform::configured(settings, own, &artifacts, changes.clone());
                 all.push(Arc::new(made.await.map_err(std::io::Error::other)?));
             }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::core::{ApiResource, DynamicObject};
+use kube::core::DynamicObject;
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{Requests, Trigger};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use serde_json::json;
 
 use self::service::Pace;
 use self::source::Fed;
-use super::kubernetes::cluster::{self, Cluster};
+use super::kubernetes::cluster::{self, Cluster, kind};
 use super::kubernetes::kept::Kept;
 use super::kubernetes::manifest::{LONGEST_VARIABLE, Maker, shared};
 use super::kubernetes::pod;
@@ -112,8 +112,8 @@ impl KnativePlatform {
         changes: Changes,
     ) -> Result<Self, String> {
         let cluster = Arc::new(Cluster::configured(NAME, settings).await?);
-        let service = kind("serving.knative.dev", "Service", "services");
-        let source = kind("sources.knative.dev", "KafkaSource", "kafkasources");
+        let service = kind("serving.knative.dev", "v1", "Service", "services");
+        let source = kind("sources.knative.dev", "v1", "KafkaSource", "kafkasources");
         Ok(Self {
             services: Kept::new(Arc::clone(&cluster), service, changes.clone()),
             sources: Kept::new(Arc::clone(&cluster), source, changes.clone()),
@@ -340,15 +340,5 @@ impl Platform for KnativePlatform {
 
     async fn shutdown(&self) {
         self.closing.store(true, Ordering::SeqCst);
-    }
-}
-
-fn kind(group: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.to_owned(),
-        version: "v1".to_owned(),
-        api_version: format!("{group}/v1"),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
     }
 }

@@ -4,9 +4,11 @@
 //! cluster goes on without the API.
 
 pub(super) mod cluster;
+mod keda;
 pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod pod;
+pub(super) mod proof;
 mod refused;
 pub(super) mod watched;
 
@@ -16,11 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::core::ApiResource;
 use millrace_entity::inference::Guarantee;
 use serde::{Deserialize, Serialize};
 
-use self::cluster::Cluster;
+use self::cluster::{Cluster, kind};
+use self::keda::Keda;
+pub use self::keda::Scaling;
 use self::kept::Kept;
 use self::manifest::{LONGEST_VARIABLE, Maker, shared};
 use self::watched::Watched;
@@ -36,6 +39,9 @@ pub(super) const NAME: &str = "kubernetes";
 pub struct Options {
     /// What each pod asks for, and takes at most.
     pub resources: Resources,
+    /// How it scales; it has its replicas where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
 }
 
 /// What a pod asks for, and takes at most, in Kubernetes' quantities. What is left out is as the configuration says.
@@ -59,6 +65,7 @@ pub struct KubernetesPlatform {
     /// The folder of artifacts, where they lie on a volume.
     artifacts: Option<String>,
     sets: Kept,
+    keda: Option<Keda>,
     pods: Watched<Pod>,
     closing: AtomicBool,
 }
@@ -70,12 +77,15 @@ impl KubernetesPlatform {
     /// What the configuration lacks to find it.
     pub async fn configured(
         settings: &config::Kubernetes,
+        keda: &config::Keda,
         artifacts: &str,
         changes: Changes,
     ) -> Result<Self, String> {
         let cluster = Arc::new(Cluster::configured(NAME, settings).await?);
+        let sets = kind("apps", "v1", "StatefulSet", "statefulsets");
         Ok(Self {
-            sets: Kept::new(Arc::clone(&cluster), stateful_sets(), changes.clone()),
+            sets: Kept::new(Arc::clone(&cluster), sets, changes.clone()),
+            keda: Keda::configured(keda, &cluster, &changes),
             pods: Watched::start(cluster.pods(), (), &cluster.own(), changes),
             cluster,
             settings: settings.clone(),
@@ -86,7 +96,11 @@ impl KubernetesPlatform {
 
     /// Ends an owner's functions.
     async fn end(&self, owner: Owner) -> Result<(), Error> {
-        self.sets.end(&self.cluster.name(owner)).await?;
+        let name = self.cluster.name(owner);
+        if let Some(keda) = &self.keda {
+            keda.end(&name).await?;
+        }
+        self.sets.end(&name).await?;
         let left = self.pods_of(owner).len();
         if left > 0 {
             return Err(self.cluster.unavailable(format!("still ends {left} pods")));
@@ -127,10 +141,14 @@ impl Platform for KubernetesPlatform {
         self.pods
             .ready()
             .map_err(|message| self.cluster.unavailable(message))?;
+        if let Some(keda) = &self.keda {
+            keda.ready()?;
+        }
         let Some(first) = deployment.functions.first() else {
             return self.end(owner).await;
         };
-        let live = self.sets.live(&self.cluster.name(owner)).await?;
+        let name = self.cluster.name(owner);
+        let live = self.sets.live(&name).await?;
         let spec = shared(first, live.as_ref().map(|live| &live.data));
         if spec.to_json().len() >= LONGEST_VARIABLE {
             return Err(self.cluster.unavailable(
@@ -142,9 +160,27 @@ impl Platform for KubernetesPlatform {
             settings: &self.settings,
             artifacts: self.artifacts.as_deref(),
         };
-        let resources = deployment.options.kubernetes.unwrap_or_default().resources;
-        let manifest = maker.stateful_set(owner, deployment.functions.len(), &spec, &resources);
-        self.sets.keep(manifest, live).await
+        let options = deployment.options.kubernetes.unwrap_or_default();
+        let least = deployment.functions.len();
+        let mut manifest = maker.stateful_set(owner, least, &spec, &options.resources);
+        match (&self.keda, &options.scaling) {
+            (None, None) => self.sets.keep(manifest, live).await,
+            (None, Some(_)) => Err(self.cluster.unavailable(
+                "scales no pods by itself: install KEDA and set platform.keda.enabled, or leave `scaling` out".to_owned(),
+            )),
+            (Some(keda), None) => {
+                keda.end(&name).await?;
+                self.sets.keep(manifest, live).await
+            }
+            (Some(keda), Some(scaling)) => {
+                // KEDA's from here on, whatever it is at the moment.
+                if let Some(set) = manifest["spec"].as_object_mut() {
+                    set.remove("replicas");
+                }
+                self.sets.keep(manifest, live).await?;
+                keda.keep(owner, &spec, least, scaling).await
+            }
+        }
     }
 
     async fn remove(&self, owner: Owner) -> Result<(), Error> {
@@ -171,15 +207,5 @@ impl Platform for KubernetesPlatform {
 
     async fn shutdown(&self) {
         self.closing.store(true, Ordering::SeqCst);
-    }
-}
-
-fn stateful_sets() -> ApiResource {
-    ApiResource {
-        group: "apps".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "apps/v1".to_owned(),
-        kind: "StatefulSet".to_owned(),
-        plural: "statefulsets".to_owned(),
     }
 }

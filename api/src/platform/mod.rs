@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use all::{Changes, Platforms};
 pub use knative::{KnativePlatform, Options as KnativeOptions};
-pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources};
+pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources, Scaling};
 pub use lambda::{
     Estimate, LambdaOptions, LambdaPlatform, Load, Pollers, SOURCE as PRICES, reckon,
 };
@@ -143,6 +143,15 @@ impl Options {
             if platform == lambda_local::NAME {
                 lambda_local::check(lambda)?;
             }
+        }
+        let scaling = self
+            .kubernetes
+            .as_ref()
+            .and_then(|own| own.scaling.as_ref());
+        if let Some(scaling) = scaling {
+            scaling
+                .check()
+                .map_err(|reason| format!("kubernetes: {reason}"))?;
         }
         match &self.knative {
             Some(knative) => knative

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millrace_api::config::Kubernetes;
+use millrace_api::config::{Keda, Kubernetes};
 use millrace_api::platform::{
     Changes, Deployment, Error, KubernetesPlatform, Owner, Platform, Status,
 };
@@ -39,6 +39,26 @@ impl Cluster {
             server.apply_file(&infra.join(file), &namespace).await;
         }
         Self { server, namespace }
+    }
+
+    /// Has the server know these kinds, and the platform have this component's rights.
+    pub async fn knows(&self, files: &[&str], component: &str, kinds: &[&str]) {
+        for file in files {
+            let path = root().join("tests/kubernetes/crds").join(file);
+            self.server.apply_file(&path, &self.namespace).await;
+        }
+        let role = root()
+            .join("infra/kubernetes/components")
+            .join(component)
+            .join("role.yaml");
+        self.server.apply_file(&role, &self.namespace).await;
+        for kind in kinds {
+            wait_until("the kind is served", LIMIT, async || {
+                let found = self.server.get(&format!("/apis/{kind}")).await;
+                found.map(|_| ()).ok_or("not yet")
+            })
+            .await;
+        }
     }
 
     pub async fn settings(&self) -> Kubernetes {
@@ -83,8 +103,12 @@ impl Cluster {
 }
 
 pub async fn platform(settings: &Kubernetes) -> KubernetesPlatform {
+    scaled(settings, &Keda::default()).await
+}
+
+pub async fn scaled(settings: &Kubernetes, keda: &Keda) -> KubernetesPlatform {
     let changes = Changes::default();
-    KubernetesPlatform::configured(settings, "s3://bucket/artifacts", changes)
+    KubernetesPlatform::configured(settings, keda, "s3://bucket/artifacts", changes)
         .await
         .unwrap()
 }

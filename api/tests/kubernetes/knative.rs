@@ -6,7 +6,7 @@ use millrace_api::config::Knative;
 use millrace_api::platform::{
     Changes, Deployment, KnativeOptions, KnativePlatform, Owner, Platform as _, State,
 };
-use millrace_harness::{root, wait_until};
+use millrace_harness::wait_until;
 use millrace_wire::function::{FunctionSpec, Requests, Role, Trigger};
 use serde_json::{Value, json};
 
@@ -17,22 +17,16 @@ use super::cluster::{
 /// A cluster that knows Knative's kinds, and a platform that may use them.
 async fn start() -> (Cluster, KnativePlatform) {
     let cluster = Cluster::start().await;
-    for file in ["service.yaml", "kafkasource.yaml"] {
-        let path = root().join("tests/kubernetes/crds").join(file);
-        cluster.server.apply_file(&path, &cluster.namespace).await;
-    }
-    let role = root().join("infra/kubernetes/components/knative/role.yaml");
-    cluster.server.apply_file(&role, &cluster.namespace).await;
-    for kind in [
-        "serving.knative.dev/v1/services",
-        "sources.knative.dev/v1/kafkasources",
-    ] {
-        wait_until("the kind is served", LIMIT, async || {
-            let found = cluster.server.get(&format!("/apis/{kind}")).await;
-            found.map(|_| ()).ok_or("not yet")
-        })
+    cluster
+        .knows(
+            &["service.yaml", "kafkasource.yaml"],
+            "knative",
+            &[
+                "serving.knative.dev/v1/services",
+                "sources.knative.dev/v1/kafkasources",
+            ],
+        )
         .await;
-    }
     let own = Knative {
         enabled: true,
         secret: Some("millrace-kafka".to_owned()),

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod end;
+mod keda;
 mod knative;
 mod pods;
 mod stateful_set;

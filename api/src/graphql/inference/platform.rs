@@ -3,7 +3,7 @@
 use async_graphql::InputObject;
 
 use crate::platform::{
-    KnativeOptions, KubernetesOptions, LambdaOptions, Options, Pollers, Resources,
+    KnativeOptions, KubernetesOptions, LambdaOptions, Options, Pollers, Resources, Scaling,
 };
 
 /// What is asked of AWS Lambda. What is left out is as the installation, or AWS, has it.
@@ -57,7 +57,18 @@ impl From<LambdaInput> for LambdaOptions {
 #[derive(InputObject)]
 pub struct KubernetesInput {
     /// What each pod asks for, and takes at most.
-    resources: PodResourcesInput,
+    resources: Option<PodResourcesInput>,
+    /// How many pods it may be given while records wait, where KEDA is on. Without it there are as many as `replicas`.
+    scaling: Option<ScalingInput>,
+}
+
+/// How KEDA scales an inference, whose `replicas` are the least. No more pods work than the input has partitions.
+#[derive(InputObject)]
+pub struct ScalingInput {
+    /// Pods at most.
+    max_replicas: u32,
+    /// Records that wait for one pod, at which another one begins; 1000 without.
+    lag: Option<u32>,
 }
 
 /// What a pod asks for, and takes at most, in Kubernetes' quantities. What is left out is as the configuration says.
@@ -102,7 +113,11 @@ pub(super) fn options(
     Options {
         lambda: lambda.map(Into::into),
         kubernetes: kubernetes.map(|input| KubernetesOptions {
-            resources: input.resources.into(),
+            resources: input.resources.map(Into::into).unwrap_or_default(),
+            scaling: input.scaling.map(|scaling| Scaling {
+                max_replicas: scaling.max_replicas,
+                lag: scaling.lag,
+            }),
         }),
         knative: knative.map(|input| KnativeOptions {
             min_scale: input.min_scale,

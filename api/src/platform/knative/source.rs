@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::super::Owner;
 use super::super::kubernetes::cluster::Cluster;
 use super::super::kubernetes::manifest::annotations;
+use super::super::kubernetes::proof::{
+    AUTHORITY, CERTIFICATE, KEY, MECHANISM, PASSWORD, Proof, USER, brokers,
+};
 use super::Options;
 
 /// Keys come as their bytes, or not at all.
@@ -17,14 +20,6 @@ const KEY_TYPE: &str = "kafkasources.sources.knative.dev/key-type";
 /// A dispatcher that gives up drops the record. Its n-th pause is n times the delay below, without a limit: a delay of 0.2 s has
 /// become 38 s after an outage of one hour, and 3 minutes after a day.
 const RETRIES: u32 = 1_000_000;
-/// The keys of a Secret as Knative's own examples name them.
-const USER: &str = "user";
-const PASSWORD: &str = "password";
-const MECHANISM: &str = "sasl.mechanism";
-const AUTHORITY: &str = "ca.crt";
-const CERTIFICATE: &str = "user.crt";
-const KEY: &str = "user.key";
-
 /// What a source brings.
 pub(super) struct Fed<'a> {
     /// None where a pool hears of nobody.
@@ -89,10 +84,6 @@ pub(super) fn source(
     let connection = fed
         .connection
         .ok_or("is not told where commands come from")?;
-    let servers = connection.get("bootstrap.servers");
-    let servers: Vec<&str> = servers.map_or_else(Vec::new, |servers| {
-        servers.split(',').map(str::trim).collect()
-    });
     let mut manifest = json!({
         "apiVersion": "sources.knative.dev/v1",
         "kind": "KafkaSource",
@@ -103,7 +94,7 @@ pub(super) fn source(
             "annotations": annotations(spec),
         },
         "spec": {
-            "bootstrapServers": servers,
+            "bootstrapServers": brokers(connection),
             "topics": fed.topics,
             // Its offsets are committed already; what has none is new, and is read from its beginning.
             "consumerGroup": fed.group,
@@ -127,47 +118,22 @@ pub(super) fn source(
 
 /// How the source proves itself. None where the brokers ask for nothing.
 fn net(connection: &Connection, secret: Option<&str>) -> Result<Option<Value>, String> {
-    let property = |name: &str| connection.get(name).map(String::as_str);
-    let protocol = property("security.protocol")
-        .unwrap_or("plaintext")
-        .to_ascii_lowercase();
-    let (by_password, by_tls) = match protocol.as_str() {
-        "plaintext" => return Ok(None),
-        "ssl" => (false, true),
-        "sasl_plaintext" => (true, false),
-        "sasl_ssl" => (true, true),
-        other => return Err(format!("knows no security.protocol {other:?}")),
-    };
-    let has_certificate = connection
-        .keys()
-        .any(|name| name.starts_with("ssl.certificate") || name.starts_with("ssl.key"));
-    let has_authority = connection.keys().any(|name| name.starts_with("ssl.ca"));
-    let needs_secret = by_password || has_certificate || has_authority;
-    let from = |key: &str| json!({"secretKeyRef": {"name": secret, "key": key}});
-    if needs_secret && secret.is_none() {
-        return Err(format!(
-            "cannot read references to secrets for its KafkaSource: make a Secret with the keys {USER}, {PASSWORD}, {MECHANISM}, {AUTHORITY}, {CERTIFICATE} and {KEY}, those that the connection needs, and name it as platform.knative.secret"
-        ));
+    let proof = Proof::of(connection, secret, "KafkaSource", "platform.knative.secret")?;
+    if proof == Proof::default() {
+        return Ok(None);
     }
+    let from = |key: &str| json!({"secretKeyRef": {"name": secret, "key": key}});
     let mut net = json!({});
-    if by_password {
-        let mechanism = property("sasl.mechanism")
-            .or(property("sasl.mechanisms"))
-            .unwrap_or("GSSAPI");
-        if !["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"].contains(&mechanism) {
-            return Err(format!(
-                "has no sasl.mechanism {mechanism} for a KafkaSource: use PLAIN or SCRAM, or the platform \"kubernetes\""
-            ));
-        }
+    if proof.mechanism.is_some() {
         // Its type is a key of the Secret beside the others.
         net["sasl"] = json!({"enable": true, "user": from(USER), "password": from(PASSWORD), "type": from(MECHANISM)});
     }
-    if by_tls {
+    if proof.tls {
         net["tls"] = json!({"enable": true});
-        if has_authority {
+        if proof.authority {
             net["tls"]["caCert"] = from(AUTHORITY);
         }
-        if has_certificate {
+        if proof.certificate {
             net["tls"]["cert"] = from(CERTIFICATE);
             net["tls"]["key"] = from(KEY);
         }

@@ -306,3 +306,19 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     words
 }
+
+/// A kind of objects.
+pub(in crate::platform) fn kind(
+    group: &str,
+    version: &str,
+    kind: &str,
+    plural: &str,
+) -> ApiResource {
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: format!("{group}/{version}"),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}

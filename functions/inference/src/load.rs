@@ -39,11 +39,11 @@ pub(crate) struct Loader {
     hand_on: Option<HandOn>,
 }
 
-/// Why a version cannot be used.
+/// Why a version cannot be used, or is not known.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Fault {
-    code: &'static str,
+    pub(crate) code: &'static str,
     /// What is wrong, as a sentence.
     pub(crate) message: String,
 }
@@ -198,9 +198,12 @@ impl Loader {
 impl Fault {
     /// Says that a version cannot be used, and what happens meanwhile.
     pub(crate) fn report(&self, status: &Status, meanwhile: &str) {
-        for code in CODES {
-            if code != self.code {
-                status.recovered(code);
+        // What is wrong with the way to a version says nothing of the version.
+        if CODES.contains(&self.code) {
+            for code in CODES {
+                if code != self.code {
+                    status.recovered(code);
+                }
             }
         }
         status.degraded(self.code, format!("{}; {meanwhile}", self.message));

@@ -2,7 +2,8 @@
 //! topic: one look between two batches, at most every few seconds.
 //!
 //! Invariant: the version that answers stays until a newer one is loaded, and an older move of the alias never takes the
-//! place of a later one. A process that was frozen looks before it answers.
+//! place of a later one. A process that was frozen looks before it answers, and one that starts answers with what the alias
+//! points at or not at all: what its specification names may be months old.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ use crate::model::Model;
 const INTERVAL: Duration = Duration::from_secs(2);
 /// How long a look may hold up a batch.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long the first look may hold up the start, which waits for names, keys and connections too: less than the ten seconds
+/// that Lambda gives a start, so that the reason is told.
+const FIRST_LIMIT: Duration = Duration::from_secs(8);
 
 /// An alias that is followed.
 pub(crate) struct Pointed {
@@ -36,10 +40,11 @@ pub(crate) struct Pointed {
 }
 
 impl Pointed {
-    /// Loads what the alias points at, or else what the specification names, and begins to follow the alias.
+    /// Loads what the alias points at, and begins to follow it. An alias that was never moved since pointers are written has
+    /// none, and stands for what the specification names.
     ///
     /// # Errors
-    /// [`Fault`] where neither can be loaded.
+    /// [`Fault`] where it cannot be known or loaded.
     pub(crate) fn start(
         spec: &InferenceSpec,
         alias: &str,
@@ -56,27 +61,11 @@ impl Pointed {
             next: Instant::now(),
             pause: first_pause(),
         };
-        let found = pointed.look();
-        let newer = found.as_ref().filter(|found| found.version != spec.version);
-        let mut fault: Option<Fault> = None;
-        if let Some(found) = newer {
-            match loader.load(&found.version) {
-                Ok(model) => {
-                    pointed.version.clone_from(&found.version);
-                    return Ok((model, pointed));
-                }
-                Err(refused) => fault = Some(refused),
-            }
+        if let Some(found) = pointed.look(FIRST_LIMIT)? {
+            pointed.version = found.version;
         }
-        match loader.load(&spec.version) {
-            Ok(model) => {
-                if let Some(fault) = fault {
-                    pointed.try_again(&fault);
-                }
-                Ok((model, pointed))
-            }
-            Err(refused) => Err(fault.unwrap_or(refused)),
-        }
+        let model = loader.load(&pointed.version)?;
+        Ok((model, pointed))
     }
 
     /// The version that the alias was moved to, if it was, and if it can be loaded.
@@ -84,7 +73,13 @@ impl Pointed {
         if Instant::now() < self.next {
             return None;
         }
-        let found = self.look()?;
+        let found = match self.look(LIMIT) {
+            Ok(found) => found?,
+            Err(fault) => {
+                fault.report(&self.status, MEANWHILE);
+                return None;
+            }
+        };
         if found.version == self.version {
             recovered(&self.status);
             self.pause = first_pause();
@@ -116,16 +111,15 @@ impl Pointed {
     }
 
     /// Looks at the object: what it says, where that is not what it said before.
-    fn look(&mut self) -> Option<Pointer> {
+    fn look(&mut self, limit: Duration) -> Result<Option<Pointer>, Fault> {
         let read = self
             .loader
-            .changed_object(&self.object, self.tag.as_deref(), LIMIT);
+            .changed_object(&self.object, self.tag.as_deref(), limit);
         self.next = Instant::now() + INTERVAL;
         let found = match read {
             Ok(found) => found,
             Err(Unread::Nothing) => {
                 self.status.recovered(UNREACHABLE);
-                // An alias that was never moved since pointers are written has none.
                 if self.moved_at_us.is_some() {
                     let answering = self.version.version;
                     self.status.degraded(
@@ -133,40 +127,34 @@ impl Pointed {
                         format!("the alias points at nothing any more; version {answering} goes on answering: set the alias again, or stop the inference"),
                     );
                 }
-                return None;
+                return Ok(None);
             }
             Err(Unread::Failed(reason)) => {
-                self.status.degraded(
-                    UNREACHABLE,
-                    format!("the alias cannot be followed: {reason}; {MEANWHILE}"),
-                );
-                return None;
+                return Err(Fault {
+                    code: UNREACHABLE,
+                    message: format!("the alias cannot be followed: {reason}"),
+                });
             }
         };
         self.status.recovered(UNREACHABLE);
-        let found = found?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
         self.tag = found.tag;
         self.status.recovered(REMOVED);
-        match Pointer::from_json(&found.bytes) {
-            Ok(pointer) => {
-                self.status.recovered(UNREADABLE);
-                let is_repeat = self
-                    .moved_at_us
-                    .is_some_and(|last| pointer.moved_at_us < last);
-                if is_repeat {
-                    tracing::info!("the pointer is of an older move of the alias, and passed over");
-                    return None;
-                }
-                self.moved_at_us = Some(pointer.moved_at_us);
-                Some(pointer)
-            }
-            Err(error) => {
-                self.status.degraded(
-                    UNREADABLE,
-                    format!("the alias's pointer cannot be read: {error}; {MEANWHILE}"),
-                );
-                None
-            }
+        let pointer = Pointer::from_json(&found.bytes).map_err(|error| Fault {
+            code: UNREADABLE,
+            message: format!("the alias's pointer cannot be read: {error}"),
+        })?;
+        self.status.recovered(UNREADABLE);
+        let is_repeat = self
+            .moved_at_us
+            .is_some_and(|last| pointer.moved_at_us < last);
+        if is_repeat {
+            tracing::info!("the pointer is of an older move of the alias, and passed over");
+            return Ok(None);
         }
+        self.moved_at_us = Some(pointer.moved_at_us);
+        Ok(Some(pointer))
     }
 }

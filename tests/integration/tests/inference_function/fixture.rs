@@ -15,7 +15,7 @@ use millrace_wire::function::{
 };
 use millrace_wire::prediction::OutputFormat;
 use millrace_wire::record::{ByteOrder, Dtype, RawArray, RecordFormat};
-use millrace_wire::registry::{Pointer, Version, object};
+use millrace_wire::registry::{Pointer, Version, key, object};
 use millrace_wire::samples::{Expected, Tolerance};
 use millrace_wire::signature::{Dimension, Signature, Tensor};
 use tempfile::TempDir;
@@ -245,6 +245,16 @@ impl<'k> Fixture<'k> {
             .put_object(&name, pointer.to_json().into())
             .await
             .unwrap();
+    }
+
+    /// Makes the pointer object of the alias `champion` one that the store cannot read, whoever asks.
+    pub fn bar_object(&self) {
+        let path = self
+            .folder
+            .path()
+            .join(object(&key("default", "numbers", "champion")));
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
     }
 
     /// Moves the alias `champion`.

@@ -226,6 +226,38 @@ async fn an_alias_is_followed_through_its_object() {
     end(process);
 }
 
+/// The version of the function's creation may be months old: a new environment that cannot learn or load what the alias
+/// points at must not answer with it, beside others that answer with the newest one.
+#[tokio::test]
+async fn a_start_never_falls_back_behind_the_alias() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let old = fixture.version(1, models::dense(1)).await;
+    let missing = Version {
+        version: 2,
+        digest: "0".repeat(64),
+        ..old.clone()
+    };
+    let wider = fixture.version(3, models::wider()).await;
+    let spec = InferenceSpec {
+        alias: Some("champion".to_owned()),
+        ..fixture.pushed(&old)
+    };
+    let start = |words: &str| {
+        let lambda = Lambda::start();
+        let mut process = fixture.start_on(&lambda, &spec, Invocations::default());
+        let message = failed(lambda.init_error(LIMIT), "Millrace.failed");
+        assert!(message.contains(words), "{message}");
+        assert_eq!(process.wait(LIMIT).code(), Some(1));
+    };
+    fixture.point_object(5, &missing).await;
+    start("version 2 of the model numbers cannot be read");
+    fixture.point_object(6, &wider).await;
+    start("version 3 of the model numbers does not fit");
+    fixture.bar_object();
+    start("the alias cannot be followed");
+    fixture.wait_for_problem("registry-unreachable");
+}
+
 #[tokio::test]
 async fn a_start_that_fails_is_told() {
     let fixture = Fixture::new(Kafka::shared(), 1, 1).await;

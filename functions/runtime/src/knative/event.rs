@@ -254,7 +254,7 @@ fn topic(attributes: &Attributes) -> Result<String, Fault> {
         (is_record && !topic.is_empty()).then_some(topic)
     });
     named.map(ToOwned::to_owned).ok_or_else(|| {
-        malformed(format!(
+        unplaced(format!(
             "the event of the source {source:?} does not say which topic it comes from: send it by a KafkaSource, of which older versions need knativekafkatopic among ceOverrides.extensions where the topic holds CloudEvents"
         ))
     })
@@ -263,32 +263,40 @@ fn topic(attributes: &Attributes) -> Result<String, Fault> {
 /// Partition and offset.
 fn place(attributes: &Attributes) -> Result<(i32, i64), Fault> {
     let text = |name| text(attributes, name);
-    let added = || Some((text("knativekafkapartition")?, text("knativekafkaoffset")?));
+    let added = text("knativekafkapartition").zip(text("knativekafkaoffset"));
     let subject = || text("subject")?.strip_prefix("partition:")?.split_once('#');
     let id = || {
         text("id")?
             .strip_prefix("partition:")?
             .split_once("/offset:")
     };
-    let found = added().or_else(subject).or_else(id);
     let read = |(partition, offset): (&str, &str)| {
         let place: (i32, i64) = (partition.parse().ok()?, offset.parse().ok()?);
         (place.0 >= 0 && place.1 >= 0).then_some(place)
     };
-    found.and_then(read).ok_or_else(|| {
-        malformed(
-            "the event does not say at which partition and offset its record is: send it by a KafkaSource",
+    if let Some(added) = added {
+        return read(added).ok_or_else(|| {
+            malformed(format!(
+                "the event is of the partition {:?} and the offset {:?}, and there are none such: send it by a KafkaSource",
+                added.0, added.1
+            ))
+        });
+    }
+    subject().or_else(id).and_then(read).ok_or_else(|| {
+        unplaced(
+            "the event does not say at which partition and offset its record is: send it by a KafkaSource, of which older versions need knativekafkapartition and knativekafkaoffset among ceOverrides.extensions where the topic holds CloudEvents",
         )
     })
 }
 
 fn decoded(key: &[u8]) -> Result<Vec<u8>, Fault> {
-    STANDARD.decode(key).map_err(|error| Fault {
-        status: StatusCode::UNPROCESSABLE_ENTITY,
-        code: "key-type",
-        message: format!(
-            "the event's key is no base64 ({error}), so that the record's bytes are not known: put the label kafkasources.sources.knative.dev/key-type: byte-array on the KafkaSource"
-        ),
+    STANDARD.decode(key).map_err(|error| {
+        Fault::settings(
+            "key-type",
+            format!(
+                "the event's key is no base64 ({error}), so that the record's bytes are not known: put the label kafkasources.sources.knative.dev/key-type: byte-array on the KafkaSource; the record comes again until then"
+            ),
+        )
     })
 }
 
@@ -318,12 +326,14 @@ fn required<'a>(attributes: &'a Attributes, name: &str) -> Result<&'a str, Fault
     })
 }
 
+/// What no `KafkaSource` sends.
 fn malformed(message: impl Into<String>) -> Fault {
-    Fault {
-        status: StatusCode::BAD_REQUEST,
-        code: "malformed-event",
-        message: message.into(),
-    }
+    Fault::of(StatusCode::BAD_REQUEST, "malformed-event", message)
+}
+
+/// What a `KafkaSource` sends that is not told to say where its records are.
+fn unplaced(message: impl Into<String>) -> Fault {
+    Fault::settings("unplaced-event", message)
 }
 
 #[cfg(test)]

@@ -179,33 +179,28 @@ async fn bring(
 ) -> Result<StatusCode, Fault> {
     let terms = intake.terms()?;
     let until = Instant::now() + terms.within;
-    let late = |_| Fault {
-        status: StatusCode::GATEWAY_TIMEOUT,
-        code: "not-in-time",
-        message: format!(
+    let late = |_| {
+        let message = format!(
             "there was no answer within {:?}; the record comes again, none is dropped",
             terms.within
-        ),
+        );
+        Fault::of(StatusCode::GATEWAY_TIMEOUT, "not-in-time", message)
     };
     let room = room(&terms, &body)?;
     let body = timeout_at(until.into(), to_bytes(body, LARGEST))
         .await
         .map_err(late)?
-        .map_err(|error| Fault {
-            status: StatusCode::BAD_REQUEST,
-            code: "unread",
-            message: format!("the request's body cannot be read: {error}"),
+        .map_err(|error| {
+            let message = format!("the request's body cannot be read: {error}");
+            Fault::of(StatusCode::BAD_REQUEST, "unread", message)
         })?;
     let record = Received::read(&headers, body)?;
     if !terms.topics.iter().any(|topic| topic == record.topic()) {
-        return Err(Fault {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            code: "foreign-topic",
-            message: format!(
-                "the event is of the topic {}, which this function does not read: repair the KafkaSource's topics or its sink",
-                record.topic()
-            ),
-        });
+        let message = format!(
+            "the event is of the topic {}, which this function does not read: repair the KafkaSource's topics or its sink; the record comes again until then",
+            record.topic()
+        );
+        return Err(Fault::settings("foreign-topic", message));
     }
     let (sender, answer) = oneshot::channel();
     let reply = Reply {
@@ -228,22 +223,24 @@ fn room(terms: &Terms, body: &Body) -> Result<OwnedSemaphorePermit, Fault> {
         .upper()
         .map_or(LARGEST, |size| usize::try_from(size).unwrap_or(usize::MAX));
     if size > LARGEST {
-        return Err(Fault {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            code: "too-large",
-            message: format!(
-                "the request holds {size} bytes, and {LARGEST} is the most that is taken"
-            ),
-        });
+        let message =
+            format!("the request holds {size} bytes, and {LARGEST} is the most that is taken");
+        return Err(Fault::of(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            message,
+        ));
     }
     // What is larger than all the room there is comes alone.
     let needed =
         u32::try_from(size + OVERHEAD).map_or(terms.capacity, |size| size.min(terms.capacity));
     Arc::clone(&terms.room)
         .try_acquire_many_owned(needed)
-        .map_err(|_| Fault {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            code: "overloaded",
-            message: "more records wait for their answers than there is room for: let Knative start more instances, or send fewer at a time".to_owned(),
+        .map_err(|_| {
+            Fault::of(
+                StatusCode::TOO_MANY_REQUESTS,
+                "overloaded",
+                "more records wait for their answers than there is room for: let Knative start more instances, or send fewer at a time",
+            )
         })
 }

@@ -53,7 +53,7 @@ async fn requests_that_come_together_share_runs_of_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_record_of_the_inference_is_refused_for_good_and_alone() {
+async fn what_is_no_event_is_refused_for_good_and_what_the_source_gets_wrong_passes() {
     let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
     let version = fixture.version(1, models::dense(1)).await;
     fixture.send(0..1);
@@ -67,8 +67,8 @@ async fn what_is_no_record_of_the_inference_is_refused_for_good_and_alone() {
         attributes
     };
     let cases = [
-        (attributes("other", &records[0]), 422, "foreign-topic"),
-        (with("key", "not base64"), 422, "key-type"),
+        (attributes("other", &records[0]), 503, "foreign-topic"),
+        (with("key", "not base64"), 503, "key-type"),
         (with("time", "noon"), 400, "malformed-event"),
         (with("specversion", "2.0"), 400, "malformed-event"),
         (with("knativekafkaoffset", "-1"), 400, "malformed-event"),

@@ -136,11 +136,12 @@ fn what_is_no_event_of_a_record_is_refused() {
     );
     words(read_binary(&[("ce-specversion", "0.3")], b""), "0.3");
     words(read_binary(&[("ce-source", "")], b""), "source");
-    words(read_binary(&[("ce-source", "/x")], b""), "which topic");
     words(read_binary(&[("ce-time", "noon")], b""), "noon");
-    words(read_binary(&[("ce-key", "straße")], b""), "byte-array");
-    let unplaced = [("ce-subject", "s"), ("ce-id", "partition:-1/offset:0")];
-    words(read_binary(&unplaced, b""), "partition and offset");
+    let nowhere = [
+        ("ce-knativekafkapartition", "-1"),
+        ("ce-knativekafkaoffset", "0"),
+    ];
+    words(read_binary(&nowhere, b""), "none such");
     words(read_structured(","), "cannot be read");
     words(read_structured(r#","a":[]"#), "the event's attribute a");
     words(
@@ -148,4 +149,19 @@ fn what_is_no_event_of_a_record_is_refused() {
         "as well as",
     );
     words(read_structured(r#","data_base64":"%""#), "no base64");
+}
+
+/// A source whose settings are wrong must not drop its records: they wait until the settings are mended.
+#[test]
+fn what_a_source_is_not_told_to_say_passes_once_it_is() {
+    let words = |more: &[(&'static str, &str)], expected: &str| {
+        let fault = read_binary(more, b"").unwrap_err();
+        assert!(fault.message.contains(expected), "{}", fault.message);
+        assert_eq!(fault.status, StatusCode::SERVICE_UNAVAILABLE);
+    };
+    words(&[("ce-key", "straße")], "byte-array");
+    words(&[("ce-key", "42")], "byte-array");
+    words(&[("ce-source", "/x")], "which topic");
+    let unplaced = [("ce-subject", "s"), ("ce-id", "partition:-1/offset:0")];
+    words(&unplaced, "partition and offset");
 }

@@ -117,10 +117,18 @@ impl LambdaPlatform {
         if let Some(found) = &function
             && !function::is_ours(&self.settings, &name, found)?
         {
-            return Ok(()); // Ours is gone.
+            // One of ours that has lost its tag is still at work as long as records are brought to it.
+            let topics = mapping::brought(aws, &name).await?;
+            if topics.is_empty() {
+                return Ok(()); // Ours is gone.
+            }
+            let (key, value) = (&self.settings.tag_key, &self.settings.prefix);
+            return Err(Trouble::refused(format!(
+                "finds event source mappings of {topics:?} on the function {name:?}, which lacks the tag {key}={value}: put the tag back, and both are ended; or delete the mappings"
+            )));
         }
         // Mappings outlive their function, and would bring records to a new one of its name.
-        let left = mapping::end(aws, &self.settings.cluster, &name, function.is_some()).await?;
+        let left = mapping::end(aws, &name, function.is_some()).await?;
         if !left.is_empty() {
             return Err(Trouble::Busy(format!(
                 "waits until Lambda has deleted the event source mappings of {left:?}"

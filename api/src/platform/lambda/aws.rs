@@ -164,22 +164,19 @@ impl Aws {
         }
     }
 
-    /// The mappings that bring records of the cluster to a function. Of one that is gone AWS tells only among all.
+    /// The mappings that bring records to a function, of whichever cluster. Of one that is gone AWS tells only among all.
     pub(super) async fn mappings(
         &self,
-        cluster: &str,
         function: &str,
         is_there: bool,
     ) -> Result<Vec<EventSourceMappingConfiguration>, Trouble> {
         let call = self.lambda.list_event_source_mappings();
-        let call = call
-            .event_source_arn(cluster)
-            .set_function_name(is_there.then(|| function.to_owned()));
+        let call = call.set_function_name(is_there.then(|| function.to_owned()));
         let mut pages = call.into_paginator().items().send();
         let mut mappings = Vec::new();
         while let Some(found) = pages.next().await {
             let mapping = found
-                .map_err(|error| Trouble::of("lambda:ListEventSourceMappings", cluster, &error))?;
+                .map_err(|error| Trouble::of("lambda:ListEventSourceMappings", function, &error))?;
             // arn:aws:lambda:REGION:ACCOUNT:function:NAME
             let name = mapping.function_arn().and_then(|arn| arn.split(':').nth(6));
             if name == Some(function) {

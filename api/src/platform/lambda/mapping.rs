@@ -29,9 +29,9 @@ pub(super) async fn bring(
     function: &str,
     plans: &[MappingPlan],
 ) -> Result<Vec<Stage>, Trouble> {
-    let found = aws.mappings(cluster, function, true).await?;
+    let found = aws.mappings(function, true).await?;
     for mapping in found.iter().filter(|mapping| !is_ending(mapping)) {
-        if !plans.iter().any(|plan| is_of(plan, mapping)) {
+        if !plans.iter().any(|plan| is_of(cluster, plan, mapping)) {
             aws.delete_mapping(id(mapping)).await?;
         }
     }
@@ -51,7 +51,7 @@ async fn one(
 ) -> Result<Stage, Trouble> {
     let topic = &plan.topic;
     let mut there = found.iter().filter(|mapping| !is_ending(mapping));
-    let Some(mapping) = there.find(|mapping| is_of(plan, mapping)) else {
+    let Some(mapping) = there.find(|mapping| is_of(cluster, plan, mapping)) else {
         // AWS takes no second one of the same topic while there is a first one.
         if found.iter().any(|mapping| mapping.topics().contains(topic)) {
             return Ok(Stage::Changing(format!(
@@ -86,22 +86,27 @@ async fn one(
 }
 
 /// Ends all mappings of a function. Says which topics AWS still lets go of.
-pub(super) async fn end(
-    aws: &Aws,
-    cluster: &str,
-    function: &str,
-    is_there: bool,
-) -> Result<Vec<String>, Trouble> {
-    let found = aws.mappings(cluster, function, is_there).await?;
+pub(super) async fn end(aws: &Aws, function: &str, is_there: bool) -> Result<Vec<String>, Trouble> {
+    let found = aws.mappings(function, is_there).await?;
     if found.is_empty() {
         return Ok(Vec::new());
     }
     for mapping in found.iter().filter(|mapping| !is_ending(mapping)) {
         aws.delete_mapping(id(mapping)).await?;
     }
-    let left = aws.mappings(cluster, function, is_there).await?;
-    let topics = left.iter().flat_map(|mapping| mapping.topics().to_vec());
-    Ok(topics.collect())
+    Ok(topics(&aws.mappings(function, is_there).await?))
+}
+
+/// The topics whose records mappings bring to a function.
+pub(super) async fn brought(aws: &Aws, function: &str) -> Result<Vec<String>, Trouble> {
+    Ok(topics(&aws.mappings(function, true).await?))
+}
+
+fn topics(mappings: &[EventSourceMappingConfiguration]) -> Vec<String> {
+    let topics = mappings
+        .iter()
+        .flat_map(EventSourceMappingConfiguration::topics);
+    topics.cloned().collect()
 }
 
 fn id(mapping: &EventSourceMappingConfiguration) -> &str {
@@ -112,11 +117,13 @@ fn is_ending(mapping: &EventSourceMappingConfiguration) -> bool {
     mapping.state() == Some("Deleting")
 }
 
-/// Whether it is the planned one, as far as that cannot be changed. (All that are looked at are of one cluster.)
-fn is_of(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
+/// Whether it is the planned one, as far as that cannot be changed.
+fn is_of(cluster: &str, plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
     let kafka = mapping.amazon_managed_kafka_event_source_config();
     let group = kafka.and_then(|kafka| kafka.consumer_group_id());
-    mapping.topics() == [plan.topic.clone()] && group == Some(plan.group.as_str())
+    mapping.event_source_arn() == Some(cluster)
+        && mapping.topics() == [plan.topic.clone()]
+        && group == Some(plan.group.as_str())
 }
 
 fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {

@@ -1,11 +1,12 @@
 //! A server that speaks as much of AWS as the driver hears, and answers what a test says.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
@@ -74,6 +75,7 @@ pub(super) async fn platform(pace: Pace) -> (LambdaPlatform, Shared) {
 async fn answer(State(account): State<Shared>, request: Request) -> Response {
     let mut account = account.lock().unwrap();
     let target = request.headers().get("x-amz-target");
+    let Query(query): Query<BTreeMap<String, String>> = Query::try_from_uri(request.uri()).unwrap();
     let call = target.map_or_else(
         || format!("{} {}", request.method(), request.uri().path()),
         |target| target.to_str().unwrap().to_owned(),
@@ -90,7 +92,13 @@ async fn answer(State(account): State<Shared>, request: Request) -> Response {
             None => return refusal(404, "ResourceNotFoundException", "Function not found"),
         }
     } else if call.starts_with("GET /2015-03-31/event-source-mappings") {
-        json!({"EventSourceMappings": account.mappings})
+        // AWS tells of those alone that are asked for.
+        let is_asked_for = |mapping: &&Value| {
+            let cluster = query.get("EventSourceArn");
+            cluster.is_none_or(|cluster| mapping["EventSourceArn"] == cluster.as_str())
+        };
+        let mappings: Vec<&Value> = account.mappings.iter().filter(is_asked_for).collect();
+        json!({"EventSourceMappings": mappings})
     } else {
         json!({})
     };
@@ -137,6 +145,7 @@ pub(super) fn mappings(platform: &LambdaPlatform, id: Uuid, state: &str) -> Vec<
     let mapping = |mapping: &plan::MappingPlan| {
         json!({
             "UUID": mapping.topic,
+            "EventSourceArn": settings.cluster,
             "FunctionArn": arn,
             "Topics": [mapping.topic],
             "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": mapping.group},

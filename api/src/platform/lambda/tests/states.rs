@@ -164,6 +164,54 @@ async fn a_former_mapping_is_waited_for() {
     assert_eq!(count(&calls, deleted), 1, "{calls:?}");
 }
 
+/// A function tells records apart by their topic alone: those of two clusters would be answered into one.
+#[tokio::test]
+async fn a_mapping_of_a_former_cluster_ends_first_and_never_outlives_the_function() {
+    let (platform, account) = platform(ALWAYS).await;
+    let former = || {
+        let mappings = mappings(&platform, ID, "Enabled");
+        each(mappings, "EventSourceArn", "arn:aws:kafka:former")
+    };
+    now(&account, |it| {
+        it.function = Some(function(&platform, ID, "Active"));
+        it.mappings = former();
+    });
+    let status = deploy(&platform).await.unwrap();
+    assert!(status.last_exit.unwrap().contains("former mapping"));
+    let calls = now(&account, |_| {});
+    let deleted = "DELETE /2015-03-31/event-source-mappings";
+    assert_eq!(count(&calls, deleted), 2, "{calls:?}");
+    assert_eq!(count(&calls, "POST /2015"), 0, "{calls:?}");
+
+    for function in [Some(function(&platform, ID, "Active")), None] {
+        now(&account, |it| it.function = function);
+        let ended = platform.deploy(OWNER, Deployment::default()).await;
+        assert!(ended.unwrap_err().to_string().contains("orders-in"));
+        let calls = now(&account, |_| {});
+        assert_eq!(count(&calls, deleted), 2, "{calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_lost_its_tag_has_not_ended_while_records_are_brought_to_it() {
+    let (platform, account) = platform(ALWAYS).await;
+    now(&account, |it| {
+        let mut untagged = function(&platform, ID, "Active");
+        untagged["Tags"] = json!({});
+        it.function = Some(untagged);
+        it.mappings = mappings(&platform, ID, "Enabled");
+    });
+    let refused = platform.deploy(OWNER, Deployment::default()).await;
+    let words = refused.unwrap_err().to_string();
+    let (key, value) = (&platform.settings.tag_key, &platform.settings.prefix);
+    assert!(words.contains(&format!("the tag {key}={value}")), "{words}");
+    let calls = now(&account, |it| it.mappings.clear());
+    assert_eq!(count(&calls, "DELETE"), 0, "{calls:?}");
+    platform.deploy(OWNER, Deployment::default()).await.unwrap();
+    let calls = now(&account, |_| {});
+    assert_eq!(count(&calls, "DELETE"), 0, "{calls:?}");
+}
+
 #[tokio::test]
 async fn the_end_waits_until_lambda_has_let_go() {
     let (platform, account) = platform(ALWAYS).await;

@@ -1,7 +1,8 @@
 //! Lambda on this machine: the function's own binary behind a Runtime API of ours, and event source mappings that read
 //! the real Kafka. What it does as AWS does, and what it does not, stands in docs/aws.md.
 //!
-//! Invariant: nothing outlives the API. A mapping that ends has settled the event under way, or not committed it.
+//! Invariant: nothing outlives the API. A mapping that ends has settled the event under way, or not committed it, and is
+//! waited for by nobody but whoever asks for the same function.
 
 mod environment;
 mod event;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use futures::future::join_all;
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::{FunctionSpec, Invocations, Role, Trigger};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use self::mapping::{Mapping, Poller, Provisioned};
 use super::local::{Log, Settings, log_path, remove_logs};
@@ -84,17 +87,20 @@ impl Mapping {
 pub struct LambdaLocal {
     settings: Arc<Settings>,
     changes: Changes,
-    /// Taken by whoever starts or ends functions, for as long as that takes.
-    owners: tokio::sync::Mutex<BTreeMap<Owner, Running>>,
+    /// Each is taken by whoever starts or ends its function, for as long as that takes.
+    owners: Mutex<BTreeMap<Owner, Arc<Function>>>,
     closing: AtomicBool,
     visible: Mutex<BTreeMap<Owner, Arc<Shared>>>,
 }
+
+/// The function of an owner, while it has one.
+type Function = tokio::sync::Mutex<Option<Running>>;
 
 /// A function with its mapping.
 struct Running {
     spec: FunctionSpec,
     mapping: Mapping,
-    end: Arc<AtomicBool>,
+    end: watch::Sender<bool>,
     poller: JoinHandle<()>,
 }
 
@@ -146,10 +152,14 @@ impl LambdaLocal {
         Self {
             settings: Arc::new(settings),
             changes,
-            owners: tokio::sync::Mutex::default(),
+            owners: Mutex::default(),
             closing: AtomicBool::new(false),
             visible: Mutex::default(),
         }
+    }
+
+    fn function(&self, owner: Owner) -> Arc<Function> {
+        Arc::clone(lock(&self.owners).entry(owner).or_default())
     }
 
     fn start(&self, owner: Owner, spec: FunctionSpec, mapping: Mapping) -> Result<Running, Error> {
@@ -173,7 +183,7 @@ impl LambdaLocal {
             changes: self.changes.clone(),
         });
         lock(&self.visible).insert(owner, Arc::clone(&shared));
-        let end = Arc::new(AtomicBool::new(false));
+        let (end, ends) = watch::channel(false);
         let invocations = Invocations {
             partial: mapping.provisioned.is_some(),
         };
@@ -183,7 +193,7 @@ impl LambdaLocal {
             mapping: mapping.clone(),
             shared,
             runtime: Handle::current(),
-            end: Arc::clone(&end),
+            end: ends,
         };
         let poller = std::thread::Builder::new()
             .name("mapping".to_owned())
@@ -199,7 +209,8 @@ impl LambdaLocal {
 
     /// Returns when the event under way is settled or left, and nothing of the function runs any more.
     async fn end(&self, owner: Owner, running: Running) {
-        running.end.store(true, Ordering::Relaxed);
+        // A poller that is gone needs no order.
+        let _ = running.end.send(true);
         let joined = tokio::task::spawn_blocking(move || running.poller.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("a mapping failed");
@@ -228,24 +239,25 @@ impl Platform for LambdaLocal {
     }
 
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
-        let mut owners = self.owners.lock().await;
+        let function = self.function(owner);
+        let mut function = function.lock().await;
         let wanted = deployment.functions.into_iter().next();
         let mapping = Mapping::of(&deployment.options.lambda.unwrap_or_default());
-        if let (Some(running), Some(spec)) = (owners.get(&owner), &wanted)
+        if let (Some(running), Some(spec)) = (&*function, &wanted)
             && work(&running.spec) == work(spec)
             && running.mapping == mapping
             && !running.poller.is_finished()
         {
             return Ok(());
         }
-        if let Some(running) = owners.remove(&owner) {
+        if let Some(running) = function.take() {
             self.end(owner, running).await;
         }
         if let Some(spec) = wanted {
             if self.closing.load(Ordering::SeqCst) {
                 return Err(Error::Closing { platform: NAME });
             }
-            owners.insert(owner, self.start(owner, spec, mapping)?);
+            *function = Some(self.start(owner, spec, mapping)?);
         }
         Ok(())
     }
@@ -270,10 +282,13 @@ impl Platform for LambdaLocal {
 
     async fn shutdown(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        let mut owners = self.owners.lock().await;
-        while let Some((owner, running)) = owners.pop_first() {
-            self.end(owner, running).await;
-        }
+        let owners = lock(&self.owners).clone();
+        let ending = owners.into_iter().map(async |(owner, function)| {
+            if let Some(running) = function.lock().await.take() {
+                self.end(owner, running).await;
+            }
+        });
+        join_all(ending).await;
     }
 }
 

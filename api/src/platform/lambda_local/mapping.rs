@@ -4,9 +4,8 @@
 //! Invariant: an offset is committed only when all records before it were answered, or given up as the
 //! mapping was told to. Of each partition one event is under way at a time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -16,6 +15,7 @@ use millrace_kafka::{
 };
 use millrace_wire::function::{FunctionSpec, InferenceSpec};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::super::State;
 use super::Shared;
@@ -63,7 +63,8 @@ pub(super) struct Poller {
     pub(super) mapping: Mapping,
     pub(super) shared: Arc<Shared>,
     pub(super) runtime: Handle,
-    pub(super) end: Arc<AtomicBool>,
+    /// Whether it shall end.
+    pub(super) end: watch::Receiver<bool>,
 }
 
 /// The records that wait for their event.
@@ -174,8 +175,7 @@ impl Poller {
                 continue;
             }
             if let Some(oldest) = provisioned.and_then(|mode| mode.oldest) {
-                let (expired, rest): (Vec<Item>, Vec<Item>) =
-                    items.into_iter().partition(|item| is_older(item, oldest));
+                let (expired, rest) = expired(items, |item| is_older(item, oldest));
                 self.give_up(consumer, &expired, "it is older than the mapping takes")?;
                 items = rest;
             }
@@ -198,6 +198,8 @@ impl Poller {
                     items = rest;
                     Failure("a part of the batch was not answered".to_owned())
                 }
+                // Nothing is given up for an end.
+                Err(_) if self.ends() => return Ok(Err(Ended)),
                 Err(failure) => failure,
             };
             tracing::info!(inference.name = %self.inference.name, tries, "an invocation failed: {}", failure.0);
@@ -232,7 +234,7 @@ impl Poller {
         let servers = self.inference.connection.get("bootstrap.servers");
         let event = event(items, servers.map_or("", String::as_str));
         let shared = &self.shared;
-        let outcome = self.runtime.block_on(async {
+        let answered = async {
             let ready = match environment.take() {
                 Some(ready) => ready,
                 None => Environment::start(&shared.settings, &self.spec, &shared.log).await?,
@@ -241,6 +243,14 @@ impl Poller {
             let (kept, outcome) = ready.invoke(event, self.mapping.timeout).await;
             *environment = kept;
             outcome
+        };
+        let outcome = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                outcome = answered => outcome,
+                // Its process goes with the environment.
+                () = self.is_over() => Err(Failure("the mapping has ended".to_owned())),
+            }
         });
         if environment.is_none() {
             shared.has_process(None);
@@ -276,7 +286,14 @@ impl Poller {
     }
 
     fn ends(&self) -> bool {
-        self.end.load(Ordering::Relaxed)
+        // A platform that is gone wants nothing any more.
+        *self.end.borrow() || self.end.has_changed().is_err()
+    }
+
+    /// Returns when it was told to end, and what was under way has had its time.
+    async fn is_over(&self) {
+        let _ = self.end.clone().wait_for(|end| *end).await;
+        tokio::time::sleep(self.shared.settings.grace).await;
     }
 }
 
@@ -345,6 +362,19 @@ impl RebalanceHandler for Members {
     }
 }
 
+/// Parts those that are too old from the others: in each partition those before its first fresh one, since an offset behind
+/// that must not be committed yet.
+fn expired(items: Vec<Item>, is_old: impl Fn(&Item) -> bool) -> (Vec<Item>, Vec<Item>) {
+    let mut fresh = BTreeSet::new();
+    items.into_iter().partition(|item| {
+        let is_expired = !fresh.contains(&item.place) && is_old(item);
+        if !is_expired {
+            fresh.insert(item.place.clone());
+        }
+        is_expired
+    })
+}
+
 fn is_older(item: &Item, oldest: Duration) -> bool {
     let age = item
         .timestamp_ms
@@ -354,46 +384,4 @@ fn is_older(item: &Item, oldest: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::event::tests::item;
-    use super::*;
-
-    fn mapping(batch_size: usize, window: Duration) -> Mapping {
-        Mapping {
-            batch_size,
-            window,
-            ..Mapping::default()
-        }
-    }
-
-    #[test]
-    fn an_event_goes_when_it_is_full_or_its_window_is_over() {
-        let window = Duration::from_hours(1);
-        let mapping = mapping(3, window);
-        let mut pending = Pending::default();
-        let now = Instant::now();
-        assert_eq!(pending.take(&mapping, now), None);
-        pending.add(vec![item(0, 1), item(1, 1)]);
-        let since = pending.since.expect("two wait");
-        assert_eq!(pending.take(&mapping, since), None);
-        pending.add(vec![item(0, 2), item(0, 3)]);
-        let full = pending.take(&mapping, since).expect("three are there");
-        assert_eq!(full, [item(0, 1), item(1, 1), item(0, 2)]);
-        assert_eq!(pending.take(&mapping, since), None);
-        let rest = pending
-            .take(&mapping, since + window)
-            .expect("the window is over");
-        assert_eq!(rest, [item(0, 3)]);
-        assert_eq!(pending.take(&mapping, since + window * 3), None);
-    }
-
-    #[test]
-    fn records_of_partitions_that_have_gone_are_forgotten() {
-        let mapping = mapping(10, Duration::ZERO);
-        let mut pending = Pending::default();
-        pending.add(vec![item(0, 1), item(1, 1), item(0, 2)]);
-        pending.forget(&[TopicPartition::new("input", 0)]);
-        let left = pending.take(&mapping, Instant::now() + LOOK);
-        assert_eq!(left, Some(vec![item(1, 1)]));
-    }
-}
+mod tests;

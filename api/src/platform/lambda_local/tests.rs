@@ -235,6 +235,11 @@ const OWNER: Owner = Owner::Inference(Uuid::from_u128(1));
 
 impl World {
     async fn new(values: &[&str], rule: &str, mapping: Mapping) -> Self {
+        Self::with(LIMIT, values, rule, mapping).await
+    }
+
+    /// One whose events are given up so long after the end was asked for.
+    async fn with(grace: Duration, values: &[&str], rule: &str, mapping: Mapping) -> Self {
         let kafka = Kafka::shared();
         let name = unique("mapping");
         kafka.create_topic(&name, 1, &[]).await;
@@ -244,7 +249,11 @@ impl World {
             .commit(&name, &[GroupOffset::new(&name, 0, 0)])
             .unwrap();
         let folder = TempDir::new().unwrap();
-        let platform = LambdaLocal::new(settings(folder.path(), rule), Changes::default());
+        let settings = Settings {
+            grace,
+            ..settings(folder.path(), rule)
+        };
+        let platform = LambdaLocal::new(settings, Changes::default());
         let world = Self {
             folder,
             name,
@@ -254,7 +263,7 @@ impl World {
         world.send(values);
         let spec = spec(&world.name, kafka.client_properties());
         let running = world.platform.start(OWNER, spec, mapping).unwrap();
-        world.platform.owners.lock().await.insert(OWNER, running);
+        *world.platform.function(OWNER).lock().await = Some(running);
         world
     }
 
@@ -281,6 +290,15 @@ impl World {
             }
         });
         self.events()
+    }
+
+    /// Waits until the event of this value was tried.
+    fn tried(&self, value: &str) {
+        block_until("it was tried", LIMIT, || {
+            let events = self.events();
+            let is_there = events.iter().any(|event| event == value);
+            is_there.then_some(()).ok_or(events.join(", "))
+        });
     }
 
     fn committed(&self) -> i64 {
@@ -384,14 +402,7 @@ def answer(event, values): return None";
 async fn one_that_ends_leaves_what_is_not_answered_for_whoever_comes_next() {
     let rule = "def answer(event, values): assert 'a' in values, 'only a'";
     let world = World::new(&["a", "b"], rule, of(1, None)).await;
-    block_until("the second one was tried", LIMIT, || {
-        let events = world.events();
-        if events.contains(&"b".to_owned()) {
-            Ok(())
-        } else {
-            Err(events.join(", "))
-        }
-    });
+    world.tried("b");
     world
         .platform
         .deploy(OWNER, Deployment::default())
@@ -400,6 +411,83 @@ async fn one_that_ends_leaves_what_is_not_answered_for_whoever_comes_next() {
     assert!(world.platform.functions().await.is_empty());
     assert_eq!(world.committed(), 1);
     assert!(world.admin.group(&world.name).unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_lasts_holds_up_the_end_of_its_own_function_alone() {
+    let rule = "def answer(event, values):
+    while not os.path.exists(folder + '/go'): time.sleep(0.01)";
+    let world = World::new(&["a"], rule, of(1, None)).await;
+    let platform = &world.platform;
+    let others = [2, 3].map(|id| Owner::Inference(Uuid::from_u128(id)));
+    for owner in others {
+        let idle = unique("idle");
+        Kafka::shared().create_topic(&idle, 1, &[]).await;
+        let spec = spec(&idle, Kafka::shared().client_properties());
+        let running = platform.start(owner, spec, of(1, None)).unwrap();
+        *platform.function(owner).lock().await = Some(running);
+    }
+    world.tried("a");
+    let left = async || -> Vec<Owner> {
+        let functions = platform.functions().await;
+        functions.iter().map(|status| status.owner).collect()
+    };
+    let stopping = platform.deploy(OWNER, Deployment::default());
+    tokio::pin!(stopping);
+    tokio::select! {
+        biased;
+        _ = &mut stopping => panic!("its event is still under way"),
+        other = platform.deploy(others[0], Deployment::default()) => other.unwrap(),
+    }
+    assert_eq!(left().await, [OWNER, others[1]]);
+    let mut changes = platform.changes.subscribe();
+    let closing = platform.shutdown();
+    tokio::pin!(closing);
+    let one_left = async {
+        while left().await.len() > 1 {
+            changes.changed().await.unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = &mut closing => panic!("an event is still under way"),
+        () = one_left => {}
+    }
+    assert_eq!(left().await, [OWNER]);
+    fs::write(world.folder.path().join("go"), "").unwrap();
+    let (stopped, ()) = tokio::join!(stopping, closing);
+    stopped.unwrap();
+    assert_eq!(world.committed(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_outlasts_its_grace_is_left_for_whoever_comes_next() {
+    let rule = "def answer(event, values): time.sleep(1000)";
+    // Nothing but the end may cut it off, and nothing may be given up for it.
+    let mapping = Mapping {
+        timeout: Duration::from_hours(1),
+        ..of(
+            1,
+            Some(Provisioned {
+                retries: Some(0),
+                ..Provisioned::default()
+            }),
+        )
+    };
+    let world = World::with(Duration::from_millis(50), &["a"], rule, mapping).await;
+    world.tried("a");
+    let process = world.platform.functions().await[0].process_id.unwrap();
+    let end = world.platform.deploy(OWNER, Deployment::default());
+    tokio::time::timeout(LIMIT, end)
+        .await
+        .expect("it ends")
+        .unwrap();
+    assert_eq!(world.committed(), 0);
+    assert!(world.admin.group(&world.name).unwrap().is_empty());
+    block_until("the process is gone", LIMIT, || match state_of(process) {
+        None | Some('Z') => Ok(()),
+        Some(state) => Err(state),
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,7 +508,7 @@ async fn records_of_several_partitions_share_an_event() {
     let platform = LambdaLocal::new(settings(folder.path(), rule), Changes::default());
     let spec = spec(&name, kafka.client_properties());
     let running = platform.start(OWNER, spec, of(3, None)).unwrap();
-    platform.owners.lock().await.insert(OWNER, running);
+    *platform.function(OWNER).lock().await = Some(running);
     let counts = block_until("the event came", LIMIT, || {
         fs::read_to_string(folder.path().join("counts")).map_err(|error| error.kind())
     });

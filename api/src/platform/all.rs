@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::watch;
 
 use super::{
@@ -94,6 +95,15 @@ impl Platforms {
         self.trainings.as_ref()
     }
 
+    /// The names of those whose functions end with the API.
+    #[must_use]
+    pub fn ending_with_the_api(&self) -> Vec<&'static str> {
+        let all = self.all.iter();
+        all.filter(|platform| platform.ends_with_the_api())
+            .map(|platform| platform.name())
+            .collect()
+    }
+
     /// Those that run no trainings.
     pub fn not_for_trainings(&self) -> impl Iterator<Item = &dyn Platform> {
         let trainings = self.trainings.name();
@@ -118,8 +128,22 @@ impl Platforms {
 
     /// Ends in order what cannot go on without the API.
     pub async fn shutdown(&self) {
-        for platform in &self.all {
-            platform.shutdown().await;
-        }
+        join_all(self.all.iter().map(|platform| platform.shutdown())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    /// Rows of these are put back when the API starts: they say that functions run, and none does.
+    #[tokio::test]
+    async fn what_runs_on_this_machine_ends_with_the_api() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = folder.path().to_owned();
+        let platforms = Platforms::configured(&config).await.unwrap();
+        assert_eq!(platforms.ending_with_the_api(), ["local", "lambda-local"]);
     }
 }

@@ -234,6 +234,10 @@ impl Platform for LambdaLocal {
         true
     }
 
+    fn ends_with_the_api(&self) -> bool {
+        true
+    }
+
     fn training_slots(&self) -> u32 {
         0
     }

@@ -198,6 +198,10 @@ impl Platform for LocalPlatform {
         false
     }
 
+    fn ends_with_the_api(&self) -> bool {
+        true
+    }
+
     fn training_slots(&self) -> u32 {
         self.settings.training_slots
     }

@@ -175,6 +175,11 @@ pub trait Platform: Send + Sync {
     /// is one function to Millrace, whose silence is no fault.
     fn is_pushed(&self) -> bool;
 
+    /// Whether its functions cannot go on without the API, so that none runs when that starts.
+    fn ends_with_the_api(&self) -> bool {
+        false
+    }
+
     /// The consumer group by which redriven records are brought to an inference with this group: the same, unless the
     /// platform reads each topic by itself.
     fn redrive_group(&self, group: &str) -> String {

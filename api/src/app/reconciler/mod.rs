@@ -27,7 +27,7 @@ pub(in crate::app) use inference::{Settings, specification, specs};
 
 use super::inference::locked;
 use super::{App, Change, Result, Shutdown};
-use crate::platform::{Owner, Platform as _};
+use crate::platform::Owner;
 
 /// How often everything is looked at unasked, which is also the pause before a failed step is
 /// tried again.
@@ -104,14 +104,14 @@ pub async fn run(app: App, shutdown: Shutdown) {
     }
 }
 
-/// At the start no local function runs, whatever the rows say.
+/// At the start no function runs that ends with the API, whatever the rows say.
 async fn put_back(app: &App) -> Result<()> {
     Entity::update_many()
         .set(millrace_entity::inference::ActiveModel {
             state: Set(State::Deploying),
             ..Default::default()
         })
-        .filter(Column::Platform.eq(app.platforms.local.name()))
+        .filter(Column::Platform.is_in(app.platforms.ending_with_the_api()))
         .filter(Column::Desired.eq(Desired::Running))
         .filter(Column::State.is_in([State::Running, State::Degraded]))
         .exec(&app.database)

@@ -25,7 +25,7 @@ pub(crate) use self::topics::Topics;
 use self::incoming::RecordHeaders;
 use self::letter::{Letters, Sources, timestamp_ms};
 use crate::handler::{Answer, Answers, Input, Refusal, Stall};
-use crate::status::Done;
+use crate::status::Became;
 
 /// Answers the batches of one inference. Its buffers are used again for each.
 #[derive(Default)]
@@ -69,15 +69,14 @@ impl Answering {
         Ok(())
     }
 
-    /// Makes the records that answer the batch that was asked about last, and counts them. `send` takes each with the
-    /// place in the batch of the record that it answers.
+    /// Makes the records that answer the batch that was asked about last. `send` takes each with the place in the batch of the
+    /// record that it answers, and what that becomes by it.
     pub(crate) fn send<R: Incoming, E>(
         &mut self,
         batch: &[R],
         spec: &InferenceSpec,
         topics: &Topics,
-        counts: &mut Done,
-        mut send: impl FnMut(usize, &OutRecord<'_>) -> Result<(), E>,
+        mut send: impl FnMut(usize, &OutRecord<'_>, Became) -> Result<(), E>,
     ) -> Result<(), E> {
         let sending = Instant::now();
         let targets = &topics.targets;
@@ -94,10 +93,10 @@ impl Answering {
                 Answer::Output(_) | Answer::HandOn => {
                     let origin = letters.partition(record, source);
                     let partition = |target| topics.partition(target, origin, record.key());
-                    let (target, out, count) = if let Answer::Output(value) = answer {
+                    let (target, out, became) = if let Answer::Output(value) = answer {
                         let target = &targets.output;
                         let out = letters.output(record, partition(target), source, value);
-                        (target, out, &mut counts.predicted)
+                        (target, out, Became::Predicted)
                     } else {
                         let target = targets
                             .hand_on
@@ -105,12 +104,11 @@ impl Answering {
                             .expect("a handler hands on where its inference says where to");
                         let topic = &target.topic;
                         let out = letters.handed_on(record, topic, partition(target), source);
-                        (target, out, &mut counts.handed_on)
+                        (target, out, Became::HandedOn)
                     };
                     match target.too_large(&out) {
                         None => {
-                            send(place, &out)?;
-                            *count += 1;
+                            send(place, &out, became)?;
                             continue;
                         }
                         Some(message) => Cow::Owned(Refusal {
@@ -126,8 +124,8 @@ impl Answering {
                 "{}",
                 refusal.message
             );
-            send(place, &letters.dead(record, source, &refusal))?;
-            *counts.refused.entry(refusal.code).or_default() += 1;
+            let letter = letters.dead(record, source, &refusal);
+            send(place, &letter, Became::Refused(refusal.code))?;
         }
         self.answers.took(Stage::Send, sending.elapsed());
         Ok(())

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use millrace_kafka::{Connection, Delivery, Error, Producer};
-use millrace_wire::function::{Guarantee, InferenceSpec};
+use millrace_wire::function::{Guarantee, InferenceSpec, Trigger};
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::reachable::UNREACHABLE;
 use crate::start::Function;
-use crate::status::{Done, Status};
+use crate::status::{Became, Done, Status};
 
 /// How often the topics are looked at, while batches come.
 const LOOK: Duration = Duration::from_secs(10);
@@ -45,6 +45,8 @@ pub(crate) struct Push<'s> {
     /// None until the topics were seen: what they take at once limits what it sends.
     producer: Option<Producer>,
     answering: Answering,
+    /// Whether records that were not answered come again without those of their batch that were.
+    are_apart: bool,
     /// When the topics were looked at last, and all was well.
     looked: Option<Instant>,
     /// What the last batch was not answered for.
@@ -99,6 +101,11 @@ impl<'s> Push<'s> {
             runtime: function.runtime.clone(),
             producer: None,
             answering: Answering::default(),
+            are_apart: match function.spec.trigger {
+                Trigger::Lambda(invocations) => invocations.partial,
+                Trigger::Knative(_) => true,
+                Trigger::Poll => false,
+            },
             looked: None,
             trouble: None,
         })
@@ -164,39 +171,36 @@ impl<'s> Push<'s> {
         self.look(until)?;
         let producer = self.producer.as_ref().expect("made by the look");
         let most = self.spec.batching.max_batch.max(1) as usize;
-        let mut done = Done::default();
         let mut sent = Vec::with_capacity(batch.len());
         for part in batch.chunks(most) {
             let first = sent.len();
-            self.answering
-                .ask(part, self.spec, |inputs, answers| {
-                    handler.handle(inputs, answers)
-                })
-                .map_err(|stall| {
-                    let message =
-                        format!("{}; the records come again, none is dropped", stall.message);
-                    Trouble::whole(stall.code, message)
-                })?;
+            let asked = self.answering.ask(part, self.spec, |inputs, answers| {
+                handler.handle(inputs, answers)
+            });
+            if let Err(stall) = asked {
+                if !sent.is_empty() {
+                    self.take_back();
+                }
+                let message = format!("{}; the records come again, none is dropped", stall.message);
+                return Err(Trouble::whole(stall.code, message));
+            }
             let Ok(()) =
                 self.answering
-                    .send(part, self.spec, &self.topics, &mut done, |place, out| {
-                        sent.push((first + place, producer.send_and_wait(out)));
+                    .send(part, self.spec, &self.topics, |place, out, became| {
+                        sent.push((first + place, became, producer.send_and_wait(out)));
                         Ok::<_, std::convert::Infallible>(())
                     });
             self.status.answered(part.len(), self.answering.stages());
         }
         let started = Instant::now();
-        let failed = self.runtime.block_on(acknowledged(sent, until));
-        let Some((_, error)) = failed.first() else {
+        let (done, failed) = self.runtime.block_on(acknowledged(sent, until));
+        if failed.is_empty() || self.are_apart {
             self.status.committed(done, started.elapsed());
+        }
+        let Some((_, error)) = failed.first() else {
             return Ok(());
         };
-        // What a topic takes, or whether it may be written to, may have changed: that is told at the next batch.
-        self.looked = None;
-        // The records come again, perhaps to another process: what this one still held would come behind newer answers.
-        if let Some(producer) = self.producer.take() {
-            producer.give_up();
-        }
+        self.take_back();
         let message = format!(
             "{} of {} answers were not acknowledged, first of all: {error}; their records come again, none is dropped",
             failed.len(),
@@ -207,6 +211,16 @@ impl<'s> Push<'s> {
             message,
             unwritten: failed.into_iter().map(|(place, _)| place).collect(),
         })
+    }
+
+    /// Gives up what is not acknowledged yet: its records come again, perhaps to another process, and what this one still held
+    /// would come behind newer answers.
+    fn take_back(&mut self) {
+        // What a topic takes, or whether it may be written to, may have changed: that is told at the next batch.
+        self.looked = None;
+        if let Some(producer) = self.producer.take() {
+            producer.give_up();
+        }
     }
 
     /// Looks at the topics, unless that was done a moment ago.
@@ -258,13 +272,14 @@ fn possible(spec: &InferenceSpec) -> Result<(), Failure> {
     )))
 }
 
-/// Waits for the acknowledgements, and returns the places of the records whose answers have none.
+/// Waits for the acknowledgements, and returns what was done by them, and the places of the records whose answers have none.
 async fn acknowledged(
-    sent: Vec<(usize, Result<Delivery, Error>)>,
+    sent: Vec<(usize, Became, Result<Delivery, Error>)>,
     until: Instant,
-) -> Vec<(usize, Error)> {
+) -> (Done, Vec<(usize, Error)>) {
+    let mut done = Done::default();
     let mut failed = Vec::new();
-    for (place, delivery) in sent {
+    for (place, became, delivery) in sent {
         let result = match delivery {
             Ok(delivery) => timeout_at(until.into(), delivery)
                 .await
@@ -276,9 +291,10 @@ async fn acknowledged(
                 }),
             Err(error) => Err(error),
         };
-        if let Err(error) = result {
-            failed.push((place, error));
+        match result {
+            Ok(_) => done.add(became),
+            Err(error) => failed.push((place, error)),
         }
     }
-    failed
+    (done, failed)
 }

@@ -59,6 +59,27 @@ pub struct Done {
     pub refused: BTreeMap<&'static str, u64>,
 }
 
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// It was predicted.
+    Predicted,
+    /// It was handed on to the next model.
+    HandedOn,
+    /// It is a dead letter, with the code of what is wrong with it.
+    Refused(&'static str),
+}
+
+impl Done {
+    pub(crate) fn add(&mut self, became: Became) {
+        match became {
+            Became::Predicted => self.predicted += 1,
+            Became::HandedOn => self.handed_on += 1,
+            Became::Refused(code) => *self.refused.entry(code).or_default() += 1,
+        }
+    }
+}
+
 impl State {
     fn took(&mut self, stage: Stage, duration: Duration) {
         metrics::histogram!("millrace_stage_seconds", "stage" => stage.name()).record(duration);

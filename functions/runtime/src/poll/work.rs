@@ -350,8 +350,10 @@ impl<'s> Work<'s> {
         let output = &mut self.output;
         let counts = &mut self.since_commit;
         self.answering
-            .send(batch, self.spec, &self.topics, counts, |_, out| {
-                output.send(out)
+            .send(batch, self.spec, &self.topics, |_, out, became| {
+                output.send(out)?;
+                counts.add(became);
+                Ok::<_, Error>(())
             })?;
         self.status.answered(batch.len(), self.answering.stages());
         Ok(())

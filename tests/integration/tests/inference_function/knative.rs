@@ -52,6 +52,33 @@ async fn requests_that_come_together_share_runs_of_the_model() {
     assert_each_once(&[outputs, dead].concat(), &fixture.ends());
 }
 
+/// Records that were answered do not come again, so that nobody counts them later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_counts_though_another_record_of_its_batch_was_not() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    // No dead letter is so small: the broker refuses it.
+    let narrow = [("max.message.bytes", "100")];
+    let spec = InferenceSpec {
+        dead_letter_topic: fixture.kafka.topic_with("narrow", 1, &narrow).await,
+        ..fixture.pushed(&version)
+    };
+    fixture.send(0..31);
+    let short = OutRecord::to(&fixture.input).partition(0).value(&[1]);
+    fixture.producer.send(&short).unwrap();
+    fixture.send(31..62);
+    let records = inputs(&fixture);
+    let (process, source) = start(&fixture, &spec);
+    source.wait();
+    let replies = source.bring_all(&fixture.input, &records).await;
+    let accepted = replies.iter().filter(|reply| reply.status == 202).count();
+    assert_eq!(accepted, 62, "{replies:?}");
+    let predicted = values(&source.address, "millrace_records_predicted_total").unwrap();
+    let predicted: f64 = predicted.values().sum();
+    assert!((predicted - 62.0).abs() < 0.5, "{predicted} are counted");
+    end(process);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_event_is_refused_for_good_and_what_the_source_gets_wrong_passes() {
     let fixture = Fixture::new(Kafka::shared(), 1, 1).await;

@@ -37,13 +37,8 @@ pub(super) async fn drive(app: &App, progress: &Progress) {
 }
 
 async fn deploy(app: &App, progress: &Progress) -> Result<()> {
-    if !progress.is_alone.load(Ordering::Relaxed) {
-        for other in app.platforms.not_for_trainings() {
-            let nothing = Deployment::default();
-            other.deploy(Owner::TrainingPool, nothing).await?;
-        }
-        progress.is_alone.store(true, Ordering::Relaxed);
-    }
+    // One that cannot be asked holds nobody up: commands go to either pool then, and each training is one pool's at a time.
+    let not_alone = end_others(app, progress).await.err();
     let row = control(&app.database).await?;
     let names = names_of(&row)?;
     let platform = app.platforms.for_trainings();
@@ -87,9 +82,23 @@ async fn deploy(app: &App, progress: &Progress) -> Result<()> {
     };
     match platform.deploy(Owner::TrainingPool, deployment).await {
         // One that is closing means that the end was ordered.
-        Ok(()) | Err(platform::Error::Closing { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(()) | Err(platform::Error::Closing { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
+    not_alone.map_or(Ok(()), Err)
+}
+
+/// Ends the pools that other platforms have from before.
+async fn end_others(app: &App, progress: &Progress) -> Result<()> {
+    if progress.is_alone.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    for other in app.platforms.not_for_trainings() {
+        let nothing = Deployment::default();
+        other.deploy(Owner::TrainingPool, nothing).await?;
+    }
+    progress.is_alone.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Where functions report to and hear from.

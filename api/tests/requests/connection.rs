@@ -44,7 +44,7 @@ async fn projects_are_made_once_and_deleted_empty() {
 async fn a_connection_keeps_references_and_never_a_secret() {
     let app = TestApp::start(On::Sqlite).await;
     let literal = r#"mutation { createConnection(input: {name: "c", bootstrapServers: "b:1", password: "hunter2"}) { connection { name } } }"#;
-    assert_snapshot!(app.refused(literal).await, @"INVALID_INPUT: sasl.password is a secret and has to be given by reference: ${env:NAME} for an environment variable of Millrace and its functions, ${file:/path} for a file; a schema registry's user and password stand in schema.registry.basic.auth.user.info and not in its address");
+    assert_snapshot!(app.refused(literal).await, @"INVALID_INPUT: sasl.password is a secret and has to be given by reference: ${env:NAME} for an environment variable of Millrace and its functions, ${file:/path} for a file, ${aws-secret:ARN#field} for a secret of AWS; a schema registry's user and password stand in schema.registry.basic.auth.user.info and not in its address");
     let unknown = r#"mutation { createConnection(input: {name: "c", bootstrapServers: "b:1", properties: {nonsense: "1"}}) { connection { name } } }"#;
     assert!(app.refused(unknown).await.contains("nonsense"));
     let made = app

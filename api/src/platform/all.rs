@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     KnativePlatform, KubernetesPlatform, LambdaLocal, LambdaPlatform, LocalPlatform, LocalSettings,
-    Platform, Status,
+    Platform, Status, lambda,
 };
 use crate::config::Config;
 
@@ -26,6 +26,13 @@ impl Changes {
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
+}
+
+/// The consumer groups by which some platform, of the configuration or not, brings redriven records to an inference with this
+/// group.
+#[must_use]
+pub fn redrive_groups(group: &str) -> [String; 2] {
+    [group.to_owned(), lambda::redrive_group(group)]
 }
 
 /// All platforms. The local one is always there: versions are tried on it.
@@ -136,6 +143,20 @@ impl Platforms {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    /// A group that none of these names would stay in Kafka when its inference is deleted.
+    #[tokio::test]
+    async fn a_redrive_group_is_known_without_its_platform() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.folder = folder.path().to_owned();
+        config.platform.lambda = Some(crate::config::complete_lambda());
+        let platforms = Platforms::configured(&config).await.unwrap();
+        for platform in &platforms.all {
+            let group = platform.redrive_group("group");
+            assert!(redrive_groups("group").contains(&group), "{group}");
+        }
+    }
 
     /// Rows of these are put back when the API starts: they say that functions run, and none does.
     #[tokio::test]

@@ -23,7 +23,7 @@ use self::service::Pace;
 use self::source::Fed;
 use super::kubernetes::cluster::{self, Cluster, kind};
 use super::kubernetes::kept::Kept;
-use super::kubernetes::manifest::{LONGEST_VARIABLE, Maker, shared};
+use super::kubernetes::manifest::{Maker, fits, shared};
 use super::kubernetes::pod;
 use super::kubernetes::watched::Watched;
 use super::{Changes, Deployment, Error, Owner, Platform, Resources, State, Status};
@@ -259,6 +259,28 @@ impl Platform for KnativePlatform {
         self.settings.training_slots
     }
 
+    fn check(&self, owner: Owner, deployment: &Deployment) -> Result<(), String> {
+        let Some(first) = deployment.functions.first() else {
+            return Ok(());
+        };
+        if self.artifacts.is_some() {
+            return Err("mounts no volume of artifacts, which is a feature of Knative's that is off unless it is asked for: set artifacts.url to s3://…".to_owned());
+        }
+        fits(first)?;
+        let options = deployment.options.knative.clone().unwrap_or_default();
+        options
+            .check()
+            .map_err(|message| format!("would refuse its options: {message}"))?;
+        let slots = self.settings.training_slots;
+        let seconds = Pace::new(&first.role, &options, slots).timeout_seconds;
+        let fed = Fed::new(first, &options, slots, seconds);
+        source::source(&self.cluster, owner, first, &fed, self.secret.as_deref()).map(|_| ())
+    }
+
+    async fn reach(&self, _owner: Owner) -> Result<(), Error> {
+        self.ready()
+    }
+
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
         if self.closing.load(Ordering::SeqCst) {
             return Err(Error::Closing { platform: NAME });
@@ -267,16 +289,9 @@ impl Platform for KnativePlatform {
         let Some(first) = deployment.functions.first() else {
             return self.end(owner).await;
         };
-        if self.artifacts.is_some() {
-            return Err(self.cluster.unavailable(
-                "mounts no volume of artifacts, which is a feature of Knative's that is off unless it is asked for: set artifacts.url to s3://…".to_owned(),
-            ));
-        }
-        let options = deployment.options.knative.unwrap_or_default();
-        options.check().map_err(|message| {
-            self.cluster
-                .unavailable(format!("would refuse its options: {message}"))
-        })?;
+        self.check(owner, &deployment)
+            .map_err(|message| self.cluster.unavailable(message))?;
+        let options = deployment.options.knative.clone().unwrap_or_default();
         let name = self.cluster.name(owner);
         let live = self.services.live(&name).await?;
         let slots = self.settings.training_slots;
@@ -285,11 +300,6 @@ impl Platform for KnativePlatform {
             timeout_seconds: pace.timeout_seconds,
         }));
         let spec = shared(&wanted, live.as_ref().map(|live| &live.data));
-        if spec.to_json().len() >= LONGEST_VARIABLE {
-            return Err(self.cluster.unavailable(
-                "cannot give a pod a specification of more than 128 KiB; give its version fewer samples".to_owned(),
-            ));
-        }
         let fed = Fed::new(&spec, &options, slots, pace.timeout_seconds);
         let source = source::source(&self.cluster, owner, &spec, &fed, self.secret.as_deref());
         let source = source.map_err(|message| self.cluster.unavailable(message))?;

@@ -25,7 +25,7 @@ use self::cluster::{Cluster, kind};
 use self::keda::Keda;
 pub use self::keda::Scaling;
 use self::kept::Kept;
-use self::manifest::{LONGEST_VARIABLE, Maker, shared};
+use self::manifest::{Maker, fits, shared};
 use self::watched::Watched;
 use super::{Changes, Deployment, Error, Owner, Platform, Status};
 use crate::config;
@@ -94,6 +94,14 @@ impl KubernetesPlatform {
         })
     }
 
+    fn ready(&self) -> Result<(), Error> {
+        self.sets.ready()?;
+        self.pods
+            .ready()
+            .map_err(|message| self.cluster.unavailable(message))?;
+        self.keda.as_ref().map_or(Ok(()), Keda::ready)
+    }
+
     /// Ends an owner's functions.
     async fn end(&self, owner: Owner) -> Result<(), Error> {
         let name = self.cluster.name(owner);
@@ -133,41 +141,43 @@ impl Platform for KubernetesPlatform {
         self.settings.training_slots
     }
 
+    fn check(&self, _owner: Owner, deployment: &Deployment) -> Result<(), String> {
+        deployment.functions.first().map_or(Ok(()), fits)?;
+        let options = deployment.options.kubernetes.as_ref();
+        let is_scaled = options.is_some_and(|options| options.scaling.is_some());
+        if is_scaled && self.keda.is_none() {
+            return Err("scales no pods by itself: install KEDA and set platform.keda.enabled, or leave `scaling` out".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn reach(&self, _owner: Owner) -> Result<(), Error> {
+        self.ready()
+    }
+
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {
         if self.closing.load(Ordering::SeqCst) {
             return Err(Error::Closing { platform: NAME });
         }
-        self.sets.ready()?;
-        self.pods
-            .ready()
-            .map_err(|message| self.cluster.unavailable(message))?;
-        if let Some(keda) = &self.keda {
-            keda.ready()?;
-        }
+        self.ready()?;
         let Some(first) = deployment.functions.first() else {
             return self.end(owner).await;
         };
         let name = self.cluster.name(owner);
         let live = self.sets.live(&name).await?;
         let spec = shared(first, live.as_ref().map(|live| &live.data));
-        if spec.to_json().len() >= LONGEST_VARIABLE {
-            return Err(self.cluster.unavailable(
-                "cannot give a pod a specification of more than 128 KiB; give its version fewer samples".to_owned(),
-            ));
-        }
+        self.check(owner, &deployment)
+            .map_err(|message| self.cluster.unavailable(message))?;
         let maker = Maker {
             cluster: &self.cluster,
             settings: &self.settings,
             artifacts: self.artifacts.as_deref(),
         };
-        let options = deployment.options.kubernetes.unwrap_or_default();
+        let options = deployment.options.kubernetes.clone().unwrap_or_default();
         let least = deployment.functions.len();
         let mut manifest = maker.stateful_set(owner, least, &spec, &options.resources);
         match (&self.keda, &options.scaling) {
-            (None, None) => self.sets.keep(manifest, live).await,
-            (None, Some(_)) => Err(self.cluster.unavailable(
-                "scales no pods by itself: install KEDA and set platform.keda.enabled, or leave `scaling` out".to_owned(),
-            )),
+            (None, _) => self.sets.keep(manifest, live).await,
             (Some(keda), None) => {
                 keda.end(&name).await?;
                 self.sets.keep(manifest, live).await

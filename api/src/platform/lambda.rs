@@ -32,6 +32,7 @@ use aws::Aws;
 pub use estimate::{Estimate, Load, SOURCE, reckon};
 pub use options::{LambdaOptions, Pollers};
 use plan::Plan;
+pub(super) use plan::redrive_group;
 use settings::Settings;
 use trouble::Trouble;
 
@@ -56,6 +57,8 @@ struct Seen {
     /// When AWS is to be looked at again though the same is asked for; never where nothing is left to end.
     again: Option<Instant>,
     has_log_group: bool,
+    /// Why AWS could not be asked, and when it may be again.
+    unreached: Option<(Instant, String)>,
 }
 
 impl LambdaPlatform {
@@ -181,11 +184,45 @@ impl Platform for LambdaPlatform {
     }
 
     fn redrive_group(&self, group: &str) -> String {
-        plan::redrive_group(group)
+        redrive_group(group)
     }
 
     fn training_slots(&self) -> u32 {
         self.settings.slots
+    }
+
+    fn check(&self, owner: Owner, deployment: &Deployment) -> Result<(), String> {
+        let (Owner::Inference(id), Some(spec)) = (owner, deployment.functions.first()) else {
+            return Ok(());
+        };
+        let options = deployment.options.lambda.clone().unwrap_or_default();
+        let planned = Plan::new(&self.settings, id, spec.clone(), &options);
+        planned
+            .map(|_| ())
+            .map_err(|trouble| trouble.message().to_owned())
+    }
+
+    async fn reach(&self, owner: Owner) -> Result<(), Error> {
+        let Owner::Inference(id) = owner else {
+            return Ok(());
+        };
+        let seen = self.seen(id);
+        let mut seen = seen.lock().await;
+        if let Some((again, words)) = &seen.unreached
+            && Instant::now() < *again
+        {
+            return unavailable(words.clone());
+        }
+        let name = self.settings.function_name(id);
+        let found = self.aws().await.function(&name).await;
+        seen.unreached = found.err().map(|trouble| {
+            let again = Instant::now() + self.pause(&trouble);
+            (again, trouble.message().to_owned())
+        });
+        match &seen.unreached {
+            Some((_, words)) => unavailable(words.clone()),
+            None => Ok(()),
+        }
     }
 
     async fn deploy(&self, owner: Owner, deployment: Deployment) -> Result<(), Error> {

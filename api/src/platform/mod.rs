@@ -19,7 +19,7 @@ use millrace_wire::function::FunctionSpec;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use all::{Changes, Platforms};
+pub use all::{Changes, Platforms, redrive_groups};
 pub use knative::{KnativePlatform, Options as KnativeOptions};
 pub use kubernetes::{KubernetesPlatform, Options as KubernetesOptions, Resources, Scaling};
 pub use lambda::{
@@ -188,6 +188,22 @@ pub trait Platform: Send + Sync {
 
     /// How many trainings may run on it at once.
     fn training_slots(&self) -> u32;
+
+    /// Whether [`deploy`](Self::deploy) would refuse this for good, as far as nobody need be asked.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, as the rest of a sentence that begins with the platform.
+    fn check(&self, _owner: Owner, _deployment: &Deployment) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether it can be asked for functions at all. Nothing is made.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn reach(&self, _owner: Owner) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Makes the functions of `owner` exactly these, and returns, where none are wanted any more, when all have ended; what
     /// their group has committed stays. One that is wanted otherwise starts anew; what runs as it should is left

@@ -9,8 +9,9 @@ use millrace_wire::prediction::{Choice, Form};
 use super::create::NewInference;
 use super::extent::Extent;
 use super::moving::Destination;
+use crate::app::reconciler::{Settings, specs};
 use crate::app::{App, Code, Error, Result};
-use crate::platform::Platform;
+use crate::platform::{Deployment, Owner, Platform};
 
 /// Predictions must not come back as records, and do not go where others write.
 pub(super) fn refuse_topics(
@@ -157,6 +158,36 @@ pub(super) fn check_platform(app: &App, new: &Destination, whole: bool) -> Resul
         ));
     }
     check_scale(app, &new.platform, new.replicas)
+}
+
+/// Refuses what the inference's platform would refuse for good when it is asked for the functions, before anything stops or
+/// begins for it. One that is not configured is waited for.
+pub(super) async fn check_functions(app: &App, row: &inference::Model) -> Result<()> {
+    let Some(platform) = app.platforms.named(&row.platform) else {
+        return Ok(());
+    };
+    // As it will be once its topics are made.
+    let settings = Settings {
+        has_redrive: true,
+        ..Settings::of(row)?
+    };
+    let options = settings.platform.clone();
+    let row = inference::Model {
+        settings: serde_json::to_value(settings).map_err(Error::internal)?,
+        ..row.clone()
+    };
+    let deployment = Deployment {
+        functions: specs(app, &row).await?,
+        options,
+    };
+    platform
+        .check(Owner::Inference(row.id), &deployment)
+        .map_err(|reason| {
+            Error::new(
+                Code::InvalidInput,
+                format!("the platform {:?} {reason}", row.platform),
+            )
+        })
 }
 
 /// Refuses a number of replicas where the platform decides about it.

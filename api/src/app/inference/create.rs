@@ -12,15 +12,16 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::checks::{
-    check_batching, check_platform, check_rate, check_written, input_topic, refuse_topics,
+    check_batching, check_functions, check_platform, check_rate, check_written, input_topic,
+    refuse_topics,
 };
 use super::extent::Extent;
 use super::moving::Destination;
 use super::rescore::refuse_second;
 use super::span::Span;
 use super::{check_replicas, find};
-use crate::app::reconciler::Settings;
 use crate::app::reconciler::topics::needs;
+use crate::app::reconciler::{Presence, Settings};
 use crate::app::version::{self as versions, Selector};
 use crate::app::{
     App, Change, Cluster, Code, Error, Result, compatibility, connection,
@@ -156,6 +157,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
     name::check_topic(&row.redrive_topic)?;
     refuse_topics(&row, new.hand_on.as_ref(), names)?;
     settle(app, &cluster, &mut row, &new).await?;
+    check_functions(app, &row).await?;
 
     let transaction = app.begin().await?;
     // Kafka was asked meanwhile, and the alias may be gone.
@@ -213,6 +215,7 @@ async fn settle(
         redrive_offsets: Vec::new(),
         platform: new.options.clone(),
         moves_to: None,
+        presence: Presence::Absent,
     };
     row.settings = serde_json::to_value(settings).map_err(Error::internal)?;
     row.input_topic_id = input.id;

@@ -39,7 +39,7 @@ pub use span::{Handover, Span};
 pub use start::{Place, Position, Start, check as check_positions};
 pub use state::{Step, next};
 
-use self::checks::check_scale;
+use self::checks::{check_functions, check_scale};
 use super::reconciler::Settings;
 use super::version::{self as versions, Selector};
 use super::{
@@ -148,6 +148,7 @@ pub async fn start(
     let asked = settings(&row)?;
     compatibility::check_outputs(&signature, &asked.outputs, asked.hand_on.as_ref())?;
     let state = next(row.state, Step::Start)?;
+    check_functions(app, &row).await?;
     let mut changes = inference::ActiveModel {
         desired: Set(Desired::Running),
         state: Set(state),

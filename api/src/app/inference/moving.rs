@@ -7,10 +7,10 @@ use millrace_entity::inference::{self, Desired, Guarantee, State};
 use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
 
-use super::checks::check_platform;
+use super::checks::{check_functions, check_platform};
 use super::rescore::successor;
 use super::{Span, Step, change, check_replicas, find, next};
-use crate::app::reconciler::Settings;
+use crate::app::reconciler::{Presence, Settings};
 use crate::app::{App, Code, Error, Result, project as projects};
 use crate::platform::Options;
 
@@ -45,6 +45,7 @@ pub async fn move_to(
     let destination = destination(&row);
     check_replicas(destination.replicas)?;
     check_platform(app, &destination, Span::of(&row)?.is_none())?;
+    check_functions(app, &there(&row, &destination)?).await?;
     if let Some(successor) = successor(&app.database, row.id).await? {
         return Err(Error::new(
             Code::InUse,
@@ -58,7 +59,7 @@ pub async fn move_to(
         let mut settings = Settings::of(row)?;
         let is_on_its_way = row.state == State::Stopping && settings.moves_to.is_some();
         if matches!(row.state, State::Stopped | State::Finished) {
-            return arrive(settings, destination);
+            return arrive(row, settings, destination);
         }
         settings.moves_to = Some(destination);
         let state = if is_on_its_way {
@@ -77,13 +78,33 @@ pub async fn move_to(
     .await
 }
 
+/// The row as it would be there.
+fn there(row: &inference::Model, destination: &Destination) -> Result<inference::Model> {
+    let settings = Settings {
+        platform: destination.options.clone(),
+        ..Settings::of(row)?
+    };
+    Ok(inference::Model {
+        platform: destination.platform.clone(),
+        guarantee: destination.guarantee,
+        replicas: destination.replicas,
+        settings: serde_json::to_value(settings).map_err(Error::internal)?,
+        ..row.clone()
+    })
+}
+
 /// What of a row says where its functions run.
 pub(in crate::app) fn arrive(
+    row: &inference::Model,
     mut settings: Settings,
     destination: Destination,
 ) -> Result<inference::ActiveModel> {
     settings.platform = destination.options;
     settings.moves_to = None;
+    // Where it stays, its platform keeps what it has of it.
+    if row.platform != destination.platform {
+        settings.presence = Presence::Absent;
+    }
     Ok(inference::ActiveModel {
         platform: Set(destination.platform),
         guarantee: Set(destination.guarantee),

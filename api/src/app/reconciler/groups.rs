@@ -12,18 +12,16 @@ use millrace_kafka::{Admin, GroupOffset, Watermarks};
 use super::super::inference::{Position, check_positions};
 use super::super::{App, Cluster, Code, Error, Result};
 use super::inference::platform_of;
+use crate::platform::redrive_groups;
 
 /// The group that redriven records are brought by.
 pub(super) fn redrive_group(app: &App, row: &Model) -> Result<String> {
     Ok(platform_of(app, row)?.redrive_group(&row.group_id))
 }
 
-/// All of them, wherever it may have run before.
-pub(super) fn all(app: &App, row: &Model) -> BTreeSet<String> {
-    let names = app.platforms.names().into_iter();
-    let platforms = names.filter_map(|name| app.platforms.named(name));
-    let redrive = platforms.map(|platform| platform.redrive_group(&row.group_id));
-    redrive.chain([row.group_id.clone()]).collect()
+/// All of them, wherever it may have run before: also on a platform that is not configured any more.
+pub(super) fn all(row: &Model) -> BTreeSet<String> {
+    redrive_groups(&row.group_id).into()
 }
 
 /// Whether nobody is a member of any.

@@ -20,6 +20,7 @@ use super::super::{
 use super::groups;
 use super::owned::{self, made_before, owned_topics};
 use super::pool::control_of;
+use super::presence::{self, Presence};
 use super::refill;
 use super::span;
 use super::topics::needs;
@@ -66,6 +67,9 @@ pub(in crate::app) struct Settings {
     /// Where it goes on as soon as it has ended where it is.
     #[serde(default)]
     pub(in crate::app) moves_to: Option<Destination>,
+    /// What its platform may have of it.
+    #[serde(default)]
+    pub(in crate::app) presence: Presence,
 }
 
 impl Settings {
@@ -156,18 +160,25 @@ async fn prepare(app: &App, row: &Model) -> Result<()> {
 /// Hands the functions to the platform, and looks at how they are.
 async fn deploy(app: &App, row: &Model) -> Result<()> {
     let platform = platform_of(app, row)?;
+    let owner = Owner::Inference(row.id);
+    if !presence::note(app, row, platform).await? {
+        return Ok(());
+    }
     let deployment = Deployment {
         functions: specs(app, row).await?,
         options: Settings::of(row)?.platform,
     };
-    let owner = Owner::Inference(row.id);
     platform.deploy(owner, deployment).await?;
+    let mut starts = None;
     for status in platform.functions().await {
         if status.owner != owner {
             continue;
         }
         let next = match status.state {
-            platform::State::Starting => continue,
+            platform::State::Starting => {
+                starts = starts.or(status.last_exit);
+                continue;
+            }
             platform::State::Running => {
                 if platform.is_pushed() {
                     app.replicas.awaits_records(row.id, status.ordinal);
@@ -187,6 +198,24 @@ async fn deploy(app: &App, row: &Model) -> Result<()> {
     if changed {
         app.changes.send(Change::Inference(row.id));
     }
+    match starts {
+        Some(words) if row.state == State::Deploying => tell(app, row, format!("it {words}")).await,
+        _ => Ok(()),
+    }
+}
+
+/// Says in the row what an inference waits for whose functions start.
+async fn tell(app: &App, row: &Model, message: String) -> Result<()> {
+    if row.message.as_ref() == Some(&message) {
+        return Ok(());
+    }
+    update(app, row, |_| {
+        Ok(inference::ActiveModel {
+            message: Set(Some(message)),
+            ..Default::default()
+        })
+    })
+    .await?;
     Ok(())
 }
 
@@ -218,9 +247,10 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
         }
     }
     // Only now, and before it may go on anywhere: the group's offsets may go with it.
-    platform_of(app, row)?
-        .forget(Owner::Inference(row.id))
-        .await?;
+    if presence::is_possible(row)? {
+        let owner = Owner::Inference(row.id);
+        platform_of(app, row)?.forget(owner).await?;
+    }
     update(app, row, |row| {
         let rests = next(row.state, step)?;
         let settings = Settings::of(row)?;
@@ -230,7 +260,7 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
             return Ok(inference::ActiveModel {
                 desired: Set(Desired::Running),
                 state: Set(next(rests, Step::Start)?),
-                ..arrive(settings, destination)?
+                ..arrive(row, settings, destination)?
             });
         }
         Ok(inference::ActiveModel {
@@ -245,10 +275,12 @@ pub(super) async fn rest(app: &App, row: &Model, step: Step) -> Result<()> {
 
 /// Removes what Millrace made for the inference, and its row at last.
 async fn delete(app: &App, row: &Model) -> Result<()> {
-    let owner = Owner::Inference(row.id);
-    platform_of(app, row)?.remove(owner).await?;
-    let cluster = app.cluster(row.connection_id).await?;
     let settings = Settings::of(row)?;
+    if presence::is_possible(row)? {
+        let owner = Owner::Inference(row.id);
+        platform_of(app, row)?.remove(owner).await?;
+    }
+    let cluster = app.cluster(row.connection_id).await?;
     let mut topics = owned_topics(row)?;
     for planned in &settings.planned {
         if let Some(found) = made_before(&cluster, &settings, planned).await? {
@@ -256,7 +288,7 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
         }
     }
     let topics = owned::unshared(&app.database, row, topics).await?;
-    let groups = groups::all(app, row);
+    let groups = groups::all(row);
     let is_empty = cluster
         .run(move |admin| {
             if !groups::are_empty(admin, &groups)? {
@@ -290,8 +322,11 @@ async fn delete(app: &App, row: &Model) -> Result<()> {
     Ok(())
 }
 
-/// Ends its functions.
+/// Ends its functions, of which there is none where nobody was asked for any.
 pub(super) async fn end(app: &App, row: &Model) -> Result<()> {
+    if !presence::is_possible(row)? {
+        return Ok(());
+    }
     let platform = platform_of(app, row)?;
     let owner = Owner::Inference(row.id);
     Ok(platform.deploy(owner, Deployment::default()).await?)

@@ -7,6 +7,7 @@ mod groups;
 mod inference;
 mod owned;
 mod pool;
+mod presence;
 mod refill;
 mod span;
 pub(in crate::app) mod topics;
@@ -24,6 +25,7 @@ use tokio::time::{MissedTickBehavior, sleep};
 use uuid::Uuid;
 
 pub(in crate::app) use inference::{Settings, specification, specs};
+pub(in crate::app) use presence::Presence;
 
 use super::inference::locked;
 use super::{App, Change, Result, Shutdown};

@@ -15,7 +15,21 @@ const GRACE_SECONDS: u32 = 60;
 /// Whom the images run as.
 pub(in crate::platform) const USER: u32 = 65532;
 /// The kernel takes no longer text as a variable.
-pub(in crate::platform) const LONGEST_VARIABLE: usize = 128 << 10;
+const LONGEST_VARIABLE: usize = 128 << 10;
+
+/// Whether the kernel takes a specification as a variable.
+///
+/// # Errors
+/// What it would not take.
+pub(in crate::platform) fn fits(spec: &FunctionSpec) -> Result<(), String> {
+    if spec.to_json().len() < LONGEST_VARIABLE {
+        return Ok(());
+    }
+    Err(
+        "cannot give a pod a specification of more than 128 KiB; give its version fewer samples"
+            .to_owned(),
+    )
+}
 
 /// What manifests are made with.
 pub(in crate::platform) struct Maker<'a> {

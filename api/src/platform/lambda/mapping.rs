@@ -80,7 +80,10 @@ async fn one(
             mapping.state_transition_reason().unwrap_or_default()
         ))),
         state => Ok(Stage::Changing(format!(
-            "is being given {topic:?}, whose event source mapping is {state}"
+            "is being given {topic:?}, whose event source mapping is {state}, some minutes as a rule{}; where it stays so, look at its last result and at the cluster's subnets in AWS's console",
+            mapping
+                .state_transition_reason()
+                .map_or_else(String::new, |reason| format!(" (AWS says {reason:?})"))
         ))),
     }
 }

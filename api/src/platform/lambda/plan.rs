@@ -60,7 +60,7 @@ pub(super) struct MappingPlan {
 
 /// The consumer group that brings back dead letters: a mapping reads one topic, and no two mappings may have the same
 /// group. No name of an inference has a colon, so that it is nobody else's.
-pub(super) fn redrive_group(group: &str) -> String {
+pub(in crate::platform) fn redrive_group(group: &str) -> String {
     format!("{group}:redrive")
 }
 

@@ -26,6 +26,26 @@ const MISPLACED: &str = r#"mutation Move { moveInference(input: {
   name: "points", platform: "local", lambda: {memoryMib: 512}
 }) { inference { state } } }"#;
 
+const CONNECT: &str = r#"mutation Connect($servers: String!, $prefix: String!) { createConnection(input: {
+  name: "elsewhere", bootstrapServers: $servers, prefix: $prefix
+}) { connection { name } } }"#;
+
+const CREATE_ELSEWHERE: &str = r#"mutation Create($platform: String!, $input: String!, $output: String!) { createInference(input: {
+  name: "elsewhere", connection: "elsewhere", datasource: "points", model: "points", version: 1, inputTopic: $input,
+  outputTopic: $output, platform: $platform, guarantee: AT_LEAST_ONCE
+}) { inference { state } } }"#;
+
+const MOVE_ELSEWHERE: &str = r#"mutation Move { moveInference(input: {
+  name: "elsewhere", platform: "lambda"
+}) { inference { state } } }"#;
+
+const STATES: &str =
+    r#"query States { project { elsewhere: inference(name: "elsewhere") { state } } }"#;
+
+const MOVE: &str = r#"mutation Move($platform: String!) { moveInference(input: {
+  name: "points", platform: $platform
+}) { inference { state } } }"#;
+
 const INFERENCE: &str = r#"query Inference { project { inference(name: "points") {
   state message functions { platform state }
 } } }"#;
@@ -36,6 +56,8 @@ struct Account {
     function: Option<Value>,
     mappings: Vec<Value>,
     has_log_group: bool,
+    /// Nobody may look at functions.
+    is_closed: bool,
 }
 
 type Shared = Arc<Mutex<Account>>;
@@ -83,6 +105,7 @@ async fn its_offsets_are_there_before_lambda_reads_and_survive_its_groups() {
         reads,
         [json!([input, group]), json!([redrive, redrive_group])]
     );
+    what_reads_elsewhere_is_refused_beforehand(&millrace, kafka, &input).await;
     let (code, message) = millrace.refuse(MISPLACED, json!({})).await;
     assert_eq!(code, "INVALID_INPUT", "{message}");
     assert!(message.contains("`lambda` is for [\"lambda\""), "{message}");
@@ -122,6 +145,80 @@ async fn its_offsets_are_there_before_lambda_reads_and_survive_its_groups() {
     let account = account.lock().unwrap();
     assert_eq!((&account.function, &account.mappings), (&None, &Vec::new()));
     assert!(!account.has_log_group);
+}
+
+/// What is not of Lambda's cluster is refused before anything is made, or ends, for it: here it is the same brokers by another
+/// name.
+async fn what_reads_elsewhere_is_refused_beforehand(
+    millrace: &Millrace,
+    kafka: &Kafka,
+    input: &str,
+) {
+    let servers = &kafka.client_properties()["bootstrap.servers"];
+    let elsewhere =
+        json!({"servers": format!("{servers},{servers}"), "prefix": unique("elsewhere")});
+    millrace.execute(CONNECT, elsewhere).await;
+    let on = |platform| json!({"platform": platform, "input": input, "output": unique("output")});
+    let refused = async |operation, variables| {
+        let (code, message) = millrace.refuse(operation, variables).await;
+        assert_eq!(code, "INVALID_INPUT", "{message}");
+        let words = "platform.lambda.cluster alone";
+        assert!(message.contains(words), "{message}");
+    };
+    refused(CREATE_ELSEWHERE, on("lambda")).await;
+    millrace.execute(CREATE_ELSEWHERE, on("local")).await;
+    refused(MOVE_ELSEWHERE, json!({})).await;
+    let states = millrace.execute(STATES, json!({})).await;
+    let state = states["project"]["elsewhere"]["state"].as_str().unwrap();
+    assert!(
+        ["PENDING", "DEPLOYING", "RUNNING"].contains(&state),
+        "{state}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_nobody_could_ask_lambda_for_comes_back_and_goes() {
+    let kafka = Kafka::shared();
+    let account = Arc::new(Mutex::new(Account {
+        is_closed: true,
+        ..Account::default()
+    }));
+    let millrace = Millrace::start(kafka, &environment(&serve(&account))).await;
+    let (input, output) = (unique("input"), unique("output"));
+    kafka.create_topic(&input, 1, &[]).await;
+    let producer = Producer::new(&connection(kafka)).unwrap();
+    for _ in 0..4 {
+        let record = OutRecord::to(&input).partition(0).value(b"1234");
+        producer.send(&record).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+    let file = millrace.file("model.onnx", models::dense(1));
+    millrace.command(&["model", "push", "points", file.to_str().unwrap()]);
+    let topics = json!({"topic": unique("points"), "input": input, "output": output});
+    millrace.execute(PREPARE, topics).await;
+    // Nothing was made there, and nothing has to end there.
+    says(&millrace, "may not lambda:GetFunction").await;
+    millrace.execute(MOVE, json!({"platform": "local"})).await;
+    is(&millrace, "RUNNING").await;
+    millrace.execute(MOVE, json!({"platform": "lambda"})).await;
+    says(&millrace, "may not lambda:GetFunction").await;
+    let delete = r#"mutation { deleteInference(input: {name: "points"}) { name } }"#;
+    millrace.execute(delete, json!({})).await;
+    let gone = |data: &Value| data["project"]["inference"].is_null();
+    millrace
+        .wait_for("it is gone", LIMIT, INFERENCE, json!({}), gone)
+        .await;
+}
+
+/// Waits until its message has these words.
+async fn says(millrace: &Millrace, words: &str) {
+    let wanted = |data: &Value| {
+        let message = data["project"]["inference"]["message"].as_str();
+        message.is_some_and(|message| message.contains(words))
+    };
+    millrace
+        .wait_for(words, LIMIT, INFERENCE, json!({}), wanted)
+        .await;
 }
 
 async fn is(millrace: &Millrace, state: &str) {
@@ -191,14 +288,24 @@ fn answer(stream: TcpStream, account: &Shared) -> std::io::Result<()> {
         let path = request.split('?').next().unwrap();
         path.split(" HTTP").next().unwrap().to_owned()
     });
-    let found = act(&mut account.lock().unwrap(), &call, body);
-    let (status, answer) = found.map_or_else(
-        || ("404 Not Found", json!({"Message": "there is none"})),
-        |answer| ("200 OK", answer),
-    );
+    let mut account = account.lock().unwrap();
+    let found = act(&mut account, &call, body);
+    let (status, code, answer) = if account.is_closed {
+        let words = json!({"Message": "no policy allows it"});
+        ("403 Forbidden", "AccessDeniedException", words)
+    } else {
+        found.map_or_else(
+            || {
+                let words = json!({"Message": "there is none"});
+                ("404 Not Found", "ResourceNotFoundException", words)
+            },
+            |answer| ("200 OK", "", answer),
+        )
+    };
+    drop(account);
     let answer = answer.to_string();
     let head = format!(
-        "HTTP/1.1 {status}\r\nx-amzn-errortype: ResourceNotFoundException\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nx-amzn-errortype: {code}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
     reader.get_mut().write_all((head + &answer).as_bytes())

@@ -262,3 +262,15 @@ fn what_aws_would_refuse_for_good_is_refused_before() {
     let words = plan(elsewhere).unwrap_err();
     assert!(words.message().contains("other:9092"), "{words:?}");
 }
+
+/// What is told before anything is asked for, or ends for it.
+#[tokio::test]
+async fn what_would_be_refused_for_good_is_known_beforehand() {
+    let (platform, shared) = platform(ALWAYS).await;
+    let owner = Owner::Inference(ID);
+    let check = |spec| platform.check(owner, &deployment(spec, LambdaOptions::default()));
+    assert_eq!(check(spec(ID)), Ok(()));
+    let long = check(super::into_topic(spec(ID), &"x".repeat(5000))).unwrap_err();
+    assert!(long.contains("4096 bytes"), "{long}");
+    assert!(shared.lock().unwrap().calls.is_empty());
+}

@@ -57,6 +57,8 @@ struct Seen {
     /// When AWS is to be looked at again though the same is asked for; never where nothing is left to end.
     again: Option<Instant>,
     has_log_group: bool,
+    /// Whether what was asked for stood at the last look.
+    stands: bool,
     /// Why AWS could not be asked, and when it may be again.
     unreached: Option<(Instant, String)>,
 }
@@ -95,7 +97,7 @@ impl LambdaPlatform {
         spec: FunctionSpec,
         deployment: &Deployment,
         seen: &mut Seen,
-    ) -> Result<(State, Option<String>), Trouble> {
+    ) -> Result<Look, Trouble> {
         let options = deployment.options.lambda.clone().unwrap_or_default();
         let plan = Plan::new(&self.settings, id, spec, &options)?;
         let (aws, name) = (self.aws().await, &plan.function.name);
@@ -105,12 +107,13 @@ impl LambdaPlatform {
         }
         match function::bring(aws, &self.settings, &plan.function).await? {
             function::Stage::Stands => {}
-            function::Stage::Changing(words) => return Ok((State::Starting, Some(words))),
-            function::Stage::Unchanged(words) => return Ok((State::BackingOff, Some(words))),
-            function::Stage::Failed(words) => return Ok((State::Stopped, Some(words))),
+            function::Stage::Begun(words) => return Ok(Look::begun(words)),
+            function::Stage::Changing(words) => return Ok(Look::at(State::Starting, words)),
+            function::Stage::Unchanged(words) => return Ok(Look::at(State::BackingOff, words)),
+            function::Stage::Failed(words) => return Ok(Look::at(State::Stopped, words)),
         }
         let stages = mapping::bring(aws, &self.settings.cluster, name, &plan.mappings).await?;
-        Ok(worst(stages))
+        Ok(Look::worst(stages))
     }
 
     /// Ends the mappings, then the function. It is called again until both are gone.
@@ -238,14 +241,22 @@ impl Platform for LambdaPlatform {
         {
             return result.clone().or_else(unavailable);
         }
+        let stood = seen.stands && matches!(&seen.last, Some((last, _)) if *last == asked);
         // Whoever is interrupted here has not seen anything.
         seen.last = None;
+        seen.stands = false;
         let (result, pause) = if let Some(spec) = deployment.functions.first().cloned() {
             match self.bring(id, spec, &deployment, &mut seen).await {
-                Ok((state, words)) => {
+                Ok(look) => {
                     let pace = self.settings.pace;
-                    let is_changing = state == State::Starting;
-                    self.show(id, state, words);
+                    let is_changing = look.state == State::Starting;
+                    seen.stands = look.state == State::Running;
+                    let look = if stood && look.has_begun {
+                        look.drifted()
+                    } else {
+                        look
+                    };
+                    self.show(id, look.state, look.words);
                     let pause = if is_changing {
                         pace.unsettled
                     } else {
@@ -324,27 +335,66 @@ fn essence(deployment: &Deployment) -> Deployment {
     }
 }
 
-/// How a function is whose mappings are so.
-fn worst(stages: Vec<mapping::Stage>) -> (State, Option<String>) {
-    let mut worst = (State::Running, None);
-    for stage in stages {
-        let (state, words) = match stage {
-            mapping::Stage::Stands => continue,
-            mapping::Stage::Changing(words) => (State::Starting, words),
-            mapping::Stage::Ailing(words) => (State::BackingOff, words),
-            mapping::Stage::Disabled(words) => (State::Stopped, words),
+/// How a function is, as one look saw it.
+struct Look {
+    state: State,
+    words: Option<String>,
+    /// Whether AWS was told what it shall be, because it was not so.
+    has_begun: bool,
+}
+
+impl Look {
+    fn at(state: State, words: String) -> Self {
+        Self {
+            state,
+            words: Some(words),
+            has_begun: false,
+        }
+    }
+
+    fn begun(words: String) -> Self {
+        Self {
+            has_begun: true,
+            ..Self::at(State::Starting, words)
+        }
+    }
+
+    /// Of one whose mappings are so: as the worst of them is.
+    fn worst(stages: Vec<mapping::Stage>) -> Self {
+        let mut worst = Self {
+            state: State::Running,
+            words: None,
+            has_begun: false,
         };
-        let weight = |state: State| match state {
+        let weight = |look: &Self| match look.state {
             State::Running => 0,
             State::Starting => 1,
             State::BackingOff => 2,
             State::Stopped => 3,
         };
-        if weight(state) > weight(worst.0) {
-            worst = (state, Some(words));
+        for stage in stages {
+            let look = match stage {
+                mapping::Stage::Stands => continue,
+                mapping::Stage::Begun(words) => Self::begun(words),
+                mapping::Stage::Changing(words) => Self::at(State::Starting, words),
+                mapping::Stage::Ailing(words) => Self::at(State::BackingOff, words),
+                mapping::Stage::Disabled(words) => Self::at(State::Stopped, words),
+            };
+            if weight(&look) > weight(&worst) {
+                worst = look;
+            }
         }
+        worst
     }
-    worst
+
+    /// The same where all stood before: somebody else has been there, which is told.
+    fn drifted(self) -> Self {
+        let words = self.words.unwrap_or_default();
+        Self::at(
+            State::BackingOff,
+            format!("was changed or deleted by somebody else, {words}"),
+        )
+    }
 }
 
 fn unavailable<T>(message: impl Into<String>) -> Result<T, Error> {

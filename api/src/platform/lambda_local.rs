@@ -43,6 +43,9 @@ pub(super) fn check(asked: &LambdaOptions) -> Result<(), String> {
     if asked.on_failure.is_some() {
         return cannot("onFailure");
     }
+    if !asked.filters.is_empty() {
+        return cannot("filters");
+    }
     if asked.memory_mib.is_some() {
         return cannot("memoryMib");
     }

@@ -1,6 +1,7 @@
 //! What only some platforms have to be told of an inference.
 
-use async_graphql::InputObject;
+use async_graphql::{InputObject, Json};
+use serde_json::Value;
 
 use crate::platform::{
     KnativeOptions, KubernetesOptions, LambdaOptions, Options, Pollers, Resources, Scaling,
@@ -25,6 +26,10 @@ pub struct LambdaInput {
     /// Where AWS tells of events that it has given up: the ARN of a queue, a topic or a bucket, or `kafka://TOPIC`. The
     /// functions' role must be let write there.
     on_failure: Option<String>,
+    /// Patterns of AWS's on the fields of JSON records, as `{value: {amount: [{numeric: [">", 100]}]}}`, 5 at most. Records that
+    /// match none of them are passed over, without an answer.
+    #[graphql(default)]
+    filters: Vec<Json<Value>>,
 }
 
 /// How many pollers bring records. One brings 5 MB a second at most.
@@ -49,6 +54,11 @@ impl From<LambdaInput> for LambdaOptions {
                 maximum: pollers.maximum,
             }),
             on_failure: input.on_failure,
+            filters: input
+                .filters
+                .into_iter()
+                .map(|Json(filter)| filter)
+                .collect(),
         }
     }
 }

@@ -10,8 +10,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
     AmazonManagedKafkaEventSourceConfig, Architecture, DestinationConfig, Environment,
-    EventSourceMappingConfiguration, EventSourcePosition, FunctionCode, FunctionResponseType,
-    OnFailure, ProvisionedPollerConfig, Runtime, VpcConfig,
+    EventSourceMappingConfiguration, EventSourcePosition, Filter, FilterCriteria, FunctionCode,
+    FunctionResponseType, OnFailure, ProvisionedPollerConfig, Runtime, VpcConfig,
 };
 
 use super::plan::{FunctionPlan, MappingPlan, signed};
@@ -211,15 +211,13 @@ impl Aws {
             .set_source_access_configurations(
                 Some(plan.login.access()).filter(|access| !access.is_empty()),
             );
-        if let Some(pollers) = plan.pollers {
+        if plan.pollers.is_some() {
             call = call
-                .provisioned_poller_config(
-                    ProvisionedPollerConfig::builder()
-                        .minimum_pollers(signed(pollers.minimum))
-                        .maximum_pollers(signed(pollers.maximum))
-                        .build(),
-                )
+                .provisioned_poller_config(pollers(plan))
                 .function_response_types(FunctionResponseType::ReportBatchItemFailures);
+        }
+        if !plan.filters.is_empty() {
+            call = call.filter_criteria(criteria(plan));
         }
         for (key, value) in &plan.tags {
             call = call.tags(key, value);
@@ -231,13 +229,6 @@ impl Aws {
     }
 
     pub(super) async fn update_mapping(&self, id: &str, plan: &MappingPlan) -> Result<(), Trouble> {
-        let pollers = plan
-            .pollers
-            .map_or_else(ProvisionedPollerConfig::builder, |pollers| {
-                ProvisionedPollerConfig::builder()
-                    .minimum_pollers(signed(pollers.minimum))
-                    .maximum_pollers(signed(pollers.maximum))
-            });
         let partial = plan
             .pollers
             .map(|_| FunctionResponseType::ReportBatchItemFailures);
@@ -249,7 +240,8 @@ impl Aws {
             .set_maximum_batching_window_in_seconds(plan.window_seconds)
             // What is empty takes away what was there.
             .destination_config(destination(plan.on_failure.as_deref().unwrap_or_default()))
-            .provisioned_poller_config(pollers.build())
+            .provisioned_poller_config(pollers(plan))
+            .filter_criteria(criteria(plan))
             .set_function_response_types(Some(partial.into_iter().collect()))
             .set_source_access_configurations(Some(plan.login.access()));
         let changed = call.send().await;
@@ -314,5 +306,25 @@ fn destination(place: &str) -> DestinationConfig {
     let on_failure = (!place.is_empty()).then(|| OnFailure::builder().destination(place).build());
     DestinationConfig::builder()
         .set_on_failure(on_failure)
+        .build()
+}
+
+/// None of them without pollers of its own.
+fn pollers(plan: &MappingPlan) -> ProvisionedPollerConfig {
+    let asked = plan.pollers;
+    ProvisionedPollerConfig::builder()
+        .set_minimum_pollers(asked.map(|it| signed(it.minimum)))
+        .set_maximum_pollers(asked.map(|it| signed(it.maximum)))
+        .set_poller_group_name(plan.poller_group.clone())
+        .build()
+}
+
+fn criteria(plan: &MappingPlan) -> FilterCriteria {
+    let filters = plan.filters.iter();
+    let filters: Vec<Filter> = filters
+        .map(|pattern| Filter::builder().pattern(pattern.to_string()).build())
+        .collect();
+    FilterCriteria::builder()
+        .set_filters(Some(filters).filter(|filters| !filters.is_empty()))
         .build()
 }

@@ -19,6 +19,10 @@ pub const SOURCE: &str = "AWS's public price list for us-east-1 and x86-64 as ot
 const REQUEST: f64 = 0.20 / 1e6;
 /// Dollars for a second of one GB of memory.
 const GB_SECOND: f64 = 0.000_016_666_7;
+/// Dollars for an hour of an event poller unit, in which AWS runs pollers of one group: ten where they have little to do,
+/// fewer where they bring more, up to 20 MB a second. The price is that of AWS's price list of 19 September 2026.
+const UNIT_HOUR: f64 = 0.185;
+const POLLERS_OF_A_UNIT: u32 = 10;
 /// A month has 730 hours on AWS's bills.
 const MONTH_HOURS: f64 = 730.0;
 /// What AWS gathers records for where nobody asks for a time.
@@ -146,9 +150,9 @@ fn of(plan: &Plan, options: &LambdaOptions, load: &Load) -> Estimate {
     let pollers: u32 = pollers.map(|pollers| pollers.minimum).sum();
     if pollers > 0 {
         items.push(Item {
-            what: "hours of a poller at least",
-            quantity: f64::from(pollers) * MONTH_HOURS,
-            price: None,
+            what: "hours of an event poller unit at least",
+            quantity: f64::from(pollers.div_ceil(POLLERS_OF_A_UNIT)) * MONTH_HOURS,
+            price: Some(UNIT_HOUR),
         });
     }
     Estimate {
@@ -203,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn few_records_come_one_by_one_and_pollers_have_no_price() {
-        let options = LambdaOptions {
+    fn few_records_come_one_by_one_and_pollers_are_paid_by_the_hour() {
+        let with = |minimum| LambdaOptions {
             pollers: Some(Pollers {
-                minimum: 2,
-                maximum: 4,
+                minimum,
+                maximum: 20,
             }),
             ..LambdaOptions::default()
         };
@@ -216,12 +220,16 @@ mod tests {
             milliseconds: 20,
             records_per_event: None,
         };
-        let found = at(&options, load);
-        assert!((found.records_per_event - 1.0).abs() < 1e-9);
-        let pollers = found.items.last().unwrap();
-        // Two mappings with two each.
-        assert!((pollers.quantity - 4.0 * MONTH_HOURS).abs() < 1e-6);
-        assert_eq!(pollers.dollars(), None);
+        // Two mappings share them: with two pollers each one unit, with six each two.
+        for (minimum, units) in [(2, 1.0), (6, 2.0)] {
+            let found = at(&with(minimum), load);
+            assert!((found.records_per_event - 1.0).abs() < 1e-9);
+            let pollers = found.items.last().unwrap();
+            assert!((pollers.quantity - units * MONTH_HOURS).abs() < 1e-6);
+            let dollars = pollers.dollars().unwrap();
+            assert!((dollars - units * 135.05).abs() < 1e-6, "{dollars}");
+            assert!(found.dollars > dollars);
+        }
     }
 
     #[test]

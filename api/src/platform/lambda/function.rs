@@ -19,6 +19,8 @@ use super::trouble::Trouble;
 pub(super) enum Stage {
     /// It is as planned, and can be invoked.
     Stands,
+    /// AWS was told now what it shall be.
+    Begun(String),
     /// AWS is at work on it.
     Changing(String),
     /// AWS could not change it, which is tried again.
@@ -37,7 +39,7 @@ pub(super) async fn bring(
     let Some(found) = aws.function(name).await? else {
         aws.create_function(settings, plan).await?;
         tracing::info!(function.name = %name, "function made on Lambda");
-        return Ok(Stage::Changing("is being made by Lambda".to_owned()));
+        return Ok(Stage::Begun("is being made by Lambda".to_owned()));
     };
     if !is_ours(settings, name, &found)? {
         return Err(Trouble::refused(format!(
@@ -92,7 +94,7 @@ pub(super) async fn bring(
             reason.unwrap_or("without a reason")
         )));
     }
-    Ok(Stage::Changing("is being changed by Lambda".to_owned()))
+    Ok(Stage::Begun("is being changed by Lambda".to_owned()))
 }
 
 /// Whether it bears the installation's tag.

@@ -3,7 +3,10 @@
 //! Invariant: a mapping of another topic, cluster or group is ended before the planned one takes its place; one that is
 //! being deleted is waited for.
 
-use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
+use aws_sdk_lambda::types::{
+    EventSourceMappingConfiguration, Filter, FilterCriteria, FunctionResponseType,
+};
+use serde_json::Value;
 
 use super::aws::Aws;
 use super::plan::{MappingPlan, signed};
@@ -14,6 +17,8 @@ use super::trouble::Trouble;
 pub(super) enum Stage {
     /// It brings records, or waits for some.
     Stands,
+    /// AWS was told now what it shall be.
+    Begun(String),
     /// AWS is at work on it.
     Changing(String),
     /// It brings nothing now, which AWS tries again by itself.
@@ -60,12 +65,12 @@ async fn one(
         }
         aws.create_mapping(cluster, function, plan).await?;
         tracing::info!(function.name = %function, kafka.topic = %topic, "event source mapping made");
-        return Ok(Stage::Changing(format!("is being given {topic:?}")));
+        return Ok(Stage::Begun(format!("is being given {topic:?}")));
     };
     match mapping.state().unwrap_or_default() {
         "Enabled" if !is_configured(plan, mapping) => {
             aws.update_mapping(id(mapping), plan).await?;
-            Ok(Stage::Changing(format!(
+            Ok(Stage::Begun(format!(
                 "is being given {topic:?} in another way"
             )))
         }
@@ -131,6 +136,7 @@ fn is_of(cluster: &str, plan: &MappingPlan, mapping: &EventSourceMappingConfigur
 
 fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
     let pollers = mapping.provisioned_poller_config();
+    let group = pollers.and_then(|it| it.poller_group_name());
     let pollers = pollers.and_then(|it| Some((it.minimum_pollers()?, it.maximum_pollers()?)));
     let wanted = plan.pollers;
     let wanted = wanted.map(|it| (signed(it.minimum), signed(it.maximum)));
@@ -143,7 +149,19 @@ fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) 
         // AWS's own half a second cannot be asked for.
         && (plan.window_seconds.is_none() || plan.window_seconds == window)
         && pollers == wanted
+        && group.filter(|group| !group.is_empty()) == plan.poller_group.as_deref()
+        && filters(mapping) == plan.filters
         && partial == wanted.is_some()
         && on_failure == plan.on_failure.as_deref()
         && mapping.source_access_configurations() == plan.login.access()
+}
+
+/// What it filters by; AWS may have written it otherwise than it was given.
+fn filters(mapping: &EventSourceMappingConfiguration) -> Vec<Value> {
+    let criteria = mapping.filter_criteria();
+    let filters = criteria.map(FilterCriteria::filters).unwrap_or_default();
+    let patterns = filters.iter().filter_map(Filter::pattern);
+    patterns
+        .map(|pattern| serde_json::from_str(pattern).unwrap_or_default())
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! What an inference may ask of Lambda: its function and the mappings that bring its records.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What is asked of Lambda for one inference. What is left out is the installation's, or AWS's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,15 @@ pub struct LambdaOptions {
     pub pollers: Option<Pollers>,
     /// Where AWS tells of events that it gave up.
     pub on_failure: Option<String>,
+    /// Records that match none of these patterns of AWS's are passed over; none is where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Value>,
 }
+
+/// Most patterns of a mapping, as AWS has it unless a quota is raised.
+const MOST_FILTERS: usize = 5;
+/// The longest pattern, in characters.
+const LONGEST_FILTER: usize = 4096;
 
 /// How many pollers a mapping has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +76,19 @@ impl LambdaOptions {
         if self.pollers.is_some_and(|it| it.minimum > it.maximum) {
             return Err("lambda.pollers has a minimum above its maximum".to_owned());
         }
+        if self.filters.len() > MOST_FILTERS {
+            return Err(format!("lambda.filters are {MOST_FILTERS} at most"));
+        }
+        for filter in &self.filters {
+            let is_of_value = filter.as_object().is_some_and(|filter| {
+                filter.len() == 1 && filter.get("value").is_some_and(Value::is_object)
+            });
+            if !is_of_value || filter.to_string().chars().count() > LONGEST_FILTER {
+                return Err(format!(
+                    "lambda.filters are patterns of the value, as {{\"value\": {{\"amount\": [{{\"numeric\": [\">\", 100]}}]}}}}, of {LONGEST_FILTER} characters at most"
+                ));
+            }
+        }
         match self.on_failure.as_deref() {
             Some(place) if !place.starts_with("arn:") && !place.starts_with("kafka://") => Err(
                 "lambda.onFailure is the ARN of a queue, a topic or a bucket, or kafka://TOPIC"
@@ -80,6 +102,8 @@ impl LambdaOptions {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -107,5 +131,23 @@ mod tests {
         destination.check().unwrap();
         destination.on_failure = Some("given-up".to_owned());
         assert!(destination.check().is_err());
+        let filtered = |filters: &[Value]| {
+            let options = LambdaOptions {
+                filters: filters.to_vec(),
+                ..LambdaOptions::default()
+            };
+            options.check()
+        };
+        let of_value = json!({"value": {"amount": [{"numeric": [">", 100]}]}});
+        filtered(std::slice::from_ref(&of_value)).unwrap();
+        assert!(
+            filtered(&vec![of_value; 6])
+                .unwrap_err()
+                .contains("5 at most")
+        );
+        for wrong in [json!({"amount": [1]}), json!([]), json!({"value": "high"})] {
+            let refused = filtered(&[wrong]).unwrap_err();
+            assert!(refused.contains("patterns of the value"), "{refused}");
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use millrace_wire::function::{
     Connection, FunctionSpec, InferenceSpec, Invocations, Role, Trigger, VARIABLE,
 };
+use millrace_wire::record::RecordFormat;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::login::Login;
@@ -54,6 +56,10 @@ pub(super) struct MappingPlan {
     pub(super) batch_size: i32,
     pub(super) window_seconds: Option<i32>,
     pub(super) pollers: Option<Pollers>,
+    /// Those whose pollers share what AWS charges for by the hour.
+    pub(super) poller_group: Option<String>,
+    /// As AWS writes them.
+    pub(super) filters: Vec<Value>,
     pub(super) on_failure: Option<String>,
     pub(super) login: Login,
 }
@@ -84,14 +90,15 @@ impl Plan {
             (settings.tag_key.clone(), settings.prefix.clone()),
             ("millrace:inference".to_owned(), label(inference)),
         ]);
-        let mappings = mappings(inference, options, &tags)?;
+        let name = settings.function_name(id);
+        let mappings = mappings(inference, options, &tags, &name)?;
         let description = format!("Millrace's inference {}", label(inference));
         let trigger = Trigger::Lambda(Invocations {
             // Only mappings with pollers of their own look at what was answered in part.
             partial: options.pollers.is_some(),
         });
         let function = FunctionPlan {
-            name: settings.function_name(id),
+            name,
             description,
             tags,
             spec: spec.triggered_by(trigger),
@@ -122,7 +129,15 @@ fn mappings(
     inference: &InferenceSpec,
     options: &LambdaOptions,
     tags: &BTreeMap<String, String>,
+    function: &str,
 ) -> Result<Vec<MappingPlan>, Trouble> {
+    if !options.filters.is_empty()
+        && !matches!(&inference.input_format, RecordFormat::Json(json) if !json.registry)
+    {
+        return Err(Trouble::refused(
+            "filters by what stands in a JSON document, and the records of this inference are none, or have the id of a schema before it: leave `filters` out",
+        ));
+    }
     let login = Login::of(&inference.connection)?;
     let batch_size = options.batch_size.unwrap_or(inference.batching.max_batch);
     let mapping = |topic: &String, group: String| {
@@ -138,11 +153,17 @@ fn mappings(
             batch_size: signed(batch_size.clamp(1, LARGEST_BATCH)),
             window_seconds: options.window_seconds.map(signed),
             pollers: options.pollers,
+            poller_group: options.pollers.map(|_| function.to_owned()),
+            filters: Vec::new(),
             on_failure: options.on_failure.clone(),
             login: login.clone(),
         })
     };
-    let mut mappings = vec![mapping(&inference.input_topic, inference.group.clone())?];
+    let mut mappings = vec![MappingPlan {
+        // What is sent back passed them once.
+        filters: options.filters.clone(),
+        ..mapping(&inference.input_topic, inference.group.clone())?
+    }];
     if let Some(redrive) = &inference.redrive_topic {
         mappings.push(mapping(redrive, redrive_group(&inference.group))?);
     }

@@ -71,6 +71,16 @@ fn into_topic(mut spec: FunctionSpec, topic: &str) -> FunctionSpec {
     spec
 }
 
+/// The same on records that are JSON documents.
+fn of_json(mut spec: FunctionSpec) -> FunctionSpec {
+    let Role::Inference(inference) = &mut spec.role else {
+        panic!("no inference");
+    };
+    let format = json!({"type": "JSON", "fields": [{"pointer": "/amount"}]});
+    inference.input_format = serde_json::from_value(format).unwrap();
+    spec
+}
+
 fn deployment(spec: FunctionSpec, lambda: LambdaOptions) -> Deployment {
     Deployment {
         functions: vec![spec],

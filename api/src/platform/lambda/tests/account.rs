@@ -13,7 +13,7 @@ use aws_sdk_lambda::config::{
     BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, retry::RetryConfig,
 };
 use aws_sdk_lambda::error::BoxError;
-use aws_sdk_lambda::types::{Concurrency, ProvisionedPollerConfig};
+use aws_sdk_lambda::types::{Concurrency, FilterCriteria, ProvisionedPollerConfig};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
@@ -193,9 +193,10 @@ impl Account {
             }
             let kafka = it.amazon_managed_kafka_event_source_config().unwrap();
             let pollers = it.provisioned_poller_config();
+            let filters = it.filter_criteria().map(FilterCriteria::filters);
             let destination = it.destination_config().and_then(|it| it.on_failure());
             mappings.push(format!(
-                "{:?} by {:?} from {:?}, {:?} a batch, {:?} s, {:?} to {:?} pollers, {:?}, failures to {:?}",
+                "{:?} by {:?} from {:?}, {:?} a batch, {:?} s, {:?} to {:?} pollers, {:?}, failures to {:?}, filtered by {:?}",
                 it.topics(),
                 kafka.consumer_group_id(),
                 it.starting_position(),
@@ -205,6 +206,7 @@ impl Account {
                 pollers.and_then(ProvisionedPollerConfig::maximum_pollers),
                 it.function_response_types(),
                 destination.and_then(|it| it.destination()),
+                filters.unwrap_or_default(),
             ));
         }
         mappings.sort();

@@ -10,7 +10,7 @@ use super::super::super::{Deployment, Owner, Platform as _};
 use super::super::LambdaOptions;
 use super::super::options::Pollers;
 use super::account::{Account, Recorder, nothing, remove, settle};
-use super::{deployment, into_topic, moved, spec};
+use super::{deployment, into_topic, moved, of_json, spec};
 
 #[tokio::test]
 #[ignore = "needs the account of tests/terraform/run"]
@@ -40,7 +40,7 @@ async fn an_inference_is_a_function_with_two_mappings() {
     assert_eq!(first["logs"], json!([settings.log_days]));
     let mapping = |topic: &str, group: &str| {
         format!(
-            "[\"{topic}\"] by Some(\"{group}\") from Some(TrimHorizon), Some(256) a batch, Some(0) s, None to None pollers, [], failures to None"
+            "[\"{topic}\"] by Some(\"{group}\") from Some(TrimHorizon), Some(256) a batch, Some(0) s, None to None pollers, [], failures to None, filtered by []"
         )
     };
     let group = "millrace.inference.ID";
@@ -86,13 +86,10 @@ async fn what_is_asked_for_is_changed_and_changed_back() {
             maximum: 3,
         }),
         on_failure: Some("kafka://given-up".to_owned()),
+        filters: vec![json!({"value": {"amount": [{"numeric": [">", 100]}]}})],
     };
-    settle(
-        &platform,
-        id,
-        deployment(into_topic(spec(id), "other-out"), other),
-    )
-    .await;
+    let json = of_json(into_topic(spec(id), "other-out"));
+    settle(&platform, id, deployment(json, other)).await;
     let changed = account.holds(id).await;
     let function = &changed["function"];
     assert_eq!(
@@ -107,7 +104,11 @@ async fn what_is_asked_for_is_changed_and_changed_back() {
     );
     let ends = "Some(1000) a batch, Some(2) s, Some(1) to Some(3) pollers, [ReportBatchItemFailures], failures to Some(\"kafka://given-up\")";
     for mapping in changed["mappings"].as_array().unwrap() {
-        assert!(mapping.as_str().unwrap().ends_with(ends), "{mapping}");
+        let mapping = mapping.as_str().unwrap();
+        assert!(mapping.contains(ends), "{mapping}");
+        // What was sent back has passed them once.
+        let is_filtered = mapping.contains("amount");
+        assert_eq!(is_filtered, mapping.contains("orders-in"), "{mapping}");
     }
     let zero = LambdaOptions {
         window_seconds: Some(0),

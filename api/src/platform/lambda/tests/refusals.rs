@@ -270,6 +270,14 @@ async fn what_would_be_refused_for_good_is_known_beforehand() {
     let owner = Owner::Inference(ID);
     let check = |spec| platform.check(owner, &deployment(spec, LambdaOptions::default()));
     assert_eq!(check(spec(ID)), Ok(()));
+    let filtered = LambdaOptions {
+        filters: vec![json!({"value": {"amount": [1]}})],
+        ..LambdaOptions::default()
+    };
+    let raw = platform
+        .check(owner, &deployment(spec(ID), filtered))
+        .unwrap_err();
+    assert!(raw.contains("JSON document"), "{raw}");
     let long = check(super::into_topic(spec(ID), &"x".repeat(5000))).unwrap_err();
     assert!(long.contains("4096 bytes"), "{long}");
     assert!(shared.lock().unwrap().calls.is_empty());

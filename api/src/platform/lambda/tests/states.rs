@@ -192,6 +192,48 @@ async fn a_mapping_of_a_former_cluster_ends_first_and_never_outlives_the_functio
     }
 }
 
+type Change = fn(&mut Account);
+
+/// Somebody else deletes what stood, or changes it: it is put back, and told.
+#[tokio::test]
+async fn what_somebody_else_changes_is_put_back_and_told() {
+    let (platform, account) = platform(ALWAYS).await;
+    let all = |it: &mut Account| {
+        it.function = Some(function(&platform, ID, "Active"));
+        it.mappings = mappings(&platform, ID, "Enabled");
+    };
+    let told = "was changed or deleted by somebody else";
+    let changes: [(&str, Change); 4] = [
+        ("is being made by Lambda", |it| it.function = None),
+        ("is being changed by Lambda", |it| {
+            let function = it.function.as_mut().unwrap();
+            function["Configuration"]["MemorySize"] = json!(128);
+        }),
+        ("is being given \"orders-in\"", |it| {
+            it.mappings.remove(0);
+        }),
+        ("in another way", |it| {
+            it.mappings[0]["BatchSize"] = json!(1);
+        }),
+    ];
+    for (words, change) in changes {
+        now(&account, all);
+        assert_eq!(deploy(&platform).await.unwrap().state, State::Running);
+        now(&account, change);
+        let status = deploy(&platform).await.unwrap();
+        assert_eq!(status.state, State::BackingOff, "{words}");
+        let exit = status.last_exit.unwrap();
+        assert!(exit.contains(told) && exit.contains(words), "{exit}");
+    }
+    // What AWS does with it by itself is nobody else's.
+    now(&account, all);
+    assert_eq!(deploy(&platform).await.unwrap().state, State::Running);
+    now(&account, |it| {
+        it.function = Some(function(&platform, ID, "Pending"));
+    });
+    assert_eq!(deploy(&platform).await.unwrap().state, State::Starting);
+}
+
 #[tokio::test]
 async fn a_function_that_lost_its_tag_has_not_ended_while_records_are_brought_to_it() {
     let (platform, account) = platform(ALWAYS).await;

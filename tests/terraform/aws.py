@@ -1,5 +1,5 @@
 """AWS for the tests: moto's server, and what moto 5.2.1 lacks before Terraform can make a Millrace on it: configurations,
-states and addresses of MSK clusters, event source mappings on Kafka, services of ECS that run.
+states and addresses of MSK clusters, event source mappings on Kafka, services of ECS that run, CloudWatch by JSON.
 
 Usage: aws.py PORT
 """
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.awslambda import models as functions
 from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.core import responses as protocols
 from moto.core.exceptions import JsonRESTError
 from moto.ec2.models import security_groups
 from moto.ecs import models as containers
@@ -226,6 +227,18 @@ def answers():
     function.__init__, function.get_configuration = remember, configuration
 
 
+def metrics():
+    """CloudWatch by its JSON protocol, which it has beside the two that moto's service model names."""
+    named = protocols.determine_request_protocol
+
+    def by_json(service_model, content_type=None):
+        if service_model.service_name == "cloudwatch" and content_type == "application/x-amz-json-1.0":
+            return "json"
+        return named(service_model, content_type)
+
+    protocols.determine_request_protocol = by_json
+
+
 def small_gaps():
     permitted = access_control.IAMPolicyStatement.is_action_permitted
 
@@ -255,6 +268,7 @@ if __name__ == "__main__":
     configurations()
     mappings()
     answers()
+    metrics()
     small_gaps()
     # A service runs the one task that it wants.
     os.environ["MOTO_ECS_SERVICE_RUNNING"] = "1"

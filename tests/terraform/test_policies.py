@@ -73,6 +73,8 @@ def requests(told):
         ("api", "lambda:AddPermission", FUNCTION, OURS, no),
         ("api", "lambda:CreateFunctionUrlConfig", FUNCTION, OURS, no),
         ("api", "lambda:InvokeFunction", FUNCTION, OURS, no),
+        ("api", "cloudwatch:GetMetricData", "*", {}, yes),
+        ("api", "cloudwatch:PutMetricData", "*", {}, no),
         # Mappings: on our functions alone.
         ("api", "lambda:CreateEventSourceMapping", "*", {**REQUESTED, "lambda:FunctionArn": FUNCTION}, yes),
         ("api", "lambda:CreateEventSourceMapping", "*", {**REQUESTED, "lambda:FunctionArn": FOREIGN}, no),

@@ -3,6 +3,7 @@
 mod activity;
 mod beside;
 mod estimate;
+mod figures;
 mod input;
 mod mutation;
 mod output;
@@ -34,6 +35,7 @@ use crate::platform::Owner;
 use activity::{ErrorCount, InferenceActivity};
 use beside::{InferenceHandover, InferenceSpan};
 use estimate::{LambdaEstimate, LambdaLoadInput};
+use figures::CloudWatchFigures;
 use output::{HandOn, NotFinite, OutputChoice, OutputFormat};
 use platform::LambdaInput;
 
@@ -416,6 +418,13 @@ impl Inference {
         let options = lambda.map(Into::into);
         let estimate = inference::estimate(context.app(), &self.0, options, &load.into()).await;
         Ok(estimate.map_err(report)?.into())
+    }
+
+    /// What `CloudWatch` counted of it; null where it is not on AWS Lambda. AWS is asked once a minute at most.
+    async fn cloud_watch(&self, context: &Context<'_>) -> Option<CloudWatchFigures> {
+        let platform = context.app().platforms.named(&self.0.platform)?;
+        let figures = platform.figures(Owner::Inference(self.0.id)).await?;
+        Some(figures.into())
     }
 
     /// What runs for it now.

@@ -5,6 +5,7 @@
 
 mod aws;
 mod estimate;
+mod figures;
 mod function;
 mod login;
 mod mapping;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::Utc;
 use millrace_entity::inference::Guarantee;
 use millrace_wire::function::FunctionSpec;
 use tokio::sync::{Mutex, OnceCell};
@@ -26,7 +28,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::work::work;
-use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
+use super::{Changes, Deployment, Error, Figures, Owner, Platform, State, Status};
 use crate::config::Lambda;
 use aws::Aws;
 pub use estimate::{Estimate, Load, SOURCE, reckon};
@@ -46,8 +48,13 @@ pub struct LambdaPlatform {
     inferences: StdMutex<BTreeMap<Uuid, Arc<Mutex<Seen>>>>,
     /// What readers see, who need not wait for AWS.
     visible: StdMutex<BTreeMap<Uuid, Status>>,
+    /// What `CloudWatch` said last, and when.
+    counted: StdMutex<BTreeMap<Uuid, Counted>>,
     changes: Changes,
 }
+
+/// What `CloudWatch` said of a function, and when.
+type Counted = (Instant, Result<Figures, String>);
 
 /// What was seen of an inference last.
 #[derive(Default)]
@@ -76,6 +83,7 @@ impl LambdaPlatform {
             aws,
             inferences: StdMutex::default(),
             visible: StdMutex::default(),
+            counted: StdMutex::default(),
             changes,
         }
     }
@@ -145,6 +153,11 @@ impl LambdaPlatform {
             tracing::info!(function.name = %name, "function deleted on Lambda");
         }
         Ok(())
+    }
+
+    async fn counted(&self, id: Uuid) -> Result<Figures, Trouble> {
+        let service = figures::service(&self.settings.region)?;
+        figures::look(&service, &self.settings.function_name(id), Utc::now()).await
     }
 
     /// Shows how a function is, and tells of it where that is new.
@@ -296,11 +309,29 @@ impl Platform for LambdaPlatform {
         let deleted = self.aws().await.delete_log_group(&name).await;
         deleted.or_else(|trouble| unavailable(trouble.message()))?;
         lock(&self.inferences).remove(&id);
+        lock(&self.counted).remove(&id);
         Ok(())
     }
 
     async fn functions(&self) -> Vec<Status> {
         lock(&self.visible).values().cloned().collect()
+    }
+
+    async fn figures(&self, owner: Owner) -> Option<Result<Figures, Error>> {
+        let Owner::Inference(id) = owner else {
+            return None;
+        };
+        let last = lock(&self.counted).get(&id).cloned();
+        let counted = match last {
+            Some((when, counted)) if when.elapsed() < figures::FRESH => counted,
+            _ => {
+                let counted = self.counted(id).await;
+                let counted = counted.map_err(|trouble| trouble.message().to_owned());
+                lock(&self.counted).insert(id, (Instant::now(), counted.clone()));
+                counted
+            }
+        };
+        Some(counted.or_else(unavailable))
     }
 
     async fn log(&self, owner: Owner, _ordinal: u32, _last: usize) -> Vec<String> {

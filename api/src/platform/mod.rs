@@ -92,6 +92,23 @@ pub enum Error {
     },
 }
 
+/// What others than Millrace counted of an inference's functions lately; nothing where they counted nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Over how many minutes until now.
+    pub minutes: u32,
+    /// Records that wait, when that was last looked at.
+    pub lag: Option<f64>,
+    /// How many processes worked at once at most.
+    pub concurrency: Option<f64>,
+    /// How many events they were given.
+    pub invocations: Option<f64>,
+    /// How many of these failed.
+    pub errors: Option<f64>,
+    /// How many had to wait because no more processes were to be had.
+    pub throttles: Option<f64>,
+}
+
 /// What is asked of a platform for one owner.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Deployment {
@@ -230,6 +247,11 @@ pub trait Platform: Send + Sync {
 
     /// All its functions, by owner and ordinal, as they were seen last.
     async fn functions(&self) -> Vec<Status>;
+
+    /// What others count of the functions of `owner`, where anybody does.
+    async fn figures(&self, _owner: Owner) -> Option<Result<Figures, Error>> {
+        None
+    }
 
     /// The last lines that a replica said, oldest first.
     async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String>;

@@ -1,4 +1,4 @@
-//! One service of AWS in one region, spoken to by AWS's JSON protocol (`application/x-amz-json-1.1`).
+//! One service of AWS in one region, spoken to by AWS's JSON protocol.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::Error;
 
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+const VERSION_1_1: &str = "application/x-amz-json-1.1";
+const VERSION_1_0: &str = "application/x-amz-json-1.0";
 /// Where AWS's own clients look for another address, for one service or for all.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
@@ -25,6 +26,8 @@ pub struct Service {
     name: &'static str,
     /// What the names of its actions begin with.
     target: &'static str,
+    /// The protocol's version.
+    content_type: &'static str,
     region: String,
     url: String,
     /// Who asks, where it is not whoever the process is.
@@ -65,10 +68,18 @@ impl Service {
             client,
             name,
             target,
+            content_type: VERSION_1_1,
             url: given.map_or_else(|| address(name, region), |url| with_path(&url)),
             region: region.to_owned(),
             credentials: None,
         })
+    }
+
+    /// The same by version 1.0 of the protocol, for services that speak that one.
+    #[must_use]
+    pub fn speaking_1_0(mut self) -> Self {
+        self.content_type = VERSION_1_0;
+        self
     }
 
     /// The same at another address, asked by somebody else: for tests, and for whoever speaks AWS's protocol.
@@ -150,7 +161,10 @@ impl Service {
             .map_err(|error| failed(&error))?
             .into();
         let action = format!("{}.{action}", self.target);
-        let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", &action)];
+        let headers = [
+            ("content-type", self.content_type),
+            ("x-amz-target", &action),
+        ];
         let signable = SignableRequest::new(
             "POST",
             &self.url,

@@ -31,7 +31,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     (
         "millrace",
-        &["artifacts", "entity", "kafka", "migration", "onnx", "wire"],
+        &[
+            "artifacts",
+            "aws",
+            "entity",
+            "kafka",
+            "migration",
+            "onnx",
+            "wire",
+        ],
     ),
 ];
 

@@ -59,6 +59,7 @@ const STATEMENTS: &[(&str, &[&str])] = &[
         "Lists",
         &[
             "lambda:ListEventSourceMappings",
+            "cloudwatch:GetMetricData",
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSubnets",
             "ec2:DescribeVpcs",
@@ -134,7 +135,7 @@ pub(super) fn is<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, code: &str)
 }
 
 /// A right is missing. Where AWS names another one than the call's own (a role that is given, a tag), it is that one.
-fn forbidden(action: &str, resource: &str, said: &str) -> String {
+pub(super) fn forbidden(action: &str, resource: &str, said: &str) -> String {
     let after = |mark: &str| {
         let rest = said.split_once(mark)?.1;
         rest.split_whitespace().next()

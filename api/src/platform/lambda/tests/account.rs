@@ -155,6 +155,30 @@ impl Account {
         LambdaPlatform::with(self.settings.clone(), aws, Changes::default())
     }
 
+    /// The same account as another installation sees it.
+    pub(super) fn another(&self, prefix: &str) -> Self {
+        let settings = Settings {
+            prefix: prefix.to_owned(),
+            ..self.settings.clone()
+        };
+        Self {
+            settings,
+            lambda: self.lambda.clone(),
+            logs: self.logs.clone(),
+        }
+    }
+
+    /// A driver whose calls are none that the policies are to allow.
+    pub(super) async fn unrecorded(&self) -> LambdaPlatform {
+        let config = config(&self.settings).await;
+        let aws = Aws::new(
+            aws_sdk_lambda::Client::new(&config),
+            aws_sdk_cloudwatchlogs::Client::new(&config),
+        );
+        let aws = OnceCell::new_with(Some(aws));
+        LambdaPlatform::with(self.settings.clone(), aws, Changes::default())
+    }
+
     pub(super) fn name(&self, id: Uuid) -> String {
         self.settings.function_name(id)
     }

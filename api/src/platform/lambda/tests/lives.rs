@@ -3,12 +3,13 @@
 use aws_sdk_lambda::types::{Architecture, FunctionCode, Runtime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use chrono::Utc;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::super::{Deployment, Owner, Platform as _};
-use super::super::LambdaOptions;
 use super::super::options::Pollers;
+use super::super::{LambdaOptions, figures};
 use super::account::{Account, Recorder, nothing, remove, settle};
 use super::{deployment, into_topic, moved, of_json, spec};
 
@@ -328,4 +329,72 @@ async fn whoever_is_killed_between_two_calls_finds_the_way_on() {
         killed[0] >= 8 && killed[1] >= 6,
         "killed only {killed:?} times"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn what_cloudwatch_counted_is_shown() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let platform = account.driver(&recorder).await;
+    let owner = Owner::Inference(id);
+    let idle = platform.figures(owner).await.unwrap().unwrap();
+    assert_eq!((idle.lag, idle.errors), (None, None));
+
+    let function = account.name(id);
+    let now = Utc::now().timestamp();
+    let data: Vec<Value> = [
+        ("OffsetLag", 40, 180),
+        ("OffsetLag", 12, 60),
+        ("ConcurrentExecutions", 3, 180),
+        ("ConcurrentExecutions", 2, 60),
+        ("Errors", 1, 180),
+        ("Errors", 4, 60),
+    ]
+    .map(|(metric, value, ago)| {
+        json!({
+            "MetricName": metric,
+            "Dimensions": [{"Name": "FunctionName", "Value": function}],
+            "Value": value,
+            "Timestamp": now - ago,
+        })
+    })
+    .into();
+    let service = figures::service(&account.settings.region).unwrap();
+    let given = json!({"Namespace": "AWS/Lambda", "MetricData": data});
+    let _: Value = service.ask("PutMetricData", &given).await.unwrap();
+    // Asked again within a minute, AWS is left alone.
+    assert_eq!(platform.figures(owner).await.unwrap().unwrap(), idle);
+    let fresh = account.driver(&recorder).await;
+    let counted = fresh.figures(owner).await.unwrap().unwrap();
+    assert_eq!(counted.lag, Some(12.0));
+    assert_eq!(counted.concurrency, Some(3.0));
+    assert_eq!(counted.errors, Some(5.0));
+    assert_eq!(counted.throttles, None);
+}
+
+/// Even where one database was copied for the other, and so their inferences have the same ids.
+#[tokio::test]
+#[ignore = "needs the account of tests/terraform/run"]
+async fn two_installations_on_one_account_never_meet() {
+    let account = Account::terraformed().await;
+    let (recorder, id) = (Recorder::of(usize::MAX), Uuid::now_v7());
+    let other = account.another("millrace-2");
+    let [first, second] = [account.driver(&recorder).await, other.unrecorded().await];
+    let wanted = deployment(spec(id), LambdaOptions::default());
+    let in_other = deployment(into_topic(spec(id), "other-out"), LambdaOptions::default());
+    settle(&first, id, wanted).await;
+    let made = account.holds(id).await;
+    settle(&second, id, in_other).await;
+    assert_eq!(account.holds(id).await, made);
+    let of_other = other.holds(id).await;
+    let tag = &of_other["function"]["tags"]["millrace:installation"];
+    assert_eq!(tag, "millrace-2");
+    assert_ne!(account.name(id), other.name(id));
+
+    remove(&first, id).await;
+    assert_eq!(account.holds(id).await, nothing());
+    assert_eq!(other.holds(id).await, of_other);
+    remove(&second, id).await;
+    assert_eq!(other.holds(id).await, nothing());
 }

@@ -4,6 +4,7 @@
 //! Invariant: nothing outlives the API. A mapping that ends has settled the event under way, or not committed it, and is
 //! waited for by nobody but whoever asks for the same function.
 
+mod destination;
 mod environment;
 mod event;
 mod mapping;
@@ -33,6 +34,11 @@ use super::{Changes, Deployment, Error, LambdaOptions, Owner, Platform, State, S
 /// Its name in the API.
 pub(super) const NAME: &str = "lambda-local";
 
+/// What a destination begins with that is a topic.
+const TOPIC: &str = "kafka://";
+/// How often AWS tries an event again that has somewhere to go, where nobody says otherwise.
+const RETRIES: u32 = 10;
+
 /// Whether this platform can do what is asked of Lambda.
 pub(super) fn check(asked: &LambdaOptions) -> Result<(), String> {
     let cannot = |name: &str| {
@@ -40,8 +46,9 @@ pub(super) fn check(asked: &LambdaOptions) -> Result<(), String> {
             "lambda.{name} cannot be had on {NAME:?}: leave it out"
         ))
     };
-    if asked.on_failure.is_some() {
-        return cannot("onFailure");
+    let destination = asked.on_failure.as_deref();
+    if destination.is_some_and(|place| !place.starts_with(TOPIC) || asked.pollers.is_none()) {
+        return cannot("onFailure without pollers, or to anything but kafka://TOPIC,");
     }
     if !asked.filters.is_empty() {
         return cannot("filters");
@@ -81,7 +88,17 @@ impl Mapping {
             window: seconds(asked.window_seconds, default.window),
             timeout: seconds(asked.timeout_seconds, default.timeout),
             idle: default.idle,
-            provisioned: asked.pollers.map(|_| Provisioned::default()),
+            provisioned: asked.pollers.map(|_| Provisioned {
+                retries: asked.retries.or(asked.on_failure.as_ref().map(|_| RETRIES)),
+                bisects: asked.bisect,
+                oldest: asked
+                    .record_age_seconds
+                    .map(|seconds| Duration::from_secs(seconds.into())),
+                on_failure: asked
+                    .on_failure
+                    .as_ref()
+                    .map(|place| place.trim_start_matches(TOPIC).to_owned()),
+            }),
         }
     }
 }

@@ -23,6 +23,14 @@ pub struct LambdaInput {
     /// Pollers of its own, which AWS charges for. With them a failed event costs the records that were not answered, and
     /// not the event.
     pollers: Option<LambdaPollersInput>,
+    /// With pollers of its own: how often a failed event is tried again before it is given up, 0 to 10000; without end where this is
+    /// left out, but ten times where there is `onFailure`.
+    retries: Option<u32>,
+    /// With pollers of its own: the age at which records are given up, 60 to 604800.
+    record_age_seconds: Option<u32>,
+    /// With pollers of its own: whether a failed event is cut in two, which finds the record at fault.
+    #[graphql(default)]
+    bisect: bool,
     /// Where AWS tells of events that it has given up: the ARN of a queue, a topic or a bucket, or `kafka://TOPIC`. The
     /// functions' role must be let write there.
     on_failure: Option<String>,
@@ -53,6 +61,9 @@ impl From<LambdaInput> for LambdaOptions {
                 minimum: pollers.minimum,
                 maximum: pollers.maximum,
             }),
+            retries: input.retries,
+            record_age_seconds: input.record_age_seconds,
+            bisect: input.bisect,
             on_failure: input.on_failure,
             filters: input
                 .filters

@@ -22,6 +22,8 @@ use super::trouble::{Trouble, is};
 const ATTEMPTS: u32 = 4;
 const CONNECT: Duration = Duration::from_secs(5);
 const ATTEMPT: Duration = Duration::from_secs(15);
+/// Tries and ages without a limit, as AWS writes it.
+const ENDLESS: i32 = -1;
 const OPERATION: Duration = Duration::from_secs(45);
 
 /// An account, in one region.
@@ -214,6 +216,9 @@ impl Aws {
         if plan.pollers.is_some() {
             call = call
                 .provisioned_poller_config(pollers(plan))
+                .set_maximum_retry_attempts(plan.retries)
+                .set_maximum_record_age_in_seconds(plan.age_seconds)
+                .bisect_batch_on_function_error(plan.bisects)
                 .function_response_types(FunctionResponseType::ReportBatchItemFailures);
         }
         if !plan.filters.is_empty() {
@@ -229,9 +234,8 @@ impl Aws {
     }
 
     pub(super) async fn update_mapping(&self, id: &str, plan: &MappingPlan) -> Result<(), Trouble> {
-        let partial = plan
-            .pollers
-            .map(|_| FunctionResponseType::ReportBatchItemFailures);
+        let own = plan.pollers.map(|_| ());
+        let partial = own.map(|()| FunctionResponseType::ReportBatchItemFailures);
         let call = self
             .lambda
             .update_event_source_mapping()
@@ -241,6 +245,9 @@ impl Aws {
             // What is empty takes away what was there.
             .destination_config(destination(plan.on_failure.as_deref().unwrap_or_default()))
             .provisioned_poller_config(pollers(plan))
+            .set_maximum_retry_attempts(own.map(|()| plan.retries.unwrap_or(ENDLESS)))
+            .set_maximum_record_age_in_seconds(own.map(|()| plan.age_seconds.unwrap_or(ENDLESS)))
+            .set_bisect_batch_on_function_error(own.map(|()| plan.bisects))
             .filter_criteria(criteria(plan))
             .set_function_response_types(Some(partial.into_iter().collect()))
             .set_source_access_configurations(Some(plan.login.access()));

@@ -151,9 +151,18 @@ fn is_configured(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) 
         && pollers == wanted
         && group.filter(|group| !group.is_empty()) == plan.poller_group.as_deref()
         && filters(mapping) == plan.filters
+        && (wanted.is_none() || gives_up_as(plan, mapping))
         && partial == wanted.is_some()
         && on_failure == plan.on_failure.as_deref()
         && mapping.source_access_configurations() == plan.login.access()
+}
+
+/// AWS writes a negative number for no limit.
+fn gives_up_as(plan: &MappingPlan, mapping: &EventSourceMappingConfiguration) -> bool {
+    let limit = |given: Option<i32>| given.filter(|given| *given >= 0);
+    limit(mapping.maximum_retry_attempts()) == plan.retries
+        && limit(mapping.maximum_record_age_in_seconds()) == plan.age_seconds
+        && mapping.bisect_batch_on_function_error().unwrap_or(false) == plan.bisects
 }
 
 /// What it filters by; AWS may have written it otherwise than it was given.

@@ -19,6 +19,12 @@ pub struct LambdaOptions {
     pub maximum_concurrency: Option<u32>,
     /// Pollers of its own, in place of those that Lambda shares out by itself.
     pub pollers: Option<Pollers>,
+    /// How often a failed event is tried again before it is given up; without end where this is left out.
+    pub retries: Option<u32>,
+    /// How old records may be before they are given up.
+    pub record_age_seconds: Option<u32>,
+    /// Whether a failed event is cut in two, which finds the record at fault.
+    pub bisect: bool,
     /// Where AWS tells of events that it gave up.
     pub on_failure: Option<String>,
     /// Records that match none of these patterns of AWS's are passed over; none is where there are none.
@@ -54,6 +60,8 @@ impl LambdaOptions {
             ("batchSize", self.batch_size, 1..=10_000),
             ("windowSeconds", self.window_seconds, 0..=300),
             ("maximumConcurrency", self.maximum_concurrency, 1..=10_000),
+            ("retries", self.retries, 0..=10_000),
+            ("recordAgeSeconds", self.record_age_seconds, 60..=604_800),
             (
                 "pollers.minimum",
                 self.pollers.map(|it| it.minimum),
@@ -75,6 +83,13 @@ impl LambdaOptions {
         }
         if self.pollers.is_some_and(|it| it.minimum > it.maximum) {
             return Err("lambda.pollers has a minimum above its maximum".to_owned());
+        }
+        let gives_up = self.retries.is_some() || self.record_age_seconds.is_some() || self.bisect;
+        if gives_up && self.pollers.is_none() {
+            return Err(
+                "lambda.retries, lambda.recordAgeSeconds and lambda.bisect take lambda.pollers: AWS knows them of pollers of its own only"
+                    .to_owned(),
+            );
         }
         if self.filters.len() > MOST_FILTERS {
             return Err(format!("lambda.filters are {MOST_FILTERS} at most"));
@@ -131,6 +146,16 @@ mod tests {
         destination.check().unwrap();
         destination.on_failure = Some("given-up".to_owned());
         assert!(destination.check().is_err());
+        let mut limited = LambdaOptions {
+            retries: Some(3),
+            ..LambdaOptions::default()
+        };
+        assert!(limited.check().unwrap_err().contains("take lambda.pollers"));
+        limited.pollers = Some(Pollers {
+            minimum: 1,
+            maximum: 1,
+        });
+        limited.check().unwrap();
         let filtered = |filters: &[Value]| {
             let options = LambdaOptions {
                 filters: filters.to_vec(),

@@ -58,6 +58,10 @@ pub(super) struct MappingPlan {
     pub(super) pollers: Option<Pollers>,
     /// Those whose pollers share what AWS charges for by the hour.
     pub(super) poller_group: Option<String>,
+    /// What is given up when, of those with pollers of their own; never where it is left out.
+    pub(super) retries: Option<i32>,
+    pub(super) age_seconds: Option<i32>,
+    pub(super) bisects: bool,
     /// As AWS writes them.
     pub(super) filters: Vec<Value>,
     pub(super) on_failure: Option<String>,
@@ -154,6 +158,9 @@ fn mappings(
             window_seconds: options.window_seconds.map(signed),
             pollers: options.pollers,
             poller_group: options.pollers.map(|_| function.to_owned()),
+            retries: options.retries.map(signed),
+            age_seconds: options.record_age_seconds.map(signed),
+            bisects: options.bisect,
             filters: Vec::new(),
             on_failure: options.on_failure.clone(),
             login: login.clone(),

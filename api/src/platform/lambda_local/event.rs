@@ -56,6 +56,12 @@ impl Item {
         }
     }
 
+    /// The key as it came.
+    pub(super) fn key(&self) -> Option<Vec<u8>> {
+        let record: Value = serde_json::from_str(&self.json).ok()?;
+        STANDARD.decode(record["key"].as_str()?).ok()
+    }
+
     /// How many bytes of an event it takes.
     pub(super) fn size(&self) -> usize {
         self.json.len() + 1

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::super::State;
 use super::Shared;
+use super::destination::{self, Condition};
 use super::environment::{Environment, Failure};
 use super::event::{Item, event, fitting, settled, unanswered};
 
@@ -54,6 +55,8 @@ pub(super) struct Provisioned {
     pub(super) bisects: bool,
     /// The age at which a record is given up.
     pub(super) oldest: Option<Duration>,
+    /// The topic in which it is told what was given up.
+    pub(super) on_failure: Option<String>,
 }
 
 /// One poller of a mapping, on a thread of its own.
@@ -170,13 +173,17 @@ impl Poller {
             if items.iter().any(Item::is_too_large) {
                 let (large, rest): (Vec<Item>, Vec<Item>) =
                     items.into_iter().partition(Item::is_too_large);
-                self.give_up(consumer, &large, "it fits into no event, which has 6 MB")?;
+                let condition = Condition::MaximumPayloadSizeExceeded;
+                let reason = "it fits into no event, which has 6 MB";
+                self.give_up(consumer, &large, condition, 0, reason)?;
                 parts.push_front((rest, tries));
                 continue;
             }
             if let Some(oldest) = provisioned.and_then(|mode| mode.oldest) {
                 let (expired, rest) = expired(items, |item| is_older(item, oldest));
-                self.give_up(consumer, &expired, "it is older than the mapping takes")?;
+                let condition = Condition::RecordAgeExceeded;
+                let reason = "it is older than the mapping takes";
+                self.give_up(consumer, &expired, condition, tries, reason)?;
                 items = rest;
             }
             if items.is_empty() {
@@ -208,7 +215,8 @@ impl Poller {
                 .and_then(|mode| mode.retries)
                 .is_some_and(|most| tries >= most)
             {
-                self.give_up(consumer, &items, &failure.0)?;
+                let condition = Condition::RetriesExhausted;
+                self.give_up(consumer, &items, condition, tries + 1, &failure.0)?;
                 continue;
             }
             if provisioned.is_some_and(|mode| mode.bisects) && items.len() > 1 {
@@ -231,8 +239,7 @@ impl Poller {
         items: &[Item],
         environment: &mut Option<Environment>,
     ) -> Result<axum::body::Bytes, Failure> {
-        let servers = self.inference.connection.get("bootstrap.servers");
-        let event = event(items, servers.map_or("", String::as_str));
+        let event = event(items, self.servers());
         let shared = &self.shared;
         let answered = async {
             let ready = match environment.take() {
@@ -258,8 +265,15 @@ impl Poller {
         outcome
     }
 
-    /// Passes over records that will not be tried again.
-    fn give_up(&self, consumer: &GroupConsumer, items: &[Item], reason: &str) -> Result<(), Error> {
+    /// Passes over records that will not be tried again, once that is told where somebody wants to know.
+    fn give_up(
+        &self,
+        consumer: &GroupConsumer,
+        items: &[Item],
+        condition: Condition,
+        invocations: u32,
+        reason: &str,
+    ) -> Result<(), Error> {
         let (Some(first), Some(last)) = (items.first(), items.last()) else {
             return Ok(());
         };
@@ -269,7 +283,18 @@ impl Poller {
             items.len(), first.place.topic, first.place.partition, first.offset,
             last.place.topic, last.place.partition, last.offset,
         );
+        let provisioned = self.mapping.provisioned.as_ref();
+        if let Some(topic) = provisioned.and_then(|mode| mode.on_failure.as_ref()) {
+            let connection = Connection::new(&self.inference.connection);
+            let servers = self.servers();
+            destination::tell(&connection, topic, servers, items, condition, invocations)?;
+        }
         consumer.commit(&settled(items, &[]))
+    }
+
+    fn servers(&self) -> &str {
+        let servers = self.inference.connection.get("bootstrap.servers");
+        servers.map_or("", String::as_str)
     }
 
     /// Waits, and longer the next time.

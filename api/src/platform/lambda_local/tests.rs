@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use millrace_harness::{Kafka, block_until, unique};
-use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer};
+use millrace_kafka::{Admin, Connection, GroupOffset, OutRecord, Producer, Range, RangeReader};
 use millrace_wire::function::{
     Batching, Connection as Properties, Control, Guarantee as Promise, InferenceSpec, NotFinite,
 };
@@ -271,9 +271,12 @@ impl World {
         let producer =
             Producer::new(&Connection::new(Kafka::shared().client_properties())).unwrap();
         for value in values {
-            let record = OutRecord::to(&self.name)
-                .partition(0)
-                .value(value.as_bytes());
+            let record = OutRecord {
+                key: Some(b"key"),
+                ..OutRecord::to(&self.name)
+                    .partition(0)
+                    .value(value.as_bytes())
+            };
             producer.send(&record).unwrap();
         }
         producer.flush(LIMIT).unwrap();
@@ -355,11 +358,47 @@ async fn a_bad_record_is_found_by_halves_and_given_up() {
     let mode = Some(Provisioned {
         retries: Some(1),
         bisects: true,
-        oldest: None,
+        ..Provisioned::default()
     });
     let world = World::new(&["a", "b", "e", "f", "g", "h"], rule, of(6, mode)).await;
     let expected = ["a b e f g h", "a b e", "f g h", "f", "f", "g h"];
     assert_eq!(world.until(6), expected);
+    world.platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_is_told_in_a_topic() {
+    let letters = unique("given-up");
+    Kafka::shared().create_topic(&letters, 1, &[]).await;
+    let rule = "def answer(event, values): assert 'b' not in values, 'no b'";
+    let mode = Some(Provisioned {
+        retries: Some(1),
+        on_failure: Some(letters.clone()),
+        ..Provisioned::default()
+    });
+    let world = World::new(&["a", "b", "c"], rule, of(1, mode)).await;
+    assert_eq!(world.until(3), ["a", "b", "b", "c"]);
+    let connection = Connection::new(Kafka::shared().client_properties());
+    let ends = world.admin.watermarks(&letters).unwrap();
+    assert_eq!(ends[0].high, 1);
+    let range = Range {
+        partition: 0,
+        start: 0,
+        end: 1,
+    };
+    let mut reader = RangeReader::open(&connection, &letters, &[range]).unwrap();
+    let letter = block_until("the letter is read", LIMIT, || {
+        let batch = reader.next_batch(1, Duration::from_millis(100)).unwrap();
+        let record = batch.first().ok_or("nothing yet")?;
+        assert_eq!(record.key(), Some(&b"key"[..]));
+        Ok::<_, &str>(serde_json::from_slice::<serde_json::Value>(record.value().unwrap()).unwrap())
+    });
+    let context = &letter["requestContext"];
+    assert_eq!(context["condition"], "RetriesExhausted");
+    assert_eq!(context["approximateInvokeCount"], 2);
+    let of_record = &letter["payload"]["records"][format!("{}-0", world.name)][0];
+    assert_eq!(of_record["offset"], 1);
+    assert_eq!(of_record["value"], "Yg==");
     world.platform.shutdown().await;
 }
 

@@ -211,7 +211,7 @@ async fn refuse(millrace: &Millrace) {
         (
             json!({"platform": "lambda-local", "guarantee": "AT_LEAST_ONCE", "lambda": {"onFailure": "kafka://lost"}}),
             "INVALID_INPUT",
-            "lambda.onFailure cannot be had",
+            "lambda.onFailure without pollers",
         ),
         (
             json!({"platform": "local", "lambda": {"batchSize": 7}}),

@@ -217,10 +217,13 @@ impl Account {
             }
             let kafka = it.amazon_managed_kafka_event_source_config().unwrap();
             let pollers = it.provisioned_poller_config();
+            let pollers = pollers.filter(|it| it.minimum_pollers().is_some());
+            // AWS looks at these of pollers of their own only.
+            let limit = |given: Option<i32>| given.filter(|given| pollers.is_some() && *given >= 0);
             let filters = it.filter_criteria().map(FilterCriteria::filters);
             let destination = it.destination_config().and_then(|it| it.on_failure());
             mappings.push(format!(
-                "{:?} by {:?} from {:?}, {:?} a batch, {:?} s, {:?} to {:?} pollers, {:?}, failures to {:?}, filtered by {:?}",
+                "{:?} by {:?} from {:?}, {:?} a batch, {:?} s, {:?} to {:?} pollers, {:?}, failures to {:?}, given up after {:?} tries, {:?} s, cut: {:?}, filtered by {:?}",
                 it.topics(),
                 kafka.consumer_group_id(),
                 it.starting_position(),
@@ -230,6 +233,9 @@ impl Account {
                 pollers.and_then(ProvisionedPollerConfig::maximum_pollers),
                 it.function_response_types(),
                 destination.and_then(|it| it.destination()),
+                limit(it.maximum_retry_attempts()),
+                limit(it.maximum_record_age_in_seconds()),
+                pollers.is_some() && it.bisect_batch_on_function_error() == Some(true),
                 filters.unwrap_or_default(),
             ));
         }

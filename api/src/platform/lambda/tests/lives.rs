@@ -41,7 +41,7 @@ async fn an_inference_is_a_function_with_two_mappings() {
     assert_eq!(first["logs"], json!([settings.log_days]));
     let mapping = |topic: &str, group: &str| {
         format!(
-            "[\"{topic}\"] by Some(\"{group}\") from Some(TrimHorizon), Some(256) a batch, Some(0) s, None to None pollers, [], failures to None, filtered by []"
+            "[\"{topic}\"] by Some(\"{group}\") from Some(TrimHorizon), Some(256) a batch, Some(0) s, None to None pollers, [], failures to None, given up after None tries, None s, cut: false, filtered by []"
         )
     };
     let group = "millrace.inference.ID";
@@ -86,6 +86,9 @@ async fn what_is_asked_for_is_changed_and_changed_back() {
             minimum: 1,
             maximum: 3,
         }),
+        retries: Some(4),
+        record_age_seconds: Some(3600),
+        bisect: true,
         on_failure: Some("kafka://given-up".to_owned()),
         filters: vec![json!({"value": {"amount": [{"numeric": [">", 100]}]}})],
     };
@@ -103,7 +106,7 @@ async fn what_is_asked_for_is_changed_and_changed_back() {
         variables.contains("other-out") && variables.contains(r#""partial":true"#),
         "{variables}"
     );
-    let ends = "Some(1000) a batch, Some(2) s, Some(1) to Some(3) pollers, [ReportBatchItemFailures], failures to Some(\"kafka://given-up\")";
+    let ends = "Some(1000) a batch, Some(2) s, Some(1) to Some(3) pollers, [ReportBatchItemFailures], failures to Some(\"kafka://given-up\"), given up after Some(4) tries, Some(3600) s, cut: true";
     for mapping in changed["mappings"].as_array().unwrap() {
         let mapping = mapping.as_str().unwrap();
         assert!(mapping.contains(ends), "{mapping}");

@@ -14,6 +14,8 @@ pub struct Platform {
     pub trainings: String,
     /// Processes on this machine.
     pub local: Local,
+    /// Lambda on this machine.
+    pub lambda_local: LambdaLocal,
     /// Kubernetes, where there is a section for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
@@ -33,6 +35,7 @@ impl Default for Platform {
         Self {
             trainings: "local".to_owned(),
             local: Local::default(),
+            lambda_local: LambdaLocal::default(),
             kubernetes: None,
             keda: None,
             knative: None,
@@ -56,6 +59,7 @@ impl Platform {
     /// `artifacts` is the URL of the artifact store.
     pub(super) fn check(&self, artifacts: &str) -> Result<(), Error> {
         self.local.check()?;
+        self.lambda_local.check()?;
         let can_train = match self.trainings.as_str() {
             "local" => true,
             "kubernetes" => self.kubernetes.is_some(),
@@ -133,10 +137,46 @@ impl Local {
     }
 }
 
+/// `[platform.lambda_local]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LambdaLocal {
+    /// The folder that the inference function's zip for Lambda was unpacked into; without, functions are the programs of `local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<PathBuf>,
+}
+
+impl LambdaLocal {
+    fn check(&self) -> Result<(), Error> {
+        match &self.package {
+            Some(package) if !package.join("bootstrap").is_file() => Err(Error::invalid(
+                "platform.lambda_local.package",
+                "there is no `bootstrap` in that folder: unpack target/package/x86_64/inference.zip there, which `make lambda` makes",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    #[test]
+    fn a_package_has_a_bootstrap() {
+        let folder = tempfile::tempdir().unwrap();
+        let platform = Platform {
+            lambda_local: LambdaLocal {
+                package: Some(folder.path().to_owned()),
+            },
+            ..Platform::default()
+        };
+        let error = platform.check("file:///a").unwrap_err().to_string();
+        assert!(error.contains("bootstrap"), "{error}");
+        std::fs::write(folder.path().join("bootstrap"), "").unwrap();
+        platform.check("file:///a").unwrap();
+    }
 
     #[test]
     fn trainings_run_where_there_is_a_platform_for_them() {

@@ -53,6 +53,10 @@ impl Platforms {
         let changes = Changes::default();
         let settings = LocalSettings::configured(config)?;
         let local = Arc::new(LocalPlatform::new(settings.clone(), changes.clone()));
+        let settings = match &config.platform.lambda_local.package {
+            Some(folder) => settings.packaged(folder),
+            None => settings,
+        };
         let lambda_local = LambdaLocal::new(settings, changes.clone());
         let mut all: Vec<Arc<dyn Platform>> = vec![local.clone(), Arc::new(lambda_local)];
         if let Some(lambda) = &config.platform.lambda {

@@ -34,6 +34,8 @@ use super::{Changes, Deployment, Error, LambdaOptions, Owner, Platform, State, S
 /// Its name in the API.
 pub(super) const NAME: &str = "lambda-local";
 
+/// Most pollers of a mapping, each of which has an environment of its own.
+const MOST_POLLERS: u32 = 16;
 /// What a destination begins with that is a topic.
 const TOPIC: &str = "kafka://";
 /// How often AWS tries an event again that has somewhere to go, where nobody says otherwise.
@@ -57,7 +59,9 @@ pub(super) fn check(asked: &LambdaOptions) -> Result<(), String> {
         return cannot("memoryMib");
     }
     match asked.pollers {
-        Some(pollers) if pollers.minimum != 1 => cannot("pollers.minimum above 1"),
+        Some(pollers) if pollers.minimum > MOST_POLLERS => {
+            cannot(&format!("pollers.minimum above {MOST_POLLERS}"))
+        }
         _ => Ok(()),
     }
 }
@@ -71,6 +75,7 @@ impl Default for Mapping {
             timeout: Duration::from_mins(1),
             idle: Duration::from_mins(1),
             provisioned: None,
+            pollers: 1,
         }
     }
 }
@@ -88,6 +93,7 @@ impl Mapping {
             window: seconds(asked.window_seconds, default.window),
             timeout: seconds(asked.timeout_seconds, default.timeout),
             idle: default.idle,
+            pollers: asked.pollers.map_or(1, |pollers| pollers.minimum),
             provisioned: asked.pollers.map(|_| Provisioned {
                 retries: asked.retries.or(asked.on_failure.as_ref().map(|_| RETRIES)),
                 bisects: asked.bisect,
@@ -121,7 +127,7 @@ struct Running {
     spec: FunctionSpec,
     mapping: Mapping,
     end: watch::Sender<bool>,
-    poller: JoinHandle<()>,
+    pollers: Vec<JoinHandle<()>>,
 }
 
 /// What a poller shares with its platform.
@@ -215,15 +221,20 @@ impl LambdaLocal {
             runtime: Handle::current(),
             end: ends,
         };
-        let poller = std::thread::Builder::new()
-            .name("mapping".to_owned())
-            .spawn(move || poller.run())
-            .map_err(|error| unavailable(&format!("has no room for a thread: {error}")))?;
+        let mut pollers = Vec::new();
+        for _ in 0..mapping.pollers {
+            let poller = poller.clone();
+            let thread = std::thread::Builder::new()
+                .name("mapping".to_owned())
+                .spawn(move || poller.run())
+                .map_err(|error| unavailable(&format!("has no room for a thread: {error}")))?;
+            pollers.push(thread);
+        }
         Ok(Running {
             spec,
             mapping,
             end,
-            poller,
+            pollers,
         })
     }
 
@@ -231,8 +242,10 @@ impl LambdaLocal {
     async fn end(&self, owner: Owner, running: Running) {
         // A poller that is gone needs no order.
         let _ = running.end.send(true);
-        let joined = tokio::task::spawn_blocking(move || running.poller.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
+        let pollers = running.pollers;
+        let join = move || pollers.into_iter().all(|poller| poller.join().is_ok());
+        let joined = tokio::task::spawn_blocking(join).await;
+        if !matches!(joined, Ok(true)) {
             tracing::error!("a mapping failed");
         }
         lock(&self.visible).remove(&owner);
@@ -270,7 +283,7 @@ impl Platform for LambdaLocal {
         if let (Some(running), Some(spec)) = (&*function, &wanted)
             && work(&running.spec) == work(spec)
             && running.mapping == mapping
-            && !running.poller.is_finished()
+            && !running.pollers.iter().any(JoinHandle::is_finished)
         {
             return Ok(());
         }

@@ -91,6 +91,15 @@ impl Settings {
             client: reqwest::Client::new(),
         })
     }
+
+    /// The same with the inference function as it is packed for Lambda, unpacked in this folder.
+    pub(super) fn packaged(self, folder: &Path) -> Self {
+        Self {
+            inference: folder.join("bootstrap"),
+            onnxruntime: Some(folder.join("lib/libonnxruntime.so")),
+            ..self
+        }
+    }
 }
 
 /// Functions as supervised child processes.

@@ -44,6 +44,8 @@ pub(super) struct Mapping {
     pub(super) idle: Duration,
     /// What only the provisioned mode knows.
     pub(super) provisioned: Option<Provisioned>,
+    /// How many share its partitions.
+    pub(super) pollers: u32,
 }
 
 /// What mappings in provisioned mode know, and the others do not.
@@ -60,6 +62,7 @@ pub(super) struct Provisioned {
 }
 
 /// One poller of a mapping, on a thread of its own.
+#[derive(Clone)]
 pub(super) struct Poller {
     pub(super) spec: FunctionSpec,
     pub(super) inference: InferenceSpec,

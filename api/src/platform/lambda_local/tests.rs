@@ -20,6 +20,7 @@ use millrace_wire::signature::Signature;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::super::Pollers;
 use super::environment::{Environment, Failure};
 use super::*;
 
@@ -527,6 +528,108 @@ async fn an_event_that_outlasts_its_grace_is_left_for_whoever_comes_next() {
         None | Some('Z') => Ok(()),
         Some(state) => Err(state),
     });
+}
+
+#[test]
+fn a_mapping_is_as_it_was_asked_for() {
+    let asked = LambdaOptions {
+        pollers: Some(Pollers {
+            minimum: 2,
+            maximum: 4,
+        }),
+        on_failure: Some("kafka://given-up".to_owned()),
+        ..LambdaOptions::default()
+    };
+    check(&asked).unwrap();
+    let mapping = Mapping::of(&asked);
+    let mode = mapping.provisioned.unwrap();
+    assert_eq!((mapping.pollers, mode.retries), (2, Some(10)));
+    assert_eq!(mode.on_failure.as_deref(), Some("given-up"));
+
+    let refused = [
+        LambdaOptions {
+            on_failure: Some("arn:aws:sqs:eu-west-1:1:queue".to_owned()),
+            ..asked.clone()
+        },
+        LambdaOptions {
+            pollers: None,
+            ..asked.clone()
+        },
+        LambdaOptions {
+            pollers: Some(Pollers {
+                minimum: 17,
+                maximum: 17,
+            }),
+            ..asked.clone()
+        },
+        LambdaOptions {
+            filters: vec![serde_json::json!({"value": {"amount": [1]}})],
+            ..asked
+        },
+    ];
+    for options in refused {
+        assert!(check(&options).is_err(), "{options:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_environment_is_the_bootstrap_of_a_package() {
+    let folder = TempDir::new().unwrap();
+    let rule = "def answer(event, values): return os.environ['MILLRACE_ONNXRUNTIME__LIBRARY']";
+    let elsewhere = settings(folder.path(), rule);
+    let package = folder.path().join("package");
+    fs::create_dir(&package).unwrap();
+    fs::rename(&elsewhere.inference, package.join("bootstrap")).unwrap();
+    let settings = elsewhere.packaged(&package);
+    let spec = spec("none", &Properties::new());
+    let log = Arc::new(Log::open(folder.path().join("log")));
+    let environment = Environment::start(&settings, &spec, &log);
+    let (_, answer) = environment
+        .await
+        .unwrap()
+        .invoke(b"{}".to_vec(), LIMIT)
+        .await;
+    let library: String = serde_json::from_slice(&answer.unwrap()).unwrap();
+    assert_eq!(Path::new(&library), package.join("lib/libonnxruntime.so"));
+}
+
+/// Each of two partitions has an event under way at the same time: with one poller neither would be answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_pollers_share_the_partitions() {
+    let kafka = Kafka::shared();
+    let name = unique("mapping");
+    kafka.create_topic(&name, 2, &[]).await;
+    let connection = Connection::new(kafka.client_properties());
+    let folder = TempDir::new().unwrap();
+    let rule = "def answer(event, values):
+    open(folder + '/at-' + values[0], 'w').close()
+    while not all(os.path.exists(folder + '/at-' + at) for at in 'ab'): time.sleep(0.01)";
+    let platform = LambdaLocal::new(settings(folder.path(), rule), Changes::default());
+    let mapping = Mapping {
+        pollers: 2,
+        ..of(1, Some(Provisioned::default()))
+    };
+    let spec = spec(&name, kafka.client_properties());
+    let running = platform.start(OWNER, spec, mapping).unwrap();
+    *platform.function(OWNER).lock().await = Some(running);
+    let admin = Admin::new(&connection).unwrap();
+    block_until("both have a partition", LIMIT, || {
+        let group = admin.group(&name).unwrap();
+        let is_shared = group.state == "Stable" && group.members.len() == 2;
+        is_shared.then_some(()).ok_or(format!("{group:?}"))
+    });
+    let producer = Producer::new(&connection).unwrap();
+    for (partition, value) in [(0, b"a"), (1, b"b")] {
+        let record = OutRecord::to(&name).partition(partition).value(value);
+        producer.send(&record).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+    block_until("both are answered", LIMIT, || {
+        let committed = admin.committed(&name, &name).unwrap();
+        let is_answered = committed.len() == 2 && committed.iter().all(|one| one.offset == 1);
+        is_answered.then_some(()).ok_or(format!("{committed:?}"))
+    });
+    platform.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod estimate;
 mod figures;
 mod function;
 mod login;
+mod look;
 mod mapping;
 mod options;
 mod plan;
@@ -32,6 +33,7 @@ use super::{Changes, Deployment, Error, Figures, Owner, Platform, State, Status}
 use crate::config::Lambda;
 use aws::Aws;
 pub use estimate::{Estimate, Load, SOURCE, reckon};
+use look::Look;
 pub use options::{LambdaOptions, Pollers};
 use plan::Plan;
 pub(super) use plan::redrive_group;
@@ -363,68 +365,6 @@ fn essence(deployment: &Deployment) -> Deployment {
     Deployment {
         functions: deployment.functions.iter().map(work).collect(),
         options: deployment.options.clone(),
-    }
-}
-
-/// How a function is, as one look saw it.
-struct Look {
-    state: State,
-    words: Option<String>,
-    /// Whether AWS was told what it shall be, because it was not so.
-    has_begun: bool,
-}
-
-impl Look {
-    fn at(state: State, words: String) -> Self {
-        Self {
-            state,
-            words: Some(words),
-            has_begun: false,
-        }
-    }
-
-    fn begun(words: String) -> Self {
-        Self {
-            has_begun: true,
-            ..Self::at(State::Starting, words)
-        }
-    }
-
-    /// Of one whose mappings are so: as the worst of them is.
-    fn worst(stages: Vec<mapping::Stage>) -> Self {
-        let mut worst = Self {
-            state: State::Running,
-            words: None,
-            has_begun: false,
-        };
-        let weight = |look: &Self| match look.state {
-            State::Running => 0,
-            State::Starting => 1,
-            State::BackingOff => 2,
-            State::Stopped => 3,
-        };
-        for stage in stages {
-            let look = match stage {
-                mapping::Stage::Stands => continue,
-                mapping::Stage::Begun(words) => Self::begun(words),
-                mapping::Stage::Changing(words) => Self::at(State::Starting, words),
-                mapping::Stage::Ailing(words) => Self::at(State::BackingOff, words),
-                mapping::Stage::Disabled(words) => Self::at(State::Stopped, words),
-            };
-            if weight(&look) > weight(&worst) {
-                worst = look;
-            }
-        }
-        worst
-    }
-
-    /// The same where all stood before: somebody else has been there, which is told.
-    fn drifted(self) -> Self {
-        let words = self.words.unwrap_or_default();
-        Self::at(
-            State::BackingOff,
-            format!("was changed or deleted by somebody else, {words}"),
-        )
     }
 }
 

@@ -1,5 +1,5 @@
 //! Lambda on this machine: the function's own binary behind a Runtime API of ours, and event source mappings that read
-//! the real Kafka. What it does as AWS does, and what it does not, stands in docs/aws.md.
+//! the real Kafka. What it does as AWS does, and what it does not, stands in docs/lambda-local.md.
 //!
 //! Invariant: nothing outlives the API. A mapping that ends has settled the event under way, or not committed it, and is
 //! waited for by nobody but whoever asks for the same function.

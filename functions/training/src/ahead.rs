@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::batch::Batch;
-use crate::dataset::Dataset;
 use crate::failure::Failure;
+use crate::records::Records;
 use crate::targets::Shapes;
 
 /// Batches on their way: one is worked on, the others are ready or being gathered.
@@ -17,7 +17,7 @@ const BATCHES: usize = 4;
 /// # Errors
 /// What `work` says, or that a record can't be read.
 pub fn each_batch<E: From<Failure>>(
-    dataset: &Dataset,
+    records: &Records,
     shapes: &Shapes,
     indices: &[u32],
     size: usize,
@@ -27,10 +27,10 @@ pub fn each_batch<E: From<Failure>>(
     if size == 0 {
         return Ok(());
     }
-    if dataset.rows().are_in_memory() {
-        let mut batch = Batch::new(dataset, shapes, size);
+    if records.are_in_memory() {
+        let mut batch = Batch::new(shapes, size);
         for indices in indices.chunks(size) {
-            batch.fill(dataset, indices)?;
+            batch.fill(records, indices)?;
             work(&batch)?;
         }
         return Ok(());
@@ -39,7 +39,7 @@ pub fn each_batch<E: From<Failure>>(
     let (give, ready) = mpsc::channel();
     for _ in 0..BATCHES.min(indices.len().div_ceil(size)) {
         // Nobody has gone yet: both ends are here.
-        give_back.send(Batch::new(dataset, shapes, size)).ok();
+        give_back.send(Batch::new(shapes, size)).ok();
     }
     // Both ends move in, so that whoever waits for the other when that one ends early ends as well.
     thread::scope(move |scope| {
@@ -47,7 +47,7 @@ pub fn each_batch<E: From<Failure>>(
             for indices in indices.chunks(size) {
                 // Without a batch that comes back the work has ended early.
                 let Ok(mut batch) = empty.recv() else { break };
-                let filled = batch.fill(dataset, indices).map(|()| batch);
+                let filled = batch.fill(records, indices).map(|()| batch);
                 let is_last = filled.is_err();
                 if give.send(filled).is_err() || is_last {
                     break;

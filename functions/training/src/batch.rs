@@ -7,9 +7,9 @@
 
 use millrace_engine::{Data, Element, Slice, View};
 
-use crate::dataset::{Dataset, Labels};
 use crate::failure::Failure;
 use crate::inputs::Inputs;
+use crate::records::Records;
 use crate::targets::{Kind, Shapes, Target, likeliest};
 
 const ALIGNMENT: usize = 64;
@@ -71,19 +71,18 @@ enum Numbers {
 }
 
 impl Batch {
-    /// Room for `capacity` records of `dataset`, as a model takes them.
-    pub fn new(dataset: &Dataset, shapes: &Shapes, capacity: usize) -> Self {
+    /// Room for `capacity` records, as a model takes them.
+    pub fn new(shapes: &Shapes, capacity: usize) -> Self {
         let Shapes { inputs, targets } = shapes;
         let columns = inputs.all.iter().map(|input| match input.element {
             Element::F32 => Column::Floats(Aligned::new(capacity * input.length)),
             element => Column::Others(Data::of_numbers(element, std::iter::empty())),
         });
-        let buffers = dataset.labels().iter().zip(targets);
-        let buffers = buffers.map(|(labels, target)| {
-            let (labels, width) = match labels {
-                Labels::Classes(_) => (Numbers::Classes(Aligned::new(capacity)), 1),
-                Labels::Values { width, .. } => {
-                    (Numbers::Values(Aligned::new(capacity * width)), *width)
+        let buffers = targets.iter().map(|target| {
+            let (labels, width) = match target.kind {
+                Kind::Class(_) | Kind::OneHot(_) => (Numbers::Classes(Aligned::new(capacity)), 1),
+                Kind::Probabilities(width) | Kind::Values(width) => {
+                    (Numbers::Values(Aligned::new(capacity * width)), width)
                 }
             };
             Buffer {
@@ -103,20 +102,20 @@ impl Batch {
         }
     }
 
-    /// Replaces the batch by the records at `indices` of `dataset`.
+    /// Replaces the batch by the records at `indices`.
     ///
     /// # Errors
     /// A row can't be read.
     ///
     /// # Panics
     /// If there are more than the batch has room for.
-    pub fn fill(&mut self, dataset: &Dataset, indices: &[u32]) -> Result<(), Failure> {
+    pub fn fill(&mut self, records: &Records, indices: &[u32]) -> Result<(), Failure> {
         assert!(indices.len() <= self.capacity, "a batch was made too small");
         self.len = indices.len();
-        let width = dataset.rows().width();
+        let width = records.width();
         let mut read = |rows: &mut [f32]| {
             for (row, index) in rows.chunks_exact_mut(width).zip(indices) {
-                dataset.rows().copy(*index as usize, row, &mut self.bytes)?;
+                records.copy(*index, row, &mut self.bytes)?;
             }
             Ok::<(), Failure>(())
         };
@@ -145,8 +144,8 @@ impl Batch {
                 }
             }
         }
-        for (buffer, labels) in self.targets.iter_mut().zip(dataset.labels()) {
-            buffer.fill(labels, indices);
+        for (target, buffer) in self.targets.iter_mut().enumerate() {
+            buffer.fill(records, target, indices);
         }
         Ok(())
     }
@@ -194,31 +193,29 @@ impl Batch {
 }
 
 impl Buffer {
-    /// Takes the labels of these records.
-    fn fill(&mut self, labels: &Labels, indices: &[u32]) {
-        match (&mut self.labels, labels) {
-            (Numbers::Classes(buffer), Labels::Classes(labels)) => {
+    /// Takes the labels of these records for one prediction.
+    fn fill(&mut self, records: &Records, target: usize, indices: &[u32]) {
+        match &mut self.labels {
+            Numbers::Classes(buffer) => {
                 let buffer = buffer.slice_mut(indices.len());
                 for (label, index) in buffer.iter_mut().zip(indices) {
-                    *label = labels[*index as usize];
+                    *label = records.class(*index, target);
                 }
                 if let Some(classes) = &mut self.classes {
                     classes.clear();
                     classes.extend_from_slice(buffer);
                 }
             }
-            (Numbers::Values(buffer), Labels::Values { width, values }) => {
-                let buffer = buffer.slice_mut(indices.len() * width);
-                for (label, index) in buffer.chunks_exact_mut(*width).zip(indices) {
-                    let start = *index as usize * width;
-                    label.copy_from_slice(&values[start..start + width]);
+            Numbers::Values(buffer) => {
+                let buffer = buffer.slice_mut(indices.len() * self.width);
+                for (label, index) in buffer.chunks_exact_mut(self.width).zip(indices) {
+                    label.copy_from_slice(records.values(*index, target));
                 }
                 if let Some(classes) = &mut self.classes {
                     classes.clear();
-                    classes.extend(buffer.chunks_exact(*width).map(likeliest));
+                    classes.extend(buffer.chunks_exact(self.width).map(likeliest));
                 }
             }
-            _ => unreachable!("a batch is made for one data set"),
         }
     }
 }

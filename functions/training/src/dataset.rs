@@ -4,7 +4,9 @@
 //! interleave while they are read, so that the split is the same every time.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use millrace_wire::record::{
     DecodeError, Decoder, Dtype, Parts, RecordFormat, SchemaDocument, SchemaKey,
@@ -14,26 +16,16 @@ use millrace_wire::training::TrainingSpec;
 
 use crate::failure::{Failure, Stop};
 use crate::inputs::Inputs;
-use crate::rows::{Kept, Room, Rows};
+use crate::layout::Layout;
+use crate::records::{Block, Records};
+use crate::rows::{Hold, Kept, Room};
+use crate::spread::are_alike;
 use crate::targets::Kind;
-
-/// The labels of all records for one prediction.
-pub enum Labels {
-    /// One class a record.
-    Classes(Vec<i64>),
-    /// `width` numbers a record.
-    Values {
-        /// Numbers a record.
-        width: usize,
-        /// All numbers.
-        values: Vec<f32>,
-    },
-}
 
 /// All that a training learns from and is judged by.
 pub struct Dataset {
-    rows: Rows,
-    labels: Vec<Labels>,
+    /// All records of the segment.
+    pub records: Records,
     /// What the optimizer sees: indices of records.
     pub train: Vec<u32>,
     /// What each epoch is judged by.
@@ -42,18 +34,8 @@ pub struct Dataset {
     pub test: Vec<u32>,
     /// How many records could not be used.
     pub bad: u64,
-}
-
-impl Dataset {
-    /// What the model takes of each record.
-    pub fn rows(&self) -> &Rows {
-        &self.rows
-    }
-
-    /// All labels, by prediction.
-    pub fn labels(&self) -> &[Labels] {
-        &self.labels
-    }
+    /// Whether the first epoch goes through one block after the other.
+    pub begins_by_blocks: bool,
 }
 
 /// The schemas that records name.
@@ -78,16 +60,23 @@ pub struct Record<'a> {
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
-/// Takes in the records of a segment.
+/// A block that is complete, and its number.
+pub type Complete = (usize, Block);
+
+/// Takes in the records of a segment, and hands them on block by block.
 pub struct Builder<'a> {
     spec: &'a TrainingSpec,
     kinds: Vec<Kind>,
     /// What the model takes, where it takes records as they are.
     inputs: Option<&'a Inputs>,
-    partitions: BTreeMap<i32, Places>,
-    rows: Rows,
-    labels: Vec<Labels>,
-    is_bad: Vec<bool>,
+    layout: &'a Layout,
+    /// How many records of each partition were taken in.
+    taken: BTreeMap<i32, usize>,
+    hold: Hold,
+    /// The blocks of which some records are there, and not all.
+    open: BTreeMap<usize, Block>,
+    complete: Sender<Complete>,
+    bad: usize,
     digest: SegmentDigest,
     decoder: Decoder,
     schemas: Option<&'a dyn Registry>,
@@ -97,54 +86,26 @@ pub struct Builder<'a> {
     classes: Vec<Option<i64>>,
 }
 
-/// The places of one partition's records.
-struct Places {
-    first: usize,
-    count: usize,
-    taken: usize,
-}
-
 impl<'a> Builder<'a> {
-    /// Makes room for the segment of `spec`, whose labels have parts of these kinds.
-    pub fn new(spec: &'a TrainingSpec, kinds: Vec<Kind>, room: &Room) -> Result<Self, Failure> {
-        let mut total = 0;
-        let mut partitions = BTreeMap::new();
-        for range in &spec.segment.partitions {
-            let count = usize::try_from(range.count).unwrap_or(usize::MAX);
-            let places = Places {
-                first: total,
-                count,
-                taken: 0,
-            };
-            partitions.insert(range.partition, places);
-            total = usize::saturating_add(total, count);
-        }
-        if total == 0 {
-            return Err(Failure::new(
-                "segment-empty",
-                "the segment holds no record: make one of a range that does",
-            ));
-        }
+    /// For the segment of `spec`, whose labels have parts of these kinds.
+    pub fn new(
+        spec: &'a TrainingSpec,
+        layout: &'a Layout,
+        kinds: Vec<Kind>,
+        room: &Room,
+        complete: Sender<Complete>,
+    ) -> Result<Self, Failure> {
         let width = spec.format.elements();
-        let rows = Rows::new(kept(&spec.format), total, width, room)?;
-        let labels = kinds.iter().map(|kind| {
-            Ok(match *kind {
-                Kind::Class(_) | Kind::OneHot(_) => Labels::Classes(places(total, 1)?),
-                Kind::Probabilities(width) | Kind::Values(width) => Labels::Values {
-                    width,
-                    values: places(total, width)?,
-                },
-            })
-        });
-        let labels = labels.collect::<Result<_, Failure>>()?;
         Ok(Self {
             spec,
             kinds,
             inputs: None,
-            partitions,
-            rows,
-            labels,
-            is_bad: places(total, 1)?,
+            layout,
+            taken: BTreeMap::new(),
+            hold: Hold::new(kept(&spec.format), layout.total(), width, room)?,
+            open: BTreeMap::new(),
+            complete,
+            bad: 0,
             digest: SegmentDigest::new(),
             decoder: Decoder::new(&spec.format, Some(&spec.label)),
             schemas: None,
@@ -177,18 +138,14 @@ impl<'a> Builder<'a> {
             record.value,
             record.headers.iter().copied(),
         );
-        let places = self
-            .partitions
-            .get_mut(&record.partition)
-            .filter(|places| places.taken < places.count)
-            .ok_or_else(|| {
-                changed(&format!(
-                    "the record at offset {} of partition {} is one more than there were",
-                    record.offset, record.partition
-                ))
-            })?;
-        let index = places.first + places.taken;
-        places.taken += 1;
+        let taken = self.taken.entry(record.partition).or_default();
+        let index = self.layout.index(record.partition, *taken).ok_or_else(|| {
+            changed(&format!(
+                "the record at offset {} of partition {} is one more than there were",
+                record.offset, record.partition
+            ))
+        })?;
+        *taken += 1;
         let decoded = loop {
             let decoded = self.decode(record);
             let (Some(key), Some(schemas)) = (
@@ -205,10 +162,7 @@ impl<'a> Builder<'a> {
                 }
             }
         };
-        match decoded {
-            Ok(()) => self.store(index)?,
-            Err(_) => self.is_bad[index] = true,
-        }
+        self.store(index, decoded.is_ok())?;
         Ok(decoded)
     }
 
@@ -237,31 +191,46 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn store(&mut self, index: usize) -> Result<(), Failure> {
-        self.rows.put(index, &self.row)?;
-        let mut label = self.label.as_slice();
-        let parts = self.labels.iter_mut().zip(&self.kinds).zip(&self.classes);
-        for ((labels, kind), class) in parts {
-            let (numbers, rest) = label.split_at(kind.elements());
-            match labels {
-                Labels::Classes(labels) => labels[index] = class.unwrap_or_default(),
-                Labels::Values { width, values } => {
-                    values[index * *width..(index + 1) * *width].copy_from_slice(numbers);
-                }
+    /// Puts what was decoded in its place, and hands the block on where it was the last of it.
+    fn store(&mut self, index: usize, is_good: bool) -> Result<(), Failure> {
+        let (number, place) = self.layout.place(index);
+        let block = match self.open.entry(number) {
+            Entry::Occupied(block) => block.into_mut(),
+            Entry::Vacant(free) => {
+                let before = (0..number).map(|block| self.layout.length(block)).sum();
+                let count = self.layout.length(number);
+                free.insert(Block::new(&self.hold, before, count, &self.kinds)?)
             }
-            label = rest;
+        };
+        if is_good {
+            let mut label = self.label.as_slice();
+            let parts = self.kinds.iter().zip(&self.classes);
+            let parts = parts.map(|(kind, class)| {
+                let (numbers, rest) = label.split_at(kind.elements());
+                label = rest;
+                (numbers, *class)
+            });
+            block.put(place, &self.row, parts)?;
+        } else {
+            block.leave(place);
+            self.bad += 1;
+        }
+        if block.is_complete()
+            && let Some(block) = self.open.remove(&number)
+        {
+            // Nobody takes them any more where the training has ended.
+            self.complete.send((number, block)).ok();
         }
         Ok(())
     }
 
-    /// Checks that these were the segment's records, all of them and unchanged,
-    /// and splits them.
-    pub fn finish(self) -> Result<Dataset, Failure> {
-        for (partition, places) in &self.partitions {
-            if places.taken < places.count {
+    /// Checks that these were the segment's records, all of them and unchanged, and that enough of them can be used.
+    pub fn finish(self) -> Result<(), Failure> {
+        for (partition, count) in self.layout.counts() {
+            let taken = self.taken.get(&partition).copied().unwrap_or_default();
+            if taken < count {
                 return Err(changed(&format!(
-                    "partition {partition} had {} records in its range and has {}",
-                    places.count, places.taken
+                    "partition {partition} had {count} records in its range and has {taken}"
                 )));
             }
         }
@@ -272,22 +241,32 @@ impl<'a> Builder<'a> {
                 self.spec.segment.digest
             )));
         }
-        let total = self.is_bad.len();
-        let bad = self.is_bad.iter().filter(|bad| **bad).count();
-        check_share(bad, total, self.spec.hyperparameters.max_bad_records)?;
-        let mut parts = self
-            .spec
+        check_share(
+            self.bad,
+            self.layout.total(),
+            self.spec.hyperparameters.max_bad_records,
+        )
+    }
+}
+
+impl Dataset {
+    /// Splits all records of the segment of `spec`.
+    pub fn new(spec: &TrainingSpec, records: Records) -> Result<Self, Failure> {
+        let total = records.layout().total();
+        let mut parts = spec
             .segment
             .split
             .parts(total as u64)
             .map_err(|error| Failure::new("split", error.to_string()))?;
+        let mut bad = total;
         for (name, part) in [
             ("training", &mut parts.train),
             ("validation", &mut parts.validation),
             ("test", &mut parts.test),
         ] {
             let was_empty = part.is_empty();
-            part.retain(|index| !self.is_bad[*index as usize]);
+            part.retain(|index| records.is_good(*index));
+            bad -= part.len();
             if part.is_empty() && !was_empty {
                 return Err(Failure::new(
                     "split",
@@ -297,9 +276,9 @@ impl<'a> Builder<'a> {
                 ));
             }
         }
-        Ok(Dataset {
-            rows: self.rows,
-            labels: self.labels,
+        Ok(Self {
+            begins_by_blocks: records.layout().blocks() > 1 && are_alike(&records.spreads()),
+            records,
             train: parts.train,
             validation: parts.validation,
             test: parts.test,
@@ -350,30 +329,15 @@ fn kept(format: &RecordFormat) -> Kept {
     }
 }
 
-fn places<T: Clone + Default>(records: usize, width: usize) -> Result<Vec<T>, Failure> {
-    let mut places = Vec::new();
-    let fits = records
-        .checked_mul(width)
-        .is_some_and(|len| places.try_reserve_exact(len).is_ok());
-    if !fits {
-        return Err(Failure::new(
-            "segment-too-large",
-            format!(
-                "{records} records of {width} numbers don't fit into this machine's memory: \
-                 train on a smaller segment"
-            ),
-        ));
-    }
-    places.resize(records * width, T::default());
-    Ok(places)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::sync::mpsc;
+
     use uuid::Uuid;
 
     use super::*;
+    use crate::layout::BLOCK;
     use crate::testing::spec;
 
     type Sample<'a> = (i32, i64, &'a [u8], &'a str);
@@ -415,48 +379,72 @@ mod tests {
     /// The specification of a segment of `samples`, digest included.
     fn spec_of(samples: &[Sample<'_>]) -> TrainingSpec {
         let mut spec = spec(Uuid::nil());
-        let mut builder = Builder::new(&spec, vec![Kind::Class(3)], &room()).unwrap();
-        for sample in samples {
-            drop(add(&mut builder, *sample).unwrap());
+        let mut digest = SegmentDigest::new();
+        for (partition, offset, value, label) in samples {
+            let headers = [("label", Some(label.as_bytes()))];
+            digest.add(
+                *partition,
+                *offset,
+                Some(1),
+                None,
+                Some(value),
+                headers.into_iter(),
+            );
         }
-        spec.segment.digest = builder.digest.finish();
+        spec.segment.digest = digest.finish();
         spec
     }
 
     fn build(spec: &TrainingSpec, samples: &[Sample<'_>]) -> Result<Dataset, Failure> {
-        let mut builder = Builder::new(spec, vec![Kind::Class(3)], &room())?;
+        build_by(spec, samples, BLOCK)
+    }
+
+    fn build_by(
+        spec: &TrainingSpec,
+        samples: &[Sample<'_>],
+        block: usize,
+    ) -> Result<Dataset, Failure> {
+        let layout = Layout::new(&spec.segment.partitions, block)?;
+        let (give, take) = mpsc::channel();
+        let mut builder = Builder::new(spec, &layout, vec![Kind::Class(3)], &room(), give)?;
         for sample in samples {
             drop(add(&mut builder, *sample)?);
         }
-        builder.finish()
+        builder.finish()?;
+        let mut records = Records::new(layout, spec.format.elements());
+        for (number, block) in take {
+            records.take(number, block);
+        }
+        Dataset::new(spec, records)
     }
 
     #[test]
     fn records_stand_by_partition_and_offset() {
         let spec = spec_of(&SAMPLES);
-        let dataset = build(&spec, &SAMPLES).unwrap();
-        let rows: Vec<[f32; 2]> = (0..5)
-            .map(|index| {
-                let mut row = [0.0; 2];
-                dataset
-                    .rows()
-                    .copy(index, &mut row, &mut Vec::new())
-                    .unwrap();
-                row
-            })
-            .collect();
-        let expected = [
-            [0.0, 1.0],
-            [20.0, 21.0],
-            [30.0, 31.0],
-            [40.0, 41.0],
-            [43.0, 44.0],
-        ];
-        assert_eq!(rows, expected);
-        assert!(
-            matches!(dataset.labels(), [Labels::Classes(labels)] if *labels == [0, 1, 2, 2, 0])
-        );
-        assert_eq!((dataset.train.len(), dataset.bad), (5, 0));
+        for block in [BLOCK, 2, 1] {
+            let dataset = build_by(&spec, &SAMPLES, block).unwrap();
+            let rows: Vec<[f32; 2]> = (0..5)
+                .map(|index| {
+                    let mut row = [0.0; 2];
+                    let records = &dataset.records;
+                    records.copy(index, &mut row, &mut Vec::new()).unwrap();
+                    row
+                })
+                .collect();
+            let expected = [
+                [0.0, 1.0],
+                [20.0, 21.0],
+                [30.0, 31.0],
+                [40.0, 41.0],
+                [43.0, 44.0],
+            ];
+            assert_eq!(rows, expected);
+            let labels: Vec<i64> = (0..5)
+                .map(|index| dataset.records.class(index, 0))
+                .collect();
+            assert_eq!(labels, [0, 1, 2, 2, 0]);
+            assert_eq!((dataset.train.len(), dataset.bad), (5, 0));
+        }
     }
 
     #[test]
@@ -478,7 +466,10 @@ mod tests {
         train.sort_unstable();
         assert_eq!((train, dataset.bad), (vec![1, 2, 3], 2));
 
-        let mut builder = Builder::new(&spec, vec![Kind::Class(3)], &room()).unwrap();
+        let layout = Layout::new(&spec.segment.partitions, BLOCK).unwrap();
+        let (give, _take) = mpsc::channel();
+        let kinds = vec![Kind::Class(3)];
+        let mut builder = Builder::new(&spec, &layout, kinds, &room(), give).unwrap();
         let why = add(&mut builder, samples[3]).unwrap().unwrap_err();
         assert_eq!(why.code(), "label-class");
     }

@@ -12,7 +12,7 @@ use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
 use crate::inputs::{self, Inputs};
-use crate::rows::Rows;
+use crate::records::Records;
 
 /// More different values than these are no categories.
 const CATEGORIES: usize = 1_000;
@@ -25,13 +25,13 @@ pub fn fit(
     dataset: &Dataset,
     control: &Control,
 ) -> Result<Vec<Column>, Stop> {
-    let rows = dataset.rows();
-    let plan = preprocessing::plan(steps, rows.width())
+    let records = &dataset.records;
+    let plan = preprocessing::plan(steps, records.width())
         .map_err(|reason| Failure::new("preprocessing", reason))?;
     let mut order = dataset.train.clone();
     order.sort_unstable();
     let mut columns: Vec<Seen> = plan.iter().map(|column| Seen::new(*column)).collect();
-    look(rows, &order, &mut columns, control)?;
+    look(records, &order, &mut columns, control)?;
     let columns = columns.into_iter().enumerate();
     let fitted: Result<_, Failure> = columns.map(|(index, seen)| seen.fitted(index)).collect();
     Ok(fitted?)
@@ -76,14 +76,14 @@ pub fn check(inputs: &Inputs, dataset: &Dataset, control: &Control) -> Result<()
         return Ok(());
     }
     let parts = [&dataset.train, &dataset.validation, &dataset.test];
-    let rows = dataset.rows();
-    let mut row = vec![0.0; rows.width()];
+    let records = &dataset.records;
+    let mut row = vec![0.0; records.width()];
     let mut bytes = Vec::new();
     for (count, &index) in parts.into_iter().flatten().enumerate() {
         if count % LOOK == 0 {
             control.check()?;
         }
-        rows.copy(index as usize, &mut row, &mut bytes)?;
+        records.copy(index, &mut row, &mut bytes)?;
         inputs.check(&row).map_err(|error| {
             let reason = format!("a record can't be used: {error}");
             Failure::new("model-input", reason)
@@ -92,14 +92,19 @@ pub fn check(inputs: &Inputs, dataset: &Dataset, control: &Control) -> Result<()
     Ok(())
 }
 
-fn look(rows: &Rows, order: &[u32], columns: &mut [Seen], control: &Control) -> Result<(), Stop> {
-    let mut row = vec![0.0; rows.width()];
+fn look(
+    records: &Records,
+    order: &[u32],
+    columns: &mut [Seen],
+    control: &Control,
+) -> Result<(), Stop> {
+    let mut row = vec![0.0; records.width()];
     let mut bytes = Vec::new();
     for (count, &index) in order.iter().enumerate() {
         if count % LOOK == 0 {
             control.check()?;
         }
-        rows.copy(index as usize, &mut row, &mut bytes)?;
+        records.copy(index, &mut row, &mut bytes)?;
         for (seen, number) in columns.iter_mut().zip(&row) {
             seen.add(*number);
         }

@@ -38,15 +38,15 @@ impl Golden {
     pub fn of(dataset: &Dataset, shapes: &Shapes, wanted: u32) -> Result<Option<Self>, Failure> {
         let parts = [&dataset.test, &dataset.validation, &dataset.train];
         let part = parts.into_iter().find(|part| !part.is_empty());
-        let record = (dataset.rows().width() * size_of::<f32>()).max(1) as u64;
+        let record = (dataset.records.width() * size_of::<f32>()).max(1) as u64;
         let count = u64::from(wanted).min(ROOM / record);
         let Some(part) = part.filter(|_| count > 0) else {
             return Ok(None);
         };
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let indices = &part[..count.min(part.len())];
-        let mut batch = Batch::new(dataset, shapes, indices.len());
-        batch.fill(dataset, indices)?;
+        let mut batch = Batch::new(shapes, indices.len());
+        batch.fill(&dataset.records, indices)?;
         Ok(Some(Self { batch }))
     }
 

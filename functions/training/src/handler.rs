@@ -8,7 +8,7 @@ use millrace_artifacts::{Store, Stored};
 use millrace_kafka::Connection;
 use millrace_onnx::{Error as OnnxError, Model, StepGraph};
 use millrace_runtime::{Readiness, Reporter, Shutdown};
-use millrace_wire::event::{Body, Epoch, LastVersion};
+use millrace_wire::event::{Body, LastVersion};
 use millrace_wire::preprocessing::Preprocessing;
 use millrace_wire::samples::{Expected, Tolerance};
 use millrace_wire::training::TrainingSpec;
@@ -16,13 +16,16 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::attempts::Attempts;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
 use crate::control::Control;
+use crate::dataset::Dataset;
+use crate::early::{Begun, read_while};
 use crate::failure::{Failure, Stop};
 use crate::fitting;
 use crate::golden::Golden;
 use crate::inputs::{self, Inputs};
 use crate::keeper::Keeper;
+use crate::layout::{BLOCK, Layout};
 use crate::options::options;
 use crate::patience::Patience;
 use crate::report::{self, Report};
@@ -30,8 +33,9 @@ use crate::retention::Retention;
 use crate::rows::Room;
 use crate::segment::{self, Places, Wanted};
 use crate::targets::{self, Shapes, Target};
-use crate::trainer::{Made, Trained, Trainer, Watch};
+use crate::trainer::{Made, Trained, Trainer};
 use crate::turn::{Begin, Commands};
+use crate::watching::Watching;
 
 /// The condition of readiness that a training's cluster is.
 const CONDITION: &str = "segment";
@@ -181,7 +185,7 @@ impl Handler {
     ) -> Result<Body, Stop> {
         control.check()?;
         let keeper = Keeper::new(&self.store, &self.runtime, spec);
-        let checkpoint = keeper.load(begin)?;
+        let mut checkpoint = keeper.load(begin)?;
         // All that may take the process down comes after it.
         let mut attempts = self.attempts(spec.id);
         attempts.begin(checkpoint.as_ref())?;
@@ -194,7 +198,7 @@ impl Handler {
         } else {
             model.clone()
         };
-        let (mut graph, mut targets) = fitted(&sized, spec)?;
+        let (graph, mut targets) = fitted(&sized, spec)?;
         let mut inputs = None;
         if preprocessing.is_empty() {
             inputs = Some(Inputs::plan(&sized, &graph, &spec.format)?);
@@ -212,12 +216,13 @@ impl Handler {
         let retention = Retention::new(spec, report);
         let connection = Connection::new(&spec.connection);
         self.readiness.kafka(CONDITION, &connection);
-        let patience = Patience::new(control, report);
-        // The first checkpoint is written once all dead letters are.
-        let with_dead_letters = checkpoint.is_none();
+        let layout = Layout::new(&spec.segment.partitions, BLOCK)?;
         let wanted = Wanted {
+            layout: &layout,
             kinds: targets.iter().map(|target| target.kind).collect(),
             inputs: inputs.as_ref(),
+            // The first checkpoint is written once all dead letters are.
+            with_dead_letters: checkpoint.is_none(),
         };
         let places = Places {
             connection: &connection,
@@ -225,49 +230,60 @@ impl Handler {
             runtime: &self.runtime,
             room: &self.room,
         };
-        let dataset = segment::read(spec, &places, &wanted, with_dead_letters, &patience)?;
-        self.readiness.met(CONDITION);
-        report.started(
-            &dataset,
-            checkpoint.as_ref().map(|found| found.progress.step),
-        );
-        let inputs = if let Some(inputs) = inputs {
-            inputs
-        } else {
-            let columns = fitting::fit(preprocessing, &dataset, control)?;
-            // Its numbers are fitted to each place of a record, so that no size behind it is open any more.
-            sized = fitting::before(&sized, &columns, &spec.format)?;
-            model.clone_from(&sized);
-            (graph, targets) = fitted(&sized, spec)?;
-            let inputs = Inputs::plan(&sized, &graph, &spec.format)?;
-            fitting::check(&inputs, &dataset, control)?;
-            inputs
+        let step = checkpoint.as_ref().map(|found| found.progress.step);
+        let trainer = |graph, shapes, checkpoint| {
+            Trainer::new(graph, shapes, &spec.hyperparameters, spec.seed, checkpoint)
         };
-        for epoch in checkpoint.iter().flat_map(|found| &found.progress.history) {
+        let read = |complete| {
+            let patience = Patience::new(control, report);
+            segment::read(spec, &places, &wanted, &patience, complete)
+        };
+        let width = spec.format.elements();
+        let (records, begun) = read_while(&layout, width, read, |arriving| {
+            // What is fitted to all records needs all of them.
+            let inputs = inputs.clone()?;
+            let targets = targets.clone();
+            let trainer = trainer(&graph, Shapes { inputs, targets }, checkpoint.take());
+            Some(trainer.map(|trainer| Begun::new(trainer, spec, arriving, || control.check())))
+        })?;
+        let dataset = Dataset::new(spec, records)?;
+        self.readiness.met(CONDITION);
+        report.started(&dataset, step);
+        let begun = match begun {
+            None => None,
+            Some(begun) => begun?.on(&dataset, spec)?,
+        };
+        let fitted_graph;
+        let mut trainer = match (begun, inputs) {
+            (Some(begun), _) => begun,
+            (None, Some(inputs)) => trainer(&graph, Shapes { inputs, targets }, None)?,
+            (None, None) => {
+                let columns = fitting::fit(preprocessing, &dataset, control)?;
+                // Its numbers are fitted to each place of a record, so that no size behind it is open any more.
+                sized = fitting::before(&sized, &columns, &spec.format)?;
+                model.clone_from(&sized);
+                (fitted_graph, targets) = fitted(&sized, spec)?;
+                let inputs = Inputs::plan(&sized, &fitted_graph, &spec.format)?;
+                fitting::check(&inputs, &dataset, control)?;
+                trainer(&fitted_graph, Shapes { inputs, targets }, checkpoint)?
+            }
+        };
+        for epoch in trainer.history() {
             report.epoch_again(epoch);
         }
-        let shapes = Shapes { inputs, targets };
         let wanted = spec.hyperparameters.tuning.golden_samples;
-        let golden = Golden::of(&dataset, &shapes, wanted)?;
-        let mut trainer = Trainer::new(
-            &graph,
-            shapes,
-            &dataset,
-            &spec.hyperparameters,
-            spec.seed,
-            checkpoint,
-        )?;
+        let golden = Golden::of(&dataset, trainer.shapes(), wanted)?;
         let mut watch = Watching {
             control,
             report,
             attempts,
             keeper,
-            retention: retention.begins(trainer.left()),
+            retention: retention.begins(trainer.left(&dataset)),
             has_trained: false,
         };
         control.begins();
-        trainer.train(&mut watch)?;
-        let made = trainer.finish()?;
+        trainer.train(&dataset, &mut watch)?;
+        let made = trainer.finish(&dataset)?;
         watch.attempts.check_held()?;
         let succeeded = self.succeeded(&model, made, golden.as_ref(), report)?;
         // A wish that came in the meantime still counts: nothing has been said yet.
@@ -379,46 +395,4 @@ fn graph_failure(error: &OnnxError) -> Failure {
         _ => "model-invalid",
     };
     Failure::new(code, error.to_string())
-}
-
-/// Looks on while a training runs.
-struct Watching<'a> {
-    control: &'a Control,
-    report: &'a Report,
-    attempts: Attempts<'a>,
-    keeper: Keeper<'a>,
-    retention: Retention<'a>,
-    has_trained: bool,
-}
-
-impl Watch for Watching<'_> {
-    fn check(&self) -> Result<(), Stop> {
-        self.control.check()?;
-        // Each turn brings the training further; one that can't be kept is not tried again at once.
-        let may_pause = self.has_trained && self.keeper.may_try();
-        if self.control.is_paused() && may_pause {
-            return Err(Stop::Paused);
-        }
-        Ok(())
-    }
-
-    fn trained(&mut self, records: usize) {
-        self.has_trained = true;
-        metrics::counter!("millrace_training_records_total").increment(records as u64);
-        metrics::counter!("millrace_training_steps_total").increment(1);
-        self.retention.trained(records as u64);
-    }
-
-    fn epoch(&mut self, epoch: &Epoch) {
-        self.report.epoch(epoch);
-    }
-
-    fn wants_checkpoint(&self) -> bool {
-        self.keeper.is_due()
-    }
-
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<bool, Stop> {
-        self.attempts.check_held()?;
-        Ok(self.keeper.save(checkpoint))
-    }
 }

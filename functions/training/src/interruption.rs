@@ -1,8 +1,10 @@
-//! Trainings that are interrupted and killed at random points end with the same bytes as those that ran through.
+//! Trainings that are interrupted and killed at random points end with the same bytes as those that ran through, and so do
+//! those that began before all their records were there.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::cell::Cell;
+use std::sync::mpsc::{self, Sender};
 
 use bytes::Bytes;
 use millrace_harness::onnxruntime;
@@ -16,10 +18,13 @@ use millrace_wire::tuning::{Clipping, Plateau, Schedule, Tuning};
 use uuid::Uuid;
 
 use crate::checkpoint::Checkpoint;
-use crate::dataset::{Builder, Dataset, Record};
+use crate::dataset::{Builder, Complete, Dataset, Record};
+use crate::early::{Arriving, Begun};
 use crate::failure::Stop;
 use crate::inputs::Inputs;
+use crate::layout::{BLOCK, Layout};
 use crate::options::options;
+use crate::records::Records;
 use crate::rows::Room;
 use crate::targets::{self, Shapes};
 use crate::testing;
@@ -64,11 +69,19 @@ impl Watch for Chunk {
     }
 }
 
-fn dataset(spec: &mut TrainingSpec) -> Dataset {
+/// The class of each record, by its offset and its numbers.
+type Class = fn(u8, [u8; 2]) -> bool;
+
+fn is_greater(_offset: u8, value: [u8; 2]) -> bool {
+    value[0] > value[1]
+}
+
+/// Blocks of so many records or more, as they are read, and where their records stand.
+fn blocks(spec: &mut TrainingSpec, block: usize, class: Class) -> (Layout, Vec<Complete>) {
     let records: Vec<([u8; 2], String, i64)> = (0..60)
         .map(|offset: u8| {
             let value = [offset.wrapping_mul(37), offset.wrapping_mul(91)];
-            let label = (value[0] > value[1]).into();
+            let label = class(offset, value).into();
             (value, u8::to_string(&label), offset.into())
         })
         .collect();
@@ -88,7 +101,9 @@ fn dataset(spec: &mut TrainingSpec) -> Dataset {
     };
     let (_, shapes) = graph(spec);
     let kinds = shapes.targets.iter().map(|target| target.kind).collect();
-    let mut builder = Builder::new(spec, kinds, &room).unwrap();
+    let layout = Layout::new(&spec.segment.partitions, block).unwrap();
+    let (give, take) = mpsc::channel();
+    let mut builder = Builder::new(spec, &layout, kinds, &room, give).unwrap();
     for (value, label, offset) in &records {
         let record = Record {
             partition: 0,
@@ -100,7 +115,17 @@ fn dataset(spec: &mut TrainingSpec) -> Dataset {
         };
         builder.add(&record).unwrap().unwrap();
     }
-    builder.finish().unwrap()
+    builder.finish().unwrap();
+    (layout, take.into_iter().collect())
+}
+
+fn dataset(spec: &mut TrainingSpec, block: usize, class: Class) -> Dataset {
+    let (layout, blocks) = blocks(spec, block, class);
+    let mut records = Records::new(layout, spec.format.elements());
+    for (number, block) in blocks {
+        records.take(number, block);
+    }
+    Dataset::new(spec, records).unwrap()
 }
 
 fn graph(spec: &TrainingSpec) -> (StepGraph, Shapes) {
@@ -141,17 +166,10 @@ fn train(
         let checkpoint = saved
             .as_ref()
             .map(|bytes| Checkpoint::decode(bytes, TRAINING).unwrap());
-        let mut trainer = Trainer::new(
-            &graph,
-            shapes,
-            dataset,
-            &spec.hyperparameters,
-            spec.seed,
-            checkpoint,
-        )
-        .unwrap();
+        let mut trainer =
+            Trainer::new(&graph, shapes, &spec.hyperparameters, spec.seed, checkpoint).unwrap();
         let mut watch = chunk();
-        let result = trainer.train(&mut watch);
+        let result = trainer.train(dataset, &mut watch);
         for epoch in watch.epochs {
             // One that was lost with its process is reported again, the same.
             match epochs.iter().find(|known| known.epoch == epoch.epoch) {
@@ -160,22 +178,27 @@ fn train(
             }
         }
         match result {
-            Ok(()) => return (trainer.finish().unwrap(), epochs),
+            Ok(()) => return (trainer.finish(dataset).unwrap(), epochs),
             Err(Stop::Failed(failure)) => panic!("{failure}"),
             Err(_) => saved = watch.saved.or(saved),
         }
     }
 }
 
-fn assert_ends_alike(what: &str, spec: &mut TrainingSpec) {
-    let dataset = dataset(spec);
-    let (whole, whole_epochs) = train(spec, &dataset, &mut || Chunk {
+fn all_at_once() -> Chunk {
+    Chunk {
         left: Cell::new(u32::MAX),
         stop: Stop::Cancelled,
         interval: u32::MAX,
         saved: None,
         epochs: Vec::new(),
-    });
+    }
+}
+
+fn assert_ends_alike(what: &str, spec: &mut TrainingSpec, block: usize) {
+    let dataset = dataset(spec, block, is_greater);
+    assert_eq!(dataset.begins_by_blocks, block < BLOCK, "{what}");
+    let (whole, whole_epochs) = train(spec, &dataset, &mut all_at_once);
     // The same chunks each time that the test runs: a failure can be repeated.
     let mut lengths: Vec<u32> = (1..=23).collect();
     shuffle(&mut lengths, spec.seed);
@@ -263,7 +286,7 @@ fn every_optimizer_and_schedule_goes_on_where_it_was() {
         },
     ];
     for (number, optimizer) in (0..).zip(optimizers) {
-        for tuning in &tunings {
+        for (tuning, block) in tunings.iter().zip([BLOCK, 15, 20]) {
             let mut spec = testing::spec(Uuid::nil());
             spec.seed = number;
             spec.hyperparameters.epochs = 8;
@@ -279,7 +302,63 @@ fn every_optimizer_and_schedule_goes_on_where_it_was() {
                     restore_best: true,
                 });
             }
-            assert_ends_alike(&format!("{optimizer:?}, {tuning:?}"), &mut spec);
+            assert_ends_alike(&format!("{optimizer:?}, {tuning:?}"), &mut spec, block);
+        }
+    }
+}
+
+/// Trains on records of which all come at once, except that they end after so many steps, and says whether these counted.
+fn train_early(spec: &mut TrainingSpec, block: usize, class: Class, steps: u32) -> (Trained, bool) {
+    let (layout, blocks) = blocks(spec, block, class);
+    let (give, come) = mpsc::channel();
+    let mut arriving = Arriving::new(&layout, spec.format.elements(), come);
+    for block in blocks {
+        give.send(block).unwrap();
+    }
+    let mut left = Some((give, steps));
+    let mut check = || {
+        left = match left.take() {
+            Some((give, more)) if more > 1 => Some((give, more - 1)),
+            _ => None::<(Sender<Complete>, u32)>,
+        };
+        Ok(())
+    };
+    let (graph, shapes) = graph(spec);
+    let trainer =
+        |shapes| Trainer::new(&graph, shapes, &spec.hyperparameters, spec.seed, None).unwrap();
+    let begun = Begun::new(trainer(shapes.clone()), spec, &mut arriving, &mut check);
+    drop(left);
+    let dataset = Dataset::new(spec, arriving.into_records()).unwrap();
+    let begun = begun.on(&dataset, spec).unwrap();
+    let has_counted = begun.is_some();
+    let mut trainer = begun.unwrap_or_else(|| trainer(shapes));
+    trainer.train(&dataset, &mut all_at_once()).unwrap();
+    (trainer.finish(&dataset).unwrap(), has_counted)
+}
+
+#[test]
+fn what_begins_before_its_last_record_ends_as_if_it_had_waited() {
+    millrace_engine::load(&onnxruntime()).unwrap();
+    let is_late: Class = |offset, _| offset >= 30;
+    let mut spec = testing::spec(Uuid::nil());
+    spec.hyperparameters.batch_size = 4;
+    for (schedule, class, counts) in [
+        (Schedule::Constant, is_greater as Class, true),
+        (Schedule::Cosine { least: 0.1 }, is_greater, true),
+        // Sorted by their labels they are not learned from in the order in which they come.
+        (Schedule::Constant, is_late, false),
+    ] {
+        spec.hyperparameters.tuning.schedule = schedule;
+        let dataset = dataset(&mut spec, 15, class);
+        let (waited, _) = train(&spec, &dataset, &mut all_at_once);
+        for steps in [1, 4, 7, u32::MAX] {
+            let (early, has_counted) = train_early(&mut spec, 15, class, steps);
+            assert_eq!(has_counted, counts, "{schedule:?}, {steps}");
+            assert_eq!(
+                early.result.parameters, waited.result.parameters,
+                "{schedule:?}, {steps}"
+            );
+            assert_eq!(early.result.metrics, waited.result.metrics);
         }
     }
 }

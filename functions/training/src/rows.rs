@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use millrace_engine::widen;
 
@@ -40,6 +41,61 @@ impl Kept {
     }
 }
 
+/// Where all rows of a data set go.
+pub struct Hold {
+    kept: Kept,
+    width: usize,
+    /// Nothing where they stay in memory.
+    file: Option<Arc<File>>,
+}
+
+impl Hold {
+    /// For `count` rows of `width` numbers.
+    pub fn new(kept: Kept, count: usize, width: usize, room: &Room) -> Result<Self, Failure> {
+        let row = width.checked_mul(kept.bytes());
+        let total = row
+            .and_then(|row| row.checked_mul(count))
+            .ok_or_else(|| too_large(count, width))?;
+        let file = if total as u64 <= room.memory_bytes {
+            None
+        } else {
+            let file = tempfile::tempfile_in(&room.scratch)
+                .map_err(|error| scratch(&room.scratch, total as u64, &error))?;
+            tracing::info!(
+                scratch.bytes = total as u64,
+                scratch.folder = %room.scratch.display(),
+                "the rows go to a scratch file"
+            );
+            Some(Arc::new(file))
+        };
+        Ok(Self { kept, width, file })
+    }
+
+    /// Makes place for `count` of the rows, which have `before` before them.
+    pub fn rows(&self, before: usize, count: usize) -> Result<Rows, Failure> {
+        let row = self.width * self.kept.bytes();
+        let storage = if let Some(file) = &self.file {
+            Storage::Scratch {
+                file: Arc::clone(file),
+                start: (before * row) as u64,
+            }
+        } else {
+            let mut memory = Vec::new();
+            memory
+                .try_reserve_exact(count * row)
+                .map_err(|_| too_large(count, self.width))?;
+            memory.resize(count * row, 0);
+            Storage::Memory(memory)
+        };
+        Ok(Rows {
+            kept: self.kept,
+            width: self.width,
+            storage,
+            bytes: Vec::new(),
+        })
+    }
+}
+
 /// So many rows of the same width.
 pub struct Rows {
     kept: Kept,
@@ -51,52 +107,10 @@ pub struct Rows {
 
 enum Storage {
     Memory(Vec<u8>),
-    Scratch(File),
+    Scratch { file: Arc<File>, start: u64 },
 }
 
 impl Rows {
-    /// Makes place for `count` rows of `width` numbers.
-    pub fn new(kept: Kept, count: usize, width: usize, room: &Room) -> Result<Self, Failure> {
-        let row = width.checked_mul(kept.bytes());
-        let too_large = || {
-            Failure::new(
-                "segment-too-large",
-                format!(
-                    "{count} records of {width} numbers can't be held here: train on a smaller segment"
-                ),
-            )
-        };
-        let total = row
-            .and_then(|row| row.checked_mul(count))
-            .ok_or_else(too_large)?;
-        let storage = if total as u64 <= room.memory_bytes {
-            let mut memory = Vec::new();
-            memory.try_reserve_exact(total).map_err(|_| too_large())?;
-            memory.resize(total, 0);
-            Storage::Memory(memory)
-        } else {
-            let file = tempfile::tempfile_in(&room.scratch)
-                .map_err(|error| scratch(&room.scratch, total as u64, &error))?;
-            tracing::info!(
-                scratch.bytes = total as u64,
-                scratch.folder = %room.scratch.display(),
-                "the rows go to a scratch file"
-            );
-            Storage::Scratch(file)
-        };
-        Ok(Self {
-            kept,
-            width,
-            storage,
-            bytes: Vec::new(),
-        })
-    }
-
-    /// Numbers in a row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     /// Whether no row has to be read from a file.
     pub fn are_in_memory(&self) -> bool {
         matches!(self.storage, Storage::Memory(_))
@@ -123,8 +137,8 @@ impl Rows {
                 memory[place..place + self.bytes.len()].copy_from_slice(&self.bytes);
                 Ok(())
             }
-            Storage::Scratch(file) => file
-                .write_all_at(&self.bytes, place as u64)
+            Storage::Scratch { file, start } => file
+                .write_all_at(&self.bytes, *start + place as u64)
                 .map_err(|error| lost("written", &error)),
         }
     }
@@ -135,9 +149,9 @@ impl Rows {
         let place = index * length;
         let bytes = match &self.storage {
             Storage::Memory(memory) => &memory[place..place + length],
-            Storage::Scratch(file) => {
+            Storage::Scratch { file, start } => {
                 bytes.resize(length, 0);
-                file.read_exact_at(bytes, place as u64)
+                file.read_exact_at(bytes, *start + place as u64)
                     .map_err(|error| lost("read", &error))?;
                 bytes
             }
@@ -152,6 +166,15 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+fn too_large(count: usize, width: usize) -> Failure {
+    Failure::new(
+        "segment-too-large",
+        format!(
+            "{count} records of {width} numbers can't be held here: train on a smaller segment"
+        ),
+    )
 }
 
 fn scratch(folder: &Path, bytes: u64, error: &io::Error) -> Failure {
@@ -191,26 +214,41 @@ mod tests {
         }
     }
 
+    fn hold(kept: Kept, width: usize, memory_bytes: u64) -> Hold {
+        Hold::new(kept, 5, width, &room(memory_bytes)).unwrap()
+    }
+
     #[test]
     fn rows_come_back_from_wherever_they_lie() {
         let given = [[0.0, 255.0, 7.0], [1.0, 2.0, 3.0], [128.0, 0.0, 9.0]];
         for kept in [Kept::Byte, Kept::Float] {
             for memory_bytes in [0, 1 << 20] {
-                let mut rows = Rows::new(kept, 3, 3, &room(memory_bytes)).unwrap();
-                let in_memory = matches!(rows.storage, Storage::Memory(_));
-                assert_eq!(in_memory, memory_bytes > 0);
+                let hold = hold(kept, 3, memory_bytes);
+                // Others of the same file, before and behind them, stay what they are.
+                let mut before = hold.rows(0, 1).unwrap();
+                let mut rows = hold.rows(1, 3).unwrap();
+                let mut behind = hold.rows(4, 1).unwrap();
+                assert_eq!(rows.are_in_memory(), memory_bytes > 0);
+                before.put(0, &[1.0; 3]).unwrap();
+                behind.put(0, &[2.0; 3]).unwrap();
                 for index in [2, 0, 1] {
                     rows.put(index, &given[index]).unwrap();
                 }
                 let mut bytes = Vec::new();
-                for (index, given) in given.iter().enumerate() {
+                let mut copy = |rows: &Rows, index: usize| {
                     let mut row = [0.0; 3];
                     rows.copy(index, &mut row, &mut bytes).unwrap();
+                    row
+                };
+                for (index, given) in given.iter().enumerate() {
+                    let row = copy(&rows, index);
                     assert_eq!(row.map(f32::to_bits), given.map(f32::to_bits));
                 }
+                assert_eq!(copy(&before, 0).map(f32::to_bits), [1.0_f32.to_bits(); 3]);
+                assert_eq!(copy(&behind, 0).map(f32::to_bits), [2.0_f32.to_bits(); 3]);
             }
         }
-        let mut rows = Rows::new(Kept::Float, 1, 2, &room(0)).unwrap();
+        let mut rows = hold(Kept::Float, 2, 0).rows(0, 1).unwrap();
         rows.put(0, &[-0.1, f32::MIN_POSITIVE]).unwrap();
         let mut row = [0.0; 2];
         rows.copy(0, &mut row, &mut Vec::new()).unwrap();
@@ -222,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_held_is_refused() {
-        let error = |count, room: &Room| Rows::new(Kept::Float, count, 2, room).err().unwrap();
+        let error = |count, room: &Room| Hold::new(Kept::Float, count, 2, room).err().unwrap();
         assert_eq!(error(usize::MAX, &room(1)).code, "segment-too-large");
         let nowhere = Room {
             memory_bytes: 0,

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use millrace_wire::record::{SchemaDocument, SchemaKey};
 use millrace_wire::training::TrainingSpec;
 use tokio::runtime::Handle;
 
-use crate::dataset::{Builder, Dataset, Record, Registry};
+use crate::dataset::{Builder, Complete, Record, Registry};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::failure::{Failure, Stop};
 use crate::inputs::Inputs;
+use crate::layout::Layout;
 use crate::patience::Patience;
 use crate::pinned;
 use crate::rows::Room;
@@ -42,23 +44,26 @@ pub struct Places<'a> {
     pub room: &'a Room,
 }
 
-/// What the model wants of a record.
+/// What is wanted of the records.
 pub struct Wanted<'a> {
-    /// What the parts of its label are.
+    /// Where they stand.
+    pub layout: &'a Layout,
+    /// What the parts of a label are.
     pub kinds: Vec<Kind>,
-    /// What its numbers go into, where the model takes them as they are.
+    /// What their numbers go into, where the model takes them as they are.
     pub inputs: Option<&'a Inputs>,
+    /// Whether those that can't be used go to the dead letters: not where that was done before.
+    pub with_dead_letters: bool,
 }
 
-/// Reads the segment of `spec`. Records that can't be used go to the dead
-/// letters, unless that was done before.
+/// Reads the segment of `spec`, and hands its blocks on as they are complete.
 pub fn read(
     spec: &TrainingSpec,
     places: &Places<'_>,
     wanted: &Wanted<'_>,
-    with_dead_letters: bool,
     patience: &Patience<'_>,
-) -> Result<Dataset, Stop> {
+    complete: Sender<Complete>,
+) -> Result<(), Stop> {
     let schemas = Waiting {
         schemas: RefCell::new(
             Schemas::new(places.runtime, &spec.connection)
@@ -70,10 +75,16 @@ pub fn read(
         spec,
         connection: places.connection,
         patience,
-        builder: Builder::new(spec, wanted.kinds.clone(), places.room)?
-            .with_inputs(wanted.inputs)
-            .with_schemas(&schemas),
-        with_dead_letters,
+        builder: Builder::new(
+            spec,
+            wanted.layout,
+            wanted.kinds.clone(),
+            places.room,
+            complete,
+        )?
+        .with_inputs(wanted.inputs)
+        .with_schemas(&schemas),
+        with_dead_letters: wanted.with_dead_letters,
         bad: Vec::new(),
         dead_letters: None,
     };

@@ -15,7 +15,6 @@ use millrace_engine::{
 use millrace_onnx::StepGraph;
 use millrace_onnx::step::names;
 use millrace_wire::event::{ClassReport, Epoch};
-use millrace_wire::split::shuffle;
 use millrace_wire::training::Hyperparameters;
 
 use crate::ahead::each_batch;
@@ -24,7 +23,9 @@ use crate::checkpoint::{Checkpoint, Progress};
 use crate::dataset::Dataset;
 use crate::failure::{Failure, Stop};
 use crate::judge::Judge;
+use crate::order;
 use crate::rate::Rate;
+use crate::records::Records;
 use crate::score::{Score, correct};
 use crate::stopping;
 use crate::targets::{Shapes, Target};
@@ -52,14 +53,12 @@ pub trait Watch {
 /// A training under way.
 pub struct Trainer<'a> {
     graph: &'a StepGraph,
-    dataset: &'a Dataset,
     hyperparameters: &'a Hyperparameters,
     seed: u64,
     shapes: Shapes,
     steps: StepSession,
     evaluation: Session,
     progress: Progress,
-    rate: Rate,
     /// Parameters and state after the best epoch, where that is kept.
     best: Vec<(String, Tensor)>,
 }
@@ -69,7 +68,6 @@ impl<'a> Trainer<'a> {
     pub fn new(
         graph: &'a StepGraph,
         shapes: Shapes,
-        dataset: &'a Dataset,
         hyperparameters: &'a Hyperparameters,
         seed: u64,
         checkpoint: Option<Checkpoint>,
@@ -97,31 +95,45 @@ impl<'a> Trainer<'a> {
         if !progress.computed_on.contains(&arithmetic) {
             progress.computed_on.push(arithmetic);
         }
-        let size = hyperparameters.batch_size.max(1) as usize;
-        let batches = dataset.train.len().div_ceil(size) as u64;
         Ok(Self {
             graph,
-            dataset,
             hyperparameters,
             seed,
             shapes,
             steps,
             evaluation,
-            rate: Rate::new(hyperparameters, batches, &progress.history),
             progress,
             best,
         })
     }
 
+    /// How many steps were made, those before a checkpoint included.
+    pub fn steps_made(&self) -> u64 {
+        self.progress.step
+    }
+
+    /// What was reported of the epochs done.
+    pub fn history(&self) -> &[Epoch] {
+        &self.progress.history
+    }
+
+    /// How records go into the step graph.
+    pub fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
     /// Trains to the end of the last epoch, or until more of them are of no use.
-    pub fn train(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+    pub fn train(&mut self, dataset: &Dataset, watch: &mut dyn Watch) -> Result<(), Stop> {
         let size = self.hyperparameters.batch_size.max(1) as usize;
+        let batches = dataset.train.len().div_ceil(size) as u64;
+        let mut rate = Rate::new(self.hyperparameters, batches, &self.progress.history);
         while self.progress.epoch < self.hyperparameters.epochs && !self.is_enough()? {
-            let order = self.order();
+            let order = self.order(dataset);
             let done = (self.progress.batch as usize * size).min(order.len());
             let started = Instant::now();
             let shapes = self.shapes.clone();
-            each_batch(self.dataset, &shapes, &order[done..], size, |batch| {
+            let records = &dataset.records;
+            each_batch(records, &shapes, &order[done..], size, |batch| {
                 match watch.check() {
                     // Without a checkpoint it could not go on later, and so goes on now.
                     Err(Stop::Paused) => {
@@ -139,19 +151,20 @@ impl<'a> Trainer<'a> {
                     }
                     Ok(()) => {}
                 }
-                self.step(batch)?;
+                self.step(batch, &rate)?;
                 watch.trained(batch.len());
                 Ok(())
             })?;
-            let epoch = self.end_epoch(order.len() - done, started)?;
+            let epoch = self.end_epoch(dataset, order.len() - done, started)?;
+            rate.observe(&epoch);
             watch.epoch(&epoch);
         }
         Ok(())
     }
 
     /// How many records are still to be trained on, those of later epochs included.
-    pub fn left(&self) -> u64 {
-        let epoch = self.dataset.train.len() as u64;
+    pub fn left(&self, dataset: &Dataset) -> u64 {
+        let epoch = dataset.train.len() as u64;
         let size = u64::from(self.hyperparameters.batch_size.max(1));
         let done = u64::from(self.progress.epoch) * epoch + u64::from(self.progress.batch) * size;
         (u64::from(self.hyperparameters.epochs) * epoch).saturating_sub(done)
@@ -182,19 +195,19 @@ impl<'a> Trainer<'a> {
     }
 
     /// The order of the training part in the epoch under way.
-    fn order(&self) -> Vec<u32> {
-        // Every epoch begins with the same order, so that none depends on the ones before it.
-        let mut order = self.dataset.train.clone();
-        let epoch = u64::from(self.progress.epoch) + 1;
-        // An odd constant spreads neighbouring epochs over all seeds (the golden ratio of 2^64).
-        let seed = self.seed ^ epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        shuffle(&mut order, seed);
-        order
+    fn order(&self, dataset: &Dataset) -> Vec<u32> {
+        match self.progress.epoch {
+            0 if dataset.begins_by_blocks => {
+                order::by_blocks(&dataset.train, dataset.records.layout(), self.seed)
+            }
+            epoch => order::whole(&dataset.train, self.seed, epoch),
+        }
     }
 
-    fn step(&mut self, batch: &Batch) -> Result<(), Failure> {
+    /// Makes one step on a batch.
+    pub fn step(&mut self, batch: &Batch, rate: &Rate) -> Result<(), Failure> {
         let number = self.progress.step + 1;
-        let rate = [self.rate.at(number)];
+        let rate = [rate.at(number)];
         let step = [i64::try_from(number).unwrap_or(i64::MAX)];
         let seed = [self.seed.cast_signed()];
         let mut fed = batch.feed(&self.shapes.targets);
@@ -219,17 +232,23 @@ impl<'a> Trainer<'a> {
         }
         self.progress.step = number;
         self.progress.batch += 1;
+        metrics::counter!("millrace_training_records_total").increment(batch.len() as u64);
+        metrics::counter!("millrace_training_steps_total").increment(1);
         Ok(())
     }
 
     /// Closes the epoch under way; `records` were trained since `started`.
-    fn end_epoch(&mut self, records: usize, started: Instant) -> Result<Epoch, Failure> {
+    fn end_epoch(
+        &mut self,
+        dataset: &Dataset,
+        records: usize,
+        started: Instant,
+    ) -> Result<Epoch, Failure> {
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         let mut metrics = BTreeMap::new();
         let suffixes = self.shapes.targets.iter().map(|target| &*target.suffix);
         self.progress.score.write(suffixes, &mut metrics);
-        let part = &self.dataset.validation;
-        self.evaluate("validation_", part)?
+        self.evaluate("validation_", &dataset.records, &dataset.validation)?
             .write("validation_", &mut metrics);
         #[allow(clippy::cast_precision_loss, reason = "fewer than 2^32 records")]
         let records_per_second = records as f64 / seconds;
@@ -243,46 +262,44 @@ impl<'a> Trainer<'a> {
         self.progress.epoch += 1;
         self.progress.batch = 0;
         self.progress.score = Score::default();
-        self.rate.observe(&epoch);
         self.progress.history.push(epoch.clone());
         self.compare()?;
         Ok(epoch)
     }
 
     /// Judges the parameters by a part of the records; `prefix` is of the names of its metrics.
-    fn evaluate(&mut self, prefix: &str, part: &[u32]) -> Result<Judge, Failure> {
+    fn evaluate(
+        &mut self,
+        prefix: &str,
+        records: &Records,
+        part: &[u32],
+    ) -> Result<Judge, Failure> {
         let Shapes { targets, .. } = &self.shapes;
         let mut judge = Judge::new(targets);
-        each_batch(
-            self.dataset,
-            &self.shapes,
-            part,
-            EVALUATION_BATCH,
-            |batch| {
-                let outputs = self
-                    .steps
-                    .evaluate(&mut self.evaluation, &batch.feed(targets))
-                    .map_err(|error| failed(&error))?;
-                let loss = loss_of(&outputs, names::LOSS)?;
-                if loss.is_finite() {
-                    judge.add(batch.len(), loss);
-                    for (number, target) in targets.iter().enumerate() {
-                        let loss = loss_of(&outputs, &target.loss)?;
-                        let prediction = outputs.get(&target.prediction);
-                        let prediction = prediction.map_err(|error| failed(&error))?;
-                        judge.add_prediction(number, batch, loss, &prediction);
-                    }
-                    return Ok(());
+        each_batch(records, &self.shapes, part, EVALUATION_BATCH, |batch| {
+            let outputs = self
+                .steps
+                .evaluate(&mut self.evaluation, &batch.feed(targets))
+                .map_err(|error| failed(&error))?;
+            let loss = loss_of(&outputs, names::LOSS)?;
+            if loss.is_finite() {
+                judge.add(batch.len(), loss);
+                for (number, target) in targets.iter().enumerate() {
+                    let loss = loss_of(&outputs, &target.loss)?;
+                    let prediction = outputs.get(&target.prediction);
+                    let prediction = prediction.map_err(|error| failed(&error))?;
+                    judge.add_prediction(number, batch, loss, &prediction);
                 }
-                Err(Failure::new(
-                    "loss-not-finite",
-                    format!(
-                        "the {prefix}loss is {loss} after step {}: lower the learning rate",
-                        self.progress.step
-                    ),
-                ))
-            },
-        )?;
+                return Ok(());
+            }
+            Err(Failure::new(
+                "loss-not-finite",
+                format!(
+                    "the {prefix}loss is {loss} after step {}: lower the learning rate",
+                    self.progress.step
+                ),
+            ))
+        })?;
         Ok(judge)
     }
 
@@ -296,7 +313,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// What was made: that of the best epoch, where it is kept, and that of the last one.
-    pub fn finish(mut self) -> Result<Trained, Failure> {
+    pub fn finish(mut self, dataset: &Dataset) -> Result<Trained, Failure> {
         let exported = self.steps.export().map_err(|error| failed(&error))?;
         let last = self.made(exported, self.progress.epoch)?;
         let best = match self.progress.best {
@@ -313,7 +330,7 @@ impl<'a> Trainer<'a> {
             Some(best) => (best, Some(last)),
             None => (last, None),
         };
-        let judge = self.evaluate("test_", &self.dataset.test)?;
+        let judge = self.evaluate("test_", &dataset.records, &dataset.test)?;
         judge.write("test_", &mut result.metrics);
         Ok(Trained {
             result,

@@ -132,6 +132,10 @@ impl Plan {
     }
 }
 
+/// What would help a model of other numbers.
+pub(crate) const IN_FLOAT32: &str =
+    "export the model in float32 (PyTorch: `model.float()` before; Keras: the policy \"float32\")";
+
 /// The tensors of numbers in `Constant` nodes, which do not train beside initializers.
 fn held(graph: &Graph) -> impl Iterator<Item = (String, String)> {
     let nodes = graph
@@ -179,6 +183,9 @@ fn why_constant(graph: &Graph, initializer: &TensorProto) -> String {
             None => "it is a single number without dimensions, which exporters make of constants in the program",
         }
         .to_owned(),
+        element if element.is_float() => {
+            format!("it is {element}, and only float32 trains: {IN_FLOAT32}")
+        }
         element => format!("it is {element}, and only float32 trains"),
     }
 }
@@ -301,7 +308,18 @@ fn unknown(node: &NodeProto) -> Derivative {
              such as the number of records (PyTorch writes an EmbeddingBag so: an Embedding and its sum or mean over the axis train)"
                 .to_owned(),
         ),
+        ("" | "ai.onnx", "GridSample" | "AffineGrid") => Derivative::Missing {
+            reason: "looks an image up at places that are computed, which has no derivative here".to_owned(),
+            help: "where the places are always the same, write it as Resize, Slice and Pad; else name a tensor in front of it as \
+                   the prediction"
+                .to_owned(),
+        },
         ("" | "ai.onnx", _) => Derivative::missing("has no derivative here"),
+        ("aten" | "org.pytorch.aten", "embedding_bag" | "ATen") => Derivative::Missing {
+            reason: "is an operator of PyTorch's own, which nothing else runs (an EmbeddingBag, or what has no ONNX operator)"
+                .to_owned(),
+            help: "write it as an Embedding and its sum or mean over the axis, and export the model anew".to_owned(),
+        },
         (domain, _) => Derivative::missing(&format!(
             "is of the domain '{domain}' and has no derivative here"
         )),

@@ -6,6 +6,7 @@ mod tails;
 
 use std::collections::BTreeMap;
 
+use crate::differentiate::IN_FLOAT32;
 use crate::differentiate::Plan;
 use crate::facts::Facts;
 use crate::glob::Glob;
@@ -49,8 +50,13 @@ impl Forward {
             match forward.facts.get(prediction).element {
                 None | Some(ElementType::Float32) => {}
                 Some(element) => {
+                    let help = if element.is_float() {
+                        format!(": {IN_FLOAT32}")
+                    } else {
+                        String::new()
+                    };
                     return Err(Error::request(format!(
-                        "'{prediction}' cannot be the prediction: it is {element}, and float32 is needed"
+                        "'{prediction}' cannot be the prediction: it is {element}, and float32 is needed{help}"
                     )));
                 }
             }

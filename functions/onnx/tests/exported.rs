@@ -174,6 +174,49 @@ fn parameters_that_something_cuts_off_are_told_with_what_does() {
     assert_eq!(found.obstacles[0].node, "make whole");
 }
 
+#[test]
+fn what_can_not_train_says_what_would_help() {
+    let said = |draft: Draft| -> String {
+        let found = check(&draft.result("y").model(), None).unwrap();
+        assert!(!found.trainable());
+        let obstacles = found.obstacles.iter().map(ToString::to_string);
+        obstacles
+            .chain(found.constants.into_iter().map(|(_, why)| why))
+            .collect()
+    };
+    let image = || cases::images(&[1, 6, 6]).weights("w", &[2, 1, 3, 3], &noise(18, 1));
+    let dilated = |automatic: &str| {
+        let dilations = AttributeProto::from_ints("dilations", &[2, 1]);
+        let automatic = AttributeProto::from_string("auto_pad", automatic);
+        image().node_with("Conv", &["h", "w"], "y", vec![automatic, dilations])
+    };
+    let model = dilated("VALID").result("y").model();
+    assert!(check(&model, None).unwrap().trainable());
+    for automatic in ["SAME_UPPER", "SAME_LOWER"] {
+        let said = said(dilated(automatic));
+        assert!(said.contains("explicit `pads`"), "{said}");
+    }
+    let sampled = image()
+        .node("Conv", &["h", "w"], "filtered")
+        .weights("grid", &[1, 2, 2, 2], &[0.5; 8])
+        .node("GridSample", &["filtered", "grid"], "y");
+    let said_of_grid = said(sampled);
+    assert!(said_of_grid.contains("Resize"), "{said_of_grid}");
+
+    let mut double = Draft::new().input("x", ElementType::Float64, &[batch(), Dim::Fixed(4)]);
+    let weights = TensorProto::from_f64("w", &[4, 3], &[0.5; 12]);
+    double.graph.initializer.push(weights);
+    let double = double.node("MatMul", &["x", "w"], "scores");
+    let error = check(&double.clone().result("scores").model(), None).unwrap_err();
+    assert!(error.to_string().contains("model.float()"), "{error}");
+    let single = vec![AttributeProto::from_int(
+        "to",
+        ElementType::Float32.code().into(),
+    )];
+    let said_of_double = said(double.node_with("Cast", &["scores"], "y", single));
+    assert!(said_of_double.contains("model.float()"), "{said_of_double}");
+}
+
 /// The mean that a normalization gives besides has no derivative here; to use it must not train by half a gradient.
 #[test]
 fn a_use_of_the_mean_that_a_normalization_gives_is_refused() {

@@ -189,6 +189,13 @@ impl Operator for Conv {
     }
 
     fn derivative(&self, site: &Site<'_>, _: usize) -> Derivative {
+        if window::is_padded_and_dilated(site.node) {
+            return Derivative::Missing {
+                reason: "pads by itself (`auto_pad`) and has gaps between its taps (`dilations`), which ONNX Runtime does not run"
+                    .to_owned(),
+                help: "export the model with explicit `pads`".to_owned(),
+            };
+        }
         derivative(site, window::over)
     }
 

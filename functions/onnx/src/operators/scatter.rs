@@ -3,7 +3,8 @@
 //! With x the tensor, u the updates and r the reduction, y is x with u put in (r = none), added in, or multiplied in.
 //! - none: ∂L/∂x is ∂L/∂y with zeros at the places, ∂L/∂u is ∂L/∂y at the places; a place that occurs twice is not defined;
 //! - add: ∂L/∂x = ∂L/∂y, ∂L/∂u is ∂L/∂y at the places;
-//! - mul: ∂L/∂x is ∂L/∂y with u multiplied in, ∂L/∂u is ∂L/∂y · y at the places, divided by u, which must not be 0.
+//! - mul: ∂L/∂x is ∂L/∂y with u multiplied in, ∂L/∂u is ∂L/∂y · y at the places, divided by u, which must not be 0;
+//! - max, min: those of x and of the updates of a place that equal y have equal shares of ∂L/∂y, as in the reductions.
 
 use super::gather::{element_positions, row_starts};
 use super::unary::same_as_input;
@@ -11,7 +12,7 @@ use super::{Backward, Call, Derivative, Family, Operator, Site, axis_of};
 use crate::extent::Unknowns;
 use crate::facts::Fact;
 use crate::proto::{AttributeProto, NodeProto};
-use crate::{Tensor, Values};
+use crate::{ElementType, Tensor, Values};
 
 pub(super) const OPERATORS: Family = &[
     ("ScatterElements", &Scatter::Elements),
@@ -103,12 +104,43 @@ impl Scatter {
         }
     }
 
+    /// Gives those that are the largest or smallest of their place equal shares of its gradient.
+    fn give_shares(self, backward: &mut Backward<'_>, gradient: &str) {
+        let there = self.look_up(backward, backward.output());
+        let kept = as_numbers(backward, backward.input(0), backward.output());
+        let taken = as_numbers(backward, backward.input(2), &there);
+        let mut add = self.axis(backward.node);
+        add.push(AttributeProto::from_string("reduction", "add"));
+        let operator = backward.node.op_type();
+        let inputs = [kept.as_str(), backward.input(1), &taken];
+        let count = backward.emit.node_with(operator, &inputs, add);
+        let share = backward.node("Div", &[gradient, &count]);
+        if backward.wants(0) {
+            let found = backward.node("Mul", &[&share, &kept]);
+            backward.give(0, found);
+        }
+        if backward.wants(2) {
+            let shares = self.look_up(backward, &share);
+            let found = backward.node("Mul", &[&shares, &taken]);
+            backward.give(2, found);
+        }
+    }
+
     fn axis(self, node: &NodeProto) -> Vec<AttributeProto> {
         match self {
             Self::Elements => vec![AttributeProto::from_int("axis", node.int("axis", 0))],
             Self::Parts => Vec::new(),
         }
     }
+}
+
+/// 1 where two tensors are equal, else 0.
+fn as_numbers(backward: &mut Backward<'_>, tensor: &str, other: &str) -> String {
+    let element = backward.output_fact().element;
+    let code = element.unwrap_or(ElementType::Float32).code();
+    let to = vec![AttributeProto::from_int("to", i64::from(code))];
+    let is_equal = backward.node("Equal", &[tensor, other]);
+    backward.emit.node_with("Cast", &[&is_equal], to)
 }
 
 impl Operator for Scatter {
@@ -156,10 +188,7 @@ impl Operator for Scatter {
     fn derivative(&self, site: &Site<'_>, input: usize) -> Derivative {
         match Reduction::of(site.node) {
             _ if input == 1 => Derivative::Zero,
-            Some(Reduction::None | Reduction::Add | Reduction::Mul) => Derivative::Known,
-            Some(_) => Derivative::missing(
-                "keeps the largest or smallest at each place, which has no derivative here",
-            ),
+            Some(_) => Derivative::Known,
             None => Derivative::missing("reduces in a way that is not known here"),
         }
     }
@@ -167,6 +196,10 @@ impl Operator for Scatter {
     fn backward(&self, backward: &mut Backward<'_>) {
         let gradient = backward.gradient();
         let reduction = Reduction::of(backward.node);
+        if matches!(reduction, Some(Reduction::Max | Reduction::Min)) {
+            self.give_shares(backward, &gradient);
+            return;
+        }
         if backward.wants(0) {
             let found = match reduction {
                 Some(Reduction::Add) => gradient.clone(),

@@ -138,6 +138,13 @@ pub(super) fn under(node: &NodeProto, taps: &[i64], sizes: &[i64]) -> Option<Vec
     slides.collect()
 }
 
+/// Whether a node has the size of its padding found (SAME) for windows with gaps between their taps.
+pub(super) fn is_padded_and_dilated(node: &NodeProto) -> bool {
+    let is_same = matches!(node.string("auto_pad"), Some("SAME_UPPER" | "SAME_LOWER"));
+    let dilations = node.ints("dilations").unwrap_or_default();
+    is_same && dilations.iter().any(|&dilation| dilation > 1)
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Padding {
     Explicit,

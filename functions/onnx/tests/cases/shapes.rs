@@ -393,7 +393,14 @@ fn looked_up() -> Vec<Case> {
 
 fn put_in_place() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (reduction, opset) in [("none", 13), ("none", 18), ("add", 16), ("mul", 18)] {
+    for (reduction, opset) in [
+        ("none", 13),
+        ("none", 18),
+        ("add", 16),
+        ("mul", 18),
+        ("max", 18),
+        ("min", 18),
+    ] {
         let options = || match opset {
             13 => Vec::new(),
             _ => vec![text("reduction", reduction)],

@@ -177,6 +177,11 @@ impl Batch {
         fed
     }
 
+    /// By what its mean loss counts for one prediction.
+    pub fn mass(&self, number: usize, target: &Target) -> f64 {
+        target.mass(self.len, self.classes(number), self.values(number))
+    }
+
     /// The classes that the labels for one prediction mean, where they do.
     pub fn classes(&self, target: usize) -> Option<&[i64]> {
         self.targets[target].classes.as_deref()

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::score::Score;
 
 const MAGIC: &[u8; 8] = b"millrace";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const DIGEST: usize = 32;
 
 /// How far a training has come.
@@ -166,8 +166,8 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let mut score = Score::default();
-        score.add(7, 0.1);
-        score.add_part(0, 7, 0.1, Some(3));
+        score.add(7);
+        score.add_part(0, 7.0, 0.1, Some(3));
         let epoch = Epoch {
             epoch: 1,
             epochs: 5,

@@ -39,13 +39,11 @@ impl Arriving {
     /// Waits for a block, and says whether it is there: not where the reading ends before.
     fn has(&mut self, block: usize) -> bool {
         while !self.records.has(block) {
-            match self.come.recv() {
-                Ok((number, block)) => self.records.take(number, block),
-                Err(_) => {
-                    self.is_over = true;
-                    return false;
-                }
-            }
+            let Ok((number, block)) = self.come.recv() else {
+                self.is_over = true;
+                return false;
+            };
+            self.records.take(number, block);
         }
         true
     }
@@ -91,7 +89,7 @@ pub fn read_while<T>(
 }
 
 /// A training of which steps may have been made before all its records were there.
-pub struct Begun<'a> {
+pub struct Early<'a> {
     trainer: Trainer<'a>,
     /// Whether it has made any.
     has_stepped: bool,
@@ -99,7 +97,7 @@ pub struct Begun<'a> {
     end: Result<(), Stop>,
 }
 
-impl<'a> Begun<'a> {
+impl<'a> Early<'a> {
     /// Makes steps of the first epoch with the records that have come, until all have. `check` is asked before each of them.
     /// A training that goes on from a checkpoint waits.
     pub fn new(

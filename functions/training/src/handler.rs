@@ -19,7 +19,7 @@ use crate::attempts::Attempts;
 use crate::checkpoint;
 use crate::control::Control;
 use crate::dataset::Dataset;
-use crate::early::{Begun, read_while};
+use crate::early::{Early, read_while};
 use crate::failure::{Failure, Stop};
 use crate::fitting;
 use crate::golden::Golden;
@@ -239,23 +239,23 @@ impl Handler {
             segment::read(spec, &places, &wanted, &patience, complete)
         };
         let width = spec.format.elements();
-        let (records, begun) = read_while(&layout, width, read, |arriving| {
+        let (records, early) = read_while(&layout, width, read, |arriving| {
             // What is fitted to all records needs all of them.
             let inputs = inputs.clone()?;
             let targets = targets.clone();
             let trainer = trainer(&graph, Shapes { inputs, targets }, checkpoint.take());
-            Some(trainer.map(|trainer| Begun::new(trainer, spec, arriving, || control.check())))
+            Some(trainer.map(|trainer| Early::new(trainer, spec, arriving, || control.check())))
         })?;
         let dataset = Dataset::new(spec, records)?;
         self.readiness.met(CONDITION);
         report.started(&dataset, step);
-        let begun = match begun {
+        let early = match early {
             None => None,
-            Some(begun) => begun?.on(&dataset, spec)?,
+            Some(early) => early?.on(&dataset, spec)?,
         };
         let fitted_graph;
-        let mut trainer = match (begun, inputs) {
-            (Some(begun), _) => begun,
+        let mut trainer = match (early, inputs) {
+            (Some(trainer), _) => trainer,
             (None, Some(inputs)) => trainer(&graph, Shapes { inputs, targets }, None)?,
             (None, None) => {
                 let columns = fitting::fit(preprocessing, &dataset, control)?;

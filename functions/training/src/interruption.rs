@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::checkpoint::Checkpoint;
 use crate::dataset::{Builder, Complete, Dataset, Record};
-use crate::early::{Arriving, Begun};
+use crate::early::{Arriving, Early};
 use crate::failure::Stop;
 use crate::inputs::Inputs;
 use crate::layout::{BLOCK, Layout};
@@ -326,12 +326,12 @@ fn train_early(spec: &mut TrainingSpec, block: usize, class: Class, steps: u32) 
     let (graph, shapes) = graph(spec);
     let trainer =
         |shapes| Trainer::new(&graph, shapes, &spec.hyperparameters, spec.seed, None).unwrap();
-    let begun = Begun::new(trainer(shapes.clone()), spec, &mut arriving, &mut check);
+    let early = Early::new(trainer(shapes.clone()), spec, &mut arriving, &mut check);
     drop(left);
     let dataset = Dataset::new(spec, arriving.into_records()).unwrap();
-    let begun = begun.on(&dataset, spec).unwrap();
-    let has_counted = begun.is_some();
-    let mut trainer = begun.unwrap_or_else(|| trainer(shapes));
+    let early = early.on(&dataset, spec).unwrap();
+    let has_counted = early.is_some();
+    let mut trainer = early.unwrap_or_else(|| trainer(shapes));
     trainer.train(&dataset, &mut all_at_once()).unwrap();
     (trainer.finish(&dataset).unwrap(), has_counted)
 }

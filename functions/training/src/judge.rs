@@ -15,12 +15,12 @@ use millrace_wire::event::ClassReport;
 use self::classes::Classes;
 use self::numbers::Numbers;
 use crate::batch::Batch;
+use crate::score::Mean;
 use crate::targets::Target;
 
 /// The judgement of a part of the records.
 #[derive(Debug)]
 pub struct Judge {
-    loss: f64,
     records: u64,
     predictions: Vec<Prediction>,
 }
@@ -32,7 +32,9 @@ struct Prediction {
     suffix: String,
     answers: Option<Answers>,
     are_class_logits: bool,
-    loss: f64,
+    /// By what its loss is multiplied in the sum of all.
+    weight: f32,
+    loss: Mean,
     kind: Option<Kind>,
 }
 
@@ -49,26 +51,32 @@ impl Judge {
             suffix: target.suffix.clone(),
             answers: target.answers,
             are_class_logits: target.are_class_logits,
-            loss: 0.0,
+            weight: target.weight,
+            loss: Mean::default(),
             kind: None,
         });
         Self {
-            loss: 0.0,
             records: 0,
             predictions: predictions.collect(),
         }
     }
 
-    /// Adds a batch of so many records with its mean loss.
-    pub fn add(&mut self, records: usize, loss: f32) {
-        self.loss += f64::from(loss) * to_f64(records as u64);
+    /// Adds a batch of so many records.
+    pub fn add(&mut self, records: usize) {
         self.records += records as u64;
     }
 
     /// Adds one prediction for a batch, with its own mean loss.
-    pub fn add_prediction(&mut self, number: usize, batch: &Batch, loss: f32, view: &View<'_>) {
+    pub fn add_prediction(
+        &mut self,
+        number: usize,
+        target: &Target,
+        batch: &Batch,
+        loss: f32,
+        view: &View<'_>,
+    ) {
         let prediction = &mut self.predictions[number];
-        prediction.loss += f64::from(loss) * to_f64(batch.len() as u64);
+        prediction.loss.add(batch.mass(number, target), loss);
         if let Some(numbers) = view.as_f32() {
             prediction.add(
                 batch.len(),
@@ -84,15 +92,16 @@ impl Judge {
         if self.records == 0 {
             return;
         }
-        let records = to_f64(self.records);
-        metrics.insert(format!("{prefix}loss"), self.loss / records);
+        let losses = self.predictions.iter();
+        let losses = losses.map(|own| f64::from(own.weight) * own.loss.value());
+        metrics.insert(format!("{prefix}loss"), losses.sum());
         for prediction in &self.predictions {
             let suffix = &prediction.suffix;
             let mut write = |name: &str, value: f64| {
                 metrics.insert(format!("{prefix}{name}{suffix}"), value);
             };
             if !suffix.is_empty() {
-                write("loss", prediction.loss / records);
+                write("loss", prediction.loss.value());
             }
             match &prediction.kind {
                 Some(Kind::Classes(classes)) => classes.write(&mut write),

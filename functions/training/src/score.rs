@@ -14,70 +14,80 @@ use crate::targets::likeliest;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     records: u64,
-    loss: Sum,
     /// By prediction.
     parts: Vec<Part>,
 }
 
-/// The sum of a loss over records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Sum(u64);
-
 /// What is known of one prediction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
-    loss: Sum,
+    loss: Mean,
     correct: Option<u64>,
 }
 
-impl Sum {
-    fn add(&mut self, records: usize, loss: f32) {
-        let sum = f64::from_bits(self.0) + f64::from(loss) * to_f64(records as u64);
-        self.0 = sum.to_bits();
+/// The mean of a loss over batches, each of which counts by its mass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mean {
+    sum: u64,
+    mass: u64,
+}
+
+impl Mean {
+    /// Adds a batch's mean.
+    pub fn add(&mut self, mass: f64, loss: f32) {
+        let sum = f64::from_bits(self.sum) + f64::from(loss) * mass;
+        self.sum = sum.to_bits();
+        self.mass = (f64::from_bits(self.mass) + mass).to_bits();
     }
 
-    fn mean(self, records: u64) -> f64 {
-        f64::from_bits(self.0) / to_f64(records)
+    /// The mean of all; 0 where nothing counts.
+    pub fn value(self) -> f64 {
+        let mass = f64::from_bits(self.mass);
+        if mass == 0.0 {
+            return 0.0;
+        }
+        f64::from_bits(self.sum) / mass
     }
 }
 
 impl Score {
-    /// Adds a batch of `records` records with a mean loss.
-    pub fn add(&mut self, records: usize, loss: f32) {
+    /// Adds a batch of `records` records.
+    pub fn add(&mut self, records: usize) {
         self.records += records as u64;
-        self.loss.add(records, loss);
     }
 
     /// Adds what a batch says of one prediction: its mean loss, and how many are right where they have classes.
-    pub fn add_part(&mut self, part: usize, records: usize, loss: f32, correct: Option<u64>) {
+    pub fn add_part(&mut self, part: usize, mass: f64, loss: f32, correct: Option<u64>) {
         if self.parts.len() <= part {
             self.parts.resize(part + 1, Part::default());
         }
         let part = &mut self.parts[part];
-        part.loss.add(records, loss);
+        part.loss.add(mass, loss);
         part.correct = correct.map(|correct| part.correct.unwrap_or(0) + correct);
     }
 
-    /// Writes `loss` and, for classes, `accuracy` into `metrics`; of several predictions each has its own, whose names end in
-    /// what `suffixes` has for it. Nothing is written where no record was seen.
-    pub fn write<'s>(
+    /// Writes `loss`, the weighted sum of those of all predictions, and for classes `accuracy` into `metrics`; of several
+    /// predictions each has its own, whose names end in what `targets` say. Nothing is written where no record was seen.
+    pub fn write<'t>(
         &self,
-        suffixes: impl Iterator<Item = &'s str>,
+        targets: impl Iterator<Item = (&'t str, f32)>,
         metrics: &mut BTreeMap<String, f64>,
     ) {
         if self.records == 0 {
             return;
         }
-        metrics.insert("loss".to_owned(), self.loss.mean(self.records));
-        for (suffix, part) in suffixes.zip(&self.parts) {
+        let mut loss = 0.0;
+        for ((suffix, weight), part) in targets.zip(&self.parts) {
+            loss += f64::from(weight) * part.loss.value();
             if !suffix.is_empty() {
-                metrics.insert(format!("loss{suffix}"), part.loss.mean(self.records));
+                metrics.insert(format!("loss{suffix}"), part.loss.value());
             }
             if let Some(correct) = part.correct {
                 let accuracy = to_f64(correct) / to_f64(self.records);
                 metrics.insert(format!("accuracy{suffix}"), accuracy);
             }
         }
+        metrics.insert("loss".to_owned(), loss);
     }
 }
 
@@ -107,19 +117,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_weigh_as_many_records_as_they_have() {
+    fn batches_weigh_as_much_as_they_have() {
         let mut score = Score::default();
         for (records, loss, correct) in [(3, 1.0, 3), (1, 5.0, 0)] {
-            score.add(records, loss);
-            score.add_part(0, records, loss / 2.0, Some(correct));
-            score.add_part(1, records, 0.5, None);
+            score.add(records);
+            // The first one's records count half in the first prediction.
+            let mass = to_f64(records as u64);
+            score.add_part(
+                0,
+                if records == 3 { mass / 2.0 } else { mass },
+                loss,
+                Some(correct),
+            );
+            score.add_part(1, mass, 0.5, None);
         }
         let mut metrics = BTreeMap::new();
-        score.write([".a", ".b"].into_iter(), &mut metrics);
+        score.write([(".a", 1.0), (".b", 0.5)].into_iter(), &mut metrics);
         let expected = [
             ("accuracy.a", 0.75),
-            ("loss", 2.0),
-            ("loss.a", 1.0),
+            ("loss", 2.6 + 0.25),
+            ("loss.a", 2.6),
             ("loss.b", 0.5),
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value));
@@ -132,13 +149,14 @@ mod tests {
     #[test]
     fn nothing_seen_is_nothing_said() {
         let mut metrics = BTreeMap::new();
-        Score::default().write([""].into_iter(), &mut metrics);
+        Score::default().write([("", 1.0)].into_iter(), &mut metrics);
         assert!(metrics.is_empty());
         let mut score = Score::default();
-        score.add(1, 0.5);
-        score.add_part(0, 1, 0.5, None);
-        score.write([""].into_iter(), &mut metrics);
-        assert_eq!(metrics.keys().collect::<Vec<_>>(), ["loss"]);
+        score.add(1);
+        // No label counts.
+        score.add_part(0, 0.0, 0.0, None);
+        score.write([("", 1.0)].into_iter(), &mut metrics);
+        assert_eq!(metrics, BTreeMap::from([("loss".to_owned(), 0.0)]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Shapes {
 }
 
 /// A prediction that learns from labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// What the labels, the prediction and its loss are called in the step graph.
     pub labels: String,
@@ -37,6 +37,35 @@ pub struct Target {
     pub answers: Option<Answers>,
     /// Whether they are logits of classes.
     pub are_class_logits: bool,
+    /// By what its loss is multiplied in the sum of all.
+    pub weight: f32,
+    /// How much each class counts in its loss; empty where all count alike.
+    pub class_weights: Vec<f32>,
+}
+
+impl Target {
+    /// By what a batch's mean loss counts beside that of other batches: by how many records it has, or where classes have
+    /// weights by the sum of those of its labels (which are classes, or the probability of each), of which the loss is the mean.
+    pub fn mass(&self, records: usize, classes: Option<&[i64]>, values: Option<&[f32]>) -> f64 {
+        let weights = self.class_weights.as_slice();
+        if weights.is_empty() {
+            #[allow(clippy::cast_precision_loss, reason = "a batch has few records")]
+            return records as f64;
+        }
+        let of_class = |class: &i64| {
+            let class = usize::try_from(*class).unwrap_or(usize::MAX);
+            weights.get(class).copied().map_or(0.0, f64::from)
+        };
+        match (values, classes) {
+            (Some(values), _) => {
+                let shares = values.iter().zip(weights.iter().cycle());
+                shares
+                    .map(|(share, weight)| f64::from(*share) * f64::from(*weight))
+                    .sum()
+            }
+            (None, classes) => classes.unwrap_or_default().iter().map(of_class).sum(),
+        }
+    }
 }
 
 /// What the part of a label is that belongs to one prediction.
@@ -133,6 +162,12 @@ pub fn plan(graph: &StepGraph, goals: &[Goal], label: &Label) -> Result<Vec<Targ
             shape: if takes_numbers { shape } else { Vec::new() },
             answers: target.answers,
             are_class_logits: target.are_class_logits,
+            weight: if graph.targets.len() > 1 {
+                goal.weight
+            } else {
+                1.0
+            },
+            class_weights: goal.class_weights.clone(),
         });
     }
     let wanted: usize = targets.iter().map(|target| target.kind.elements()).sum();
@@ -185,4 +220,31 @@ fn row_of(prediction: &TensorInfo) -> Result<Vec<usize>, Failure> {
             ),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_count_by_the_weights_of_their_labels() {
+        let mut target = Target {
+            labels: "labels".to_owned(),
+            prediction: "prediction".to_owned(),
+            loss: "loss".to_owned(),
+            suffix: String::new(),
+            kind: Kind::Class(3),
+            shape: Vec::new(),
+            answers: None,
+            are_class_logits: true,
+            weight: 1.0,
+            class_weights: Vec::new(),
+        };
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
+        near(target.mass(2, Some(&[0, 2]), None), 2.0);
+        target.class_weights = vec![0.5, 1.0, 4.0];
+        near(target.mass(2, Some(&[0, 2]), None), 4.5);
+        let shares = [0.5, 0.5, 0.0, 0.0, 0.0, 1.0];
+        near(target.mass(2, Some(&[0, 2]), Some(&shares)), 4.75);
+    }
 }

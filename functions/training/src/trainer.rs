@@ -246,8 +246,9 @@ impl<'a> Trainer<'a> {
     ) -> Result<Epoch, Failure> {
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         let mut metrics = BTreeMap::new();
-        let suffixes = self.shapes.targets.iter().map(|target| &*target.suffix);
-        self.progress.score.write(suffixes, &mut metrics);
+        let targets = self.shapes.targets.iter();
+        let targets = targets.map(|target| (&*target.suffix, target.weight));
+        self.progress.score.write(targets, &mut metrics);
         self.evaluate("validation_", &dataset.records, &dataset.validation)?
             .write("validation_", &mut metrics);
         #[allow(clippy::cast_precision_loss, reason = "fewer than 2^32 records")]
@@ -283,12 +284,12 @@ impl<'a> Trainer<'a> {
                 .map_err(|error| failed(&error))?;
             let loss = loss_of(&outputs, names::LOSS)?;
             if loss.is_finite() {
-                judge.add(batch.len(), loss);
+                judge.add(batch.len());
                 for (number, target) in targets.iter().enumerate() {
                     let loss = loss_of(&outputs, &target.loss)?;
                     let prediction = outputs.get(&target.prediction);
                     let prediction = prediction.map_err(|error| failed(&error))?;
-                    judge.add_prediction(number, batch, loss, &prediction);
+                    judge.add_prediction(number, target, batch, loss, &prediction);
                 }
                 return Ok(());
             }
@@ -398,7 +399,7 @@ fn add(
     batch: &Batch,
 ) -> Result<f32, Failure> {
     let loss = loss_of(outputs, names::LOSS)?;
-    score.add(batch.len(), loss);
+    score.add(batch.len());
     for (number, target) in targets.iter().enumerate() {
         let correct = match batch.classes(number) {
             None => None,
@@ -410,7 +411,7 @@ fn add(
             }
         };
         let own = loss_of(outputs, &target.loss)?;
-        score.add_part(number, batch.len(), own, correct);
+        score.add_part(number, batch.mass(number, target), own, correct);
     }
     Ok(loss)
 }

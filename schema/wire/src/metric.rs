@@ -12,8 +12,12 @@ pub enum Judged {
     Numbers,
 }
 
-/// With more classes than so many there is an accuracy of the best so many.
-pub const TOP: usize = 5;
+/// With more classes than so many there is an accuracy of the best so many, under this name.
+pub const TOPS: [(usize, &str); 3] = [
+    (3, "top_3_accuracy"),
+    (5, "top_5_accuracy"),
+    (10, "top_10_accuracy"),
+];
 /// With more classes than so many there is no area under the ROC curve of each: their curves take too much memory.
 pub const MOST_CURVES: usize = 16;
 
@@ -26,10 +30,11 @@ pub fn of_part(judged: Judged) -> Vec<&'static str> {
         Judged::Answers => 2,
         Judged::Classes(classes) => classes,
     };
-    let mut names = vec!["accuracy", "precision_macro", "recall_macro", "f1_macro"];
-    if classes > TOP {
-        names.push("top_5_accuracy");
-    }
+    let mut names = vec!["accuracy"];
+    names.extend(["precision_macro", "recall_macro", "f1_macro"]);
+    names.extend(["precision_micro", "recall_micro", "f1_micro"]);
+    let tops = TOPS.iter().filter(|(top, _)| classes > *top);
+    names.extend(tops.map(|(_, name)| *name));
     match classes {
         2 => names.extend(["precision", "recall", "f1", "auc"]),
         3..=MOST_CURVES => names.push("auc_macro"),

@@ -2,12 +2,12 @@
 //! curve, the confusion matrix.
 //!
 //! Precision, recall and F1 are 0 where nothing was predicted or nothing was there; their macro
-//! average is over the classes that occur as a label or as a prediction (as scikit-learn has them).
-//! With one label a record their micro averages all are the accuracy. Areas are those of
-//! probabilities, also where a model gives logits.
+//! average is over the classes that occur as a label or as a prediction, their micro average of the
+//! counts of all classes together (as scikit-learn has them). With one label a record the micro
+//! averages all are the accuracy. Areas are those of probabilities, also where a model gives logits.
 
 use millrace_wire::event::{ClassMetrics, ClassReport};
-use millrace_wire::metric::{MOST_CURVES, TOP};
+use millrace_wire::metric::{MOST_CURVES, TOPS};
 
 use super::curve::Curve;
 use super::{ratio, to_f64};
@@ -23,7 +23,8 @@ pub(super) struct Classes {
     matrix: Vec<u64>,
     /// One for each class against the others; empty where there are too many classes.
     curves: Vec<Curve>,
-    in_top: u64,
+    /// How often the label was among the best so many.
+    in_tops: [u64; TOPS.len()],
     records: u64,
 }
 
@@ -36,6 +37,14 @@ struct Counts {
 }
 
 impl Counts {
+    fn all(counts: &[Self]) -> Self {
+        counts.iter().fold(Self::default(), |sum, own| Self {
+            right: sum.right + own.right,
+            predicted: sum.predicted + own.predicted,
+            labelled: sum.labelled + own.labelled,
+        })
+    }
+
     fn precision(&self) -> f64 {
         ratio(self.right, self.predicted)
     }
@@ -67,7 +76,7 @@ impl Classes {
             counts: vec![Counts::default(); classes],
             matrix,
             curves: vec![Curve::default(); curves],
-            in_top: 0,
+            in_tops: [0; TOPS.len()],
             records: 0,
         }
     }
@@ -104,7 +113,9 @@ impl Classes {
         let (before, after) = scores.split_at(label);
         let better = before.iter().filter(|score| *score >= own).count()
             + after.iter().filter(|score| *score > own).count();
-        self.in_top += u64::from(better < TOP);
+        for (count, (top, _)) in self.in_tops.iter_mut().zip(TOPS) {
+            *count += u64::from(better < top);
+        }
     }
 
     fn add_to_curves(&mut self, label: usize, probability: impl Fn(usize) -> f32) {
@@ -143,11 +154,16 @@ impl Classes {
     }
 
     pub(super) fn write(&self, write: &mut impl FnMut(&str, f64)) {
-        let right = self.counts.iter().map(|counts| counts.right).sum();
-        write("accuracy", ratio(right, self.records));
-        if self.counts.len() > TOP {
-            write("top_5_accuracy", ratio(self.in_top, self.records));
+        let all = Counts::all(&self.counts);
+        write("accuracy", ratio(all.right, self.records));
+        for (count, (top, name)) in self.in_tops.iter().zip(TOPS) {
+            if self.counts.len() > top {
+                write(name, ratio(*count, self.records));
+            }
         }
+        write("precision_micro", all.precision());
+        write("recall_micro", all.recall());
+        write("f1_micro", all.f1());
         let occurring = self
             .counts
             .iter()
@@ -244,6 +260,11 @@ mod tests {
         close(found["precision_macro"], (1.0 + 0.5 + 0.5) / 3.0);
         close(found["recall_macro"], (2.0 / 3.0 + 0.5 + 1.0) / 3.0);
         close(found["f1_macro"], (0.8 + 0.5 + 2.0 / 3.0) / 3.0);
+        for micro in ["precision_micro", "recall_micro", "f1_micro"] {
+            close(found[micro], 4.0 / 6.0);
+        }
+        // Of equal scores the first ones are the best, so that no label is the last of the four.
+        close(found["top_3_accuracy"], 1.0);
         assert!(!found.contains_key("top_5_accuracy") && !found.contains_key("f1"));
 
         let report = classes.report();
@@ -264,7 +285,7 @@ mod tests {
             names.sort_unstable();
             names
         };
-        for width in [2, 3, 5, 6, MOST_CURVES, MOST_CURVES + 1] {
+        for width in [2, 3, 4, 5, 6, 11, MOST_CURVES, MOST_CURVES + 1] {
             let mut classes = Classes::new(width);
             for label in 0..width {
                 classes.add(&vec![0.5; width], label);
@@ -341,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_five_are_the_top() {
+    fn the_best_of_many_are_the_top() {
         let mut classes = Classes::new(7);
         let scores = [0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
         for label in 0..7 {
@@ -349,7 +370,10 @@ mod tests {
         }
         // Of equal scores the first ones are the best.
         classes.add(&[0.5; 7], 5);
-        close(metrics(&classes)["top_5_accuracy"], 5.0 / 8.0);
+        let found = metrics(&classes);
+        close(found["top_3_accuracy"], 3.0 / 8.0);
+        close(found["top_5_accuracy"], 5.0 / 8.0);
+        assert!(!found.contains_key("top_10_accuracy"));
     }
 
     #[test]

@@ -50,9 +50,12 @@ async fn a_training_makes_a_version_that_predicts() {
             "validation_accuracy",
             "validation_auc_macro",
             "validation_f1_macro",
+            "validation_f1_micro",
             "validation_loss",
             "validation_precision_macro",
+            "validation_precision_micro",
             "validation_recall_macro",
+            "validation_recall_micro",
         ];
         assert_eq!(names, expected);
     }

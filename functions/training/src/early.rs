@@ -122,13 +122,16 @@ impl<'a> Early<'a> {
     /// anew.
     pub fn on(self, dataset: &Dataset, spec: &TrainingSpec) -> Result<Option<Trainer<'a>>, Stop> {
         let counts = dataset.begins_by_blocks && has_expected_rates(dataset, spec);
-        if self.has_stepped && !counts {
+        if self.has_stepped {
             tracing::info!(
                 training.id = %spec.id,
                 training.step = self.trainer.steps_made(),
-                "steps that were made while records came are thrown away"
+                training.counts = counts,
+                "steps were made while records came"
             );
-            return Ok(None);
+            if !counts {
+                return Ok(None);
+            }
         }
         self.end.map(|()| Some(self.trainer))
     }

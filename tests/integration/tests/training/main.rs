@@ -56,6 +56,7 @@ async fn a_training_makes_a_version_that_predicts() {
             "validation_precision_micro",
             "validation_recall_macro",
             "validation_recall_micro",
+            "validation_top_3_accuracy",
         ];
         assert_eq!(names, expected);
     }
@@ -197,6 +198,23 @@ async fn records_in_a_scratch_file_make_the_same_bytes() {
             .iter()
             .any(|line| line.contains("the rows go to a scratch file"));
         assert_eq!(went_to_a_file, memory_bytes == 0);
+        pool.kill();
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// Records of several blocks, of which the first are learned from while the last are read: how many steps that are depends on
+/// how fast they come, and nothing else does.
+#[tokio::test]
+async fn what_is_learned_while_records_come_makes_the_same_bytes() {
+    let world = World::new().await;
+    let segment = world.easy_segment(40_000);
+    let mut digests = Vec::new();
+    for memory_bytes in [0, 1 << 30] {
+        let mut pool = world.pool_with(0, memory_bytes);
+        let training = world.training(&segment, 2);
+        world.start(&training).await;
+        digests.push(world.succeeded(training.id).await);
         pool.kill();
     }
     assert_eq!(digests[0], digests[1]);

@@ -185,7 +185,13 @@ impl Handler for Predictor {
 }
 
 fn encoder(name: &str, format: OutputFormat, model: &Model) -> Encoder {
-    Encoder::new(format, name, model.version(), model.choices())
+    Encoder::new(
+        format,
+        name,
+        model.version(),
+        model.choices(),
+        model.schema_id(),
+    )
 }
 
 /// The shape of a record's features; nothing where the record is a JSON document itself, and nothing else.

@@ -3,13 +3,14 @@
 //! Invariant: what is loaded has exactly the bytes that the version's digest names, and answers its samples here as they
 //! expect.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
 use millrace_artifacts::{Store, Tagged};
-use millrace_runtime::{Failure, Function, Shutdown, Status};
+use millrace_runtime::{Failure, Function, Registering, Schemas, Shutdown, Status, Unregistered};
 use millrace_wire::function::{HandOn, InferenceSpec};
-use millrace_wire::prediction::Choice;
+use millrace_wire::prediction::{Choice, OutputFormat};
 use millrace_wire::record::RecordFormat;
 use millrace_wire::registry::Version;
 use millrace_wire::samples::{Expected, Samples};
@@ -25,8 +26,9 @@ const UNAVAILABLE: &str = "version-unavailable";
 const INVALID: &str = "version-invalid";
 const MISMATCH: &str = "version-mismatch";
 const DIFFERS: &str = "version-differs";
+const REFUSED: &str = "version-schema-refused";
 /// All of them: a version has one at a time.
-const CODES: [&str; 4] = [UNAVAILABLE, INVALID, MISMATCH, DIFFERS];
+const CODES: [&str; 5] = [UNAVAILABLE, INVALID, MISMATCH, DIFFERS, REFUSED];
 
 /// Loads versions for the records of one inference; cheap to clone.
 #[derive(Clone)]
@@ -36,6 +38,9 @@ pub(crate) struct Loader {
     model: String,
     format: RecordFormat,
     outputs: Vec<Choice>,
+    output_format: OutputFormat,
+    output_topic: String,
+    connection: BTreeMap<String, String>,
     hand_on: Option<HandOn>,
 }
 
@@ -75,6 +80,9 @@ impl Loader {
             model: spec.model.clone(),
             format: spec.input_format.clone(),
             outputs: spec.outputs.clone(),
+            output_format: spec.output_format,
+            output_topic: spec.output_topic.clone(),
+            connection: spec.connection.clone(),
             hand_on: spec.hand_on.clone(),
         }
     }
@@ -100,15 +108,41 @@ impl Loader {
 
     /// Loads a version that may take traffic.
     pub(crate) fn load(&self, version: &Version) -> Result<Model, Fault> {
-        let mut model = self.load_any(version)?;
+        let mut model = self.open_version(version)?;
         if let Some(expected) = &version.samples {
             self.check(&mut model, expected)?;
         }
+        self.register(&mut model, Registering::Write)?;
         Ok(model)
     }
 
-    /// Loads a version, whatever it answers.
+    /// Loads a version, whatever it answers, and writes nothing anywhere.
     pub(crate) fn load_any(&self, version: &Version) -> Result<Model, Fault> {
+        let mut model = self.open_version(version)?;
+        self.register(&mut model, Registering::LookUp)?;
+        Ok(model)
+    }
+
+    /// Gives the schema of what a version writes to the registry, where it has one.
+    fn register(&self, model: &mut Model, how: Registering) -> Result<(), Fault> {
+        let Some(schema) = model.schema() else {
+            return Ok(());
+        };
+        let id = Schemas::new(&self.runtime, &self.connection)
+            .map_err(Unregistered::from)
+            .and_then(|schemas| schemas.register(&self.output_topic, schema, how))
+            .map_err(|error| Fault {
+                code: match error {
+                    Unregistered::Refused(_) => REFUSED,
+                    Unregistered::Unavailable(_) => UNAVAILABLE,
+                },
+                message: format!("{} cannot write: {error}", self.name(model.version())),
+            })?;
+        model.registered(id);
+        Ok(())
+    }
+
+    fn open_version(&self, version: &Version) -> Result<Model, Fault> {
         let number = version.version;
         let name = self.name(number);
         let file = self
@@ -119,7 +153,13 @@ impl Loader {
                 message: format!("{name} cannot be read: {error}"),
             })?;
         let hand_on = self.hand_on.as_ref();
-        let made = Model::new(number, &file, &self.format, &self.outputs, hand_on);
+        let made = Model::new(
+            number,
+            &file,
+            &self.format,
+            (&self.outputs, self.output_format),
+            hand_on,
+        );
         let model = made.map_err(|error| match error {
             Unfit::Invalid(error) => Fault {
                 code: INVALID,

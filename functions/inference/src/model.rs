@@ -8,7 +8,7 @@ use std::thread;
 
 use millrace_engine::{Data, Error, Outputs, Session, SessionOptions};
 use millrace_wire::function::HandOn;
-use millrace_wire::prediction::Choice;
+use millrace_wire::prediction::{Choice, OutputFormat};
 use millrace_wire::record::{RecordFormat, Texts};
 use millrace_wire::samples::{Samples, Tolerance};
 
@@ -30,6 +30,10 @@ pub(crate) struct Model {
     session: Session,
     inputs: Inputs,
     written: Written,
+    /// The Avro schema of what is written, where it has one.
+    schema: Option<String>,
+    /// The id that a registry has given it.
+    schema_id: Option<u32>,
     /// What is copied for inputs that are not the features as they lie.
     columns: Vec<Data>,
 }
@@ -74,17 +78,20 @@ impl Model {
         version: u32,
         file: &[u8],
         format: &RecordFormat,
-        outputs: &[Choice],
+        (outputs, output_format): (&[Choice], OutputFormat),
         hand_on: Option<&HandOn>,
     ) -> Result<Self, Unfit> {
         let Opened { session, classes } = open(file).map_err(Unfit::Invalid)?;
         let inputs = Inputs::plan(session.inputs(), format)?;
-        let written = Written::plan(session.outputs(), outputs, hand_on, &classes)?;
+        let mut written = Written::plan(session.outputs(), outputs, hand_on, &classes)?;
+        let schema = written.fit(output_format, session.outputs())?;
         let mut model = Self {
             version,
             session,
             inputs,
             written,
+            schema,
+            schema_id: None,
             columns: Vec::new(),
         };
         model.warm_up()?;
@@ -99,6 +106,21 @@ impl Model {
     /// The outputs that are written, and how.
     pub(crate) fn choices(&self) -> &[Choice] {
         &self.written.choices
+    }
+
+    /// The Avro schema of what is written, where it has one.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// The id that a registry has given the schema.
+    pub(crate) fn schema_id(&self) -> Option<u32> {
+        self.schema_id
+    }
+
+    /// Notes that id.
+    pub(crate) fn registered(&mut self, id: u32) {
+        self.schema_id = Some(id);
     }
 
     /// What of a record's features the model's inputs cannot hold.

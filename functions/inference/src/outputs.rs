@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use millrace_engine::{Element, Outputs, Slice, Slot, View};
 use millrace_wire::function::HandOn;
-use millrace_wire::prediction::{Choice, Form, Values};
+use millrace_wire::prediction::{Choice, Form, Kind, Outlet, OutputFormat, Values, schema};
 
 use crate::model::Unfit;
 
@@ -16,6 +16,8 @@ pub(crate) struct Written {
     pub(crate) choices: Vec<Choice>,
     /// Of each, whether it holds texts.
     are_texts: Vec<bool>,
+    /// Of each, how many dimensions it has for one record, where what is written depends on it.
+    ranks: Option<Vec<usize>>,
     /// The output that says how sure the model is, and how sure it has to be.
     sureness: Option<(String, f64)>,
 }
@@ -61,8 +63,40 @@ impl Written {
         Ok(Self {
             choices,
             are_texts,
+            ranks: None,
             sureness: hand_on.map(|one| (one.output.clone(), one.below)),
         })
+    }
+
+    /// Sees that the outputs can be written in a format, and gives the Avro schema of one that has such.
+    pub(crate) fn fit(
+        &mut self,
+        format: OutputFormat,
+        slots: &[Slot],
+    ) -> Result<Option<String>, Unfit> {
+        match format {
+            OutputFormat::Json | OutputFormat::KafkaMl => Ok(None),
+            OutputFormat::Raw => {
+                let mut choices = self.choices.iter().zip(&self.are_texts);
+                match choices.find(|(choice, is_text)| **is_text || choice.form != Form::Raw) {
+                    None => Ok(None),
+                    Some((choice, _)) => Err(Unfit::Mismatch(format!(
+                        "RAW has the bytes of arrays of numbers, and the output {} is written otherwise: leave it out, or take JSON or AVRO",
+                        choice.name
+                    ))),
+                }
+            }
+            OutputFormat::Avro => {
+                let mut outlets = Vec::with_capacity(self.choices.len());
+                for choice in &self.choices {
+                    outlets.push(outlet(find(slots, &choice.name)?)?);
+                }
+                self.ranks = Some(outlets.iter().map(|outlet| outlet.rank).collect());
+                schema(&self.choices, &outlets)
+                    .map(Some)
+                    .map_err(Unfit::Mismatch)
+            }
+        }
     }
 
     /// Of each record of a run, whether the model is not sure of it; nothing where all are answered.
@@ -88,6 +122,16 @@ impl Written {
         let mut columns = Vec::with_capacity(self.choices.len());
         for (Choice { name, .. }, is_text) in self.choices.iter().zip(&self.are_texts) {
             columns.push(column(outputs, records, name, *is_text)?);
+        }
+        let ranks = self.ranks.iter().flatten();
+        for ((choice, column), rank) in self.choices.iter().zip(&columns).zip(ranks) {
+            if column.row_shape().len() != *rank {
+                return Err(format!(
+                    "the output {} has the shape {:?} for one record, and the model says that it has {rank} dimensions",
+                    choice.name,
+                    column.row_shape()
+                ));
+            }
         }
         Ok(columns)
     }
@@ -199,6 +243,26 @@ fn column<'a>(
         ));
     }
     Ok(column)
+}
+
+/// What the model says of an output's values for one record.
+fn outlet(slot: &Slot) -> Result<Outlet, Unfit> {
+    let kind = match slot.element {
+        _ if slot.is_text => Kind::Text,
+        Some(Element::F64) => Kind::F64,
+        Some(Element::I64) => Kind::I64,
+        Some(Element::I32) => Kind::I32,
+        Some(Element::U8) => Kind::U8,
+        Some(Element::Bool) => Kind::Bool,
+        _ => Kind::F32,
+    };
+    let Some(rank) = slot.shape.len().checked_sub(1) else {
+        return Err(Unfit::Mismatch(format!(
+            "the model does not say how many dimensions its output {} has, which a schema of Avro needs: leave it out, or take JSON",
+            slot.name
+        )));
+    };
+    Ok(Outlet { kind, rank })
 }
 
 /// Whether an output holds texts; an error where it holds neither these nor numbers that can be

@@ -29,7 +29,7 @@ pub use failure::Failure;
 pub use readiness::Readiness;
 pub use registry::Registry;
 pub use report::Reporter;
-pub use schemas::{Missing, Schemas};
+pub use schemas::{Missing, Registering, Schemas, Unregistered};
 pub use shutdown::Shutdown;
 pub use start::{Function, onnxruntime, run, run_as};
 pub use status::{Done, Status};

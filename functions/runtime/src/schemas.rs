@@ -47,6 +47,31 @@ pub enum Missing {
     Unavailable(String),
 }
 
+/// Whether a schema shall be made known to the registry, or is only asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Registering {
+    Write,
+    LookUp,
+}
+
+/// Why a schema got no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unregistered {
+    /// The registry does not take it, as where it is not compatible with those before it.
+    #[error("{0}")]
+    Refused(String),
+    /// The registry did not say.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<Missing> for Unregistered {
+    fn from(missing: Missing) -> Self {
+        Self::Unavailable(missing.to_string())
+    }
+}
+
 impl Schemas {
     /// A client of the registries that the connection's properties name, if they do. Nothing is asked yet.
     ///
@@ -97,6 +122,34 @@ impl Schemas {
             }
             Err(unavailable) => Err(unavailable),
         }
+    }
+
+    /// The id of an Avro schema by which the values of a topic are written. Blocks while the registry is asked.
+    ///
+    /// # Errors
+    /// [`Unregistered`].
+    pub fn register(
+        &self,
+        topic: &str,
+        schema: &str,
+        how: Registering,
+    ) -> Result<u32, Unregistered> {
+        let Some(confluent) = &self.confluent else {
+            return Err(Unregistered::Refused(
+                "its outputs are written by a schema of a registry, and the connection names none that speaks Confluent's interface: set its property schema.registry.url"
+                    .to_owned(),
+            ));
+        };
+        let subject = format!("{topic}-value");
+        let asked =
+            async { tokio::time::timeout(WHOLE, confluent.register(&subject, schema, how)).await };
+        let id = self.runtime.block_on(asked).unwrap_or_else(|_| {
+            Err(Unregistered::Unavailable(format!(
+                "the schema registry does not answer within {WHOLE:?}"
+            )))
+        })?;
+        tracing::info!(schema.id = id, subject, "outputs have a schema");
+        Ok(id)
     }
 
     async fn document(&self, key: SchemaKey) -> Result<SchemaDocument, Missing> {

@@ -99,6 +99,10 @@ pub enum OutputFormat {
     Json,
     /// That of Kafka-ML's consumers: a list of values.
     KafkaMl,
+    /// An Avro record, whose schema stands in a registry.
+    Avro,
+    /// The bytes of the outputs.
+    Raw,
 }
 
 /// What somebody wants an inference to be.

@@ -2,10 +2,13 @@
 //!
 //! JSON has no NaN and no infinity: they are written as `null` and counted.
 
+mod avro;
 mod classes;
+mod raw;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::avro::{Kind, Outlet, schema};
 use self::classes::Field;
 
 /// How predictions are written.
@@ -16,6 +19,10 @@ pub enum OutputFormat {
     Json,
     /// `{"values": […]}` of the first output, as Kafka-ML's consumers expect.
     KafkaMl,
+    /// An Avro record of the same fields as JSON, behind the id of its [`schema`] in a registry.
+    Avro,
+    /// The bytes of the outputs, one behind another.
+    Raw,
 }
 
 /// One output of the model for one record.
@@ -136,56 +143,105 @@ pub enum Feature<'a> {
 
 /// Writes the predictions of one version. What is the same for all of them is made once.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct Encoder(Written);
+
+#[derive(Debug)]
+enum Written {
+    Document(Document),
+    Avro(avro::Records),
+    Raw,
+}
+
+impl Encoder {
+    /// The encoder for a version of `model` of which these outputs are written; in Avro with the id that a registry has
+    /// given to their schema.
+    #[must_use]
+    pub fn new(
+        format: OutputFormat,
+        model: &str,
+        version: u32,
+        outputs: &[Choice],
+        schema: Option<u32>,
+    ) -> Self {
+        Self(match format {
+            OutputFormat::Json => Written::Document(Document::json(model, version, outputs)),
+            OutputFormat::KafkaMl => Written::Document(Document::kafka_ml(outputs)),
+            OutputFormat::Avro => {
+                Written::Avro(avro::Records::new(model, version, outputs, schema))
+            }
+            OutputFormat::Raw => Written::Raw,
+        })
+    }
+
+    /// Appends the output record's value for the input record at `source`, which is the text of a
+    /// [`Source`], and returns how many numbers were not finite and so became `null`. Only JSON has a place for `input`.
+    pub fn encode<'a>(
+        &self,
+        source: &str,
+        input: Option<Echo<'_>>,
+        outputs: impl IntoIterator<Item = Output<'a>>,
+        buffer: &mut Vec<u8>,
+    ) -> u64 {
+        match &self.0 {
+            Written::Document(document) => document.encode(source, input, outputs, buffer),
+            Written::Avro(records) => {
+                records.encode(source, outputs, buffer);
+                0
+            }
+            Written::Raw => {
+                for output in outputs {
+                    raw::encode(&output, buffer);
+                }
+                0
+            }
+        }
+    }
+}
+
+/// What writes JSON.
+#[derive(Debug)]
+struct Document {
     /// What stands before the source, where it is written.
     head: Option<Vec<u8>>,
     fields: Vec<Field>,
     tail: &'static [u8],
 }
 
-impl Encoder {
-    /// The encoder for a version of `model` of which these outputs are written.
-    #[must_use]
-    pub fn new(format: OutputFormat, model: &str, version: u32, outputs: &[Choice]) -> Self {
-        match format {
-            OutputFormat::Json => {
-                let mut head = b"{\"model\":".to_vec();
-                json(&mut head, model);
-                head.extend_from_slice(b",\"version\":");
-                json(&mut head, &version);
-                head.extend_from_slice(b",\"source\":\"");
-                let field = |(index, output): (usize, &Choice)| {
-                    let mut name = if index == 0 {
-                        b",\"outputs\":{".to_vec()
-                    } else {
-                        b",".to_vec()
-                    };
-                    json(&mut name, &output.name);
-                    name.push(b':');
-                    Field::new(name, output)
-                };
-                Self {
-                    head: Some(head),
-                    fields: outputs.iter().enumerate().map(field).collect(),
-                    tail: b"}}",
-                }
-            }
-            // The first output alone.
-            OutputFormat::KafkaMl => Self {
-                head: None,
-                fields: outputs
-                    .iter()
-                    .take(1)
-                    .map(|output| Field::new(b"{\"values\":".to_vec(), output))
-                    .collect(),
-                tail: b"}",
-            },
+impl Document {
+    fn json(model: &str, version: u32, outputs: &[Choice]) -> Self {
+        let mut head = b"{\"model\":".to_vec();
+        json(&mut head, model);
+        head.extend_from_slice(b",\"version\":");
+        json(&mut head, &version);
+        head.extend_from_slice(b",\"source\":\"");
+        let field = |(index, output): (usize, &Choice)| {
+            let mut name = if index == 0 {
+                b",\"outputs\":{".to_vec()
+            } else {
+                b",".to_vec()
+            };
+            json(&mut name, &output.name);
+            name.push(b':');
+            Field::new(name, output)
+        };
+        Self {
+            head: Some(head),
+            fields: outputs.iter().enumerate().map(field).collect(),
+            tail: b"}}",
         }
     }
 
-    /// Appends the output record's value for the input record at `source`, which is the text of a
-    /// [`Source`], and returns how many numbers were not finite and so became `null`.
-    pub fn encode<'a>(
+    /// The first output alone.
+    fn kafka_ml(outputs: &[Choice]) -> Self {
+        let field = |output| Field::new(b"{\"values\":".to_vec(), output);
+        Self {
+            head: None,
+            fields: outputs.iter().take(1).map(field).collect(),
+            tail: b"}",
+        }
+    }
+
+    fn encode<'a>(
         &self,
         source: &str,
         input: Option<Echo<'_>>,
@@ -302,7 +358,7 @@ mod tests {
 
     fn encode(format: OutputFormat, names: &[&str], outputs: &[Output<'_>]) -> (String, u64) {
         let choices: Vec<Choice> = names.iter().map(|name| Choice::whole(name)).collect();
-        let encoder = Encoder::new(format, "digi\"ts", 3, &choices);
+        let encoder = Encoder::new(format, "digi\"ts", 3, &choices, None);
         let mut buffer = Vec::new();
         let outputs = outputs.iter().copied();
         let nulls = encoder.encode(&SOURCE.to_string(), None, outputs, &mut buffer);

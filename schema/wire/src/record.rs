@@ -49,6 +49,7 @@ pub use self::schemas::{Reference, SchemaDocument, SchemaKind};
 use self::structure::StructureReader;
 pub use self::structure::{Structure, StructureField};
 pub use self::texts::Texts;
+pub(crate) use self::varint::put_long;
 
 /// Most elements of one record: a record of float64 then has 64 MB, more than Kafka takes.
 const LARGEST_RECORD: usize = 8 << 20;

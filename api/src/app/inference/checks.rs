@@ -9,6 +9,7 @@ use millrace_wire::prediction::{Choice, Form};
 use super::create::NewInference;
 use super::extent::Extent;
 use super::moving::Destination;
+use crate::app::connection as connections;
 use crate::app::reconciler::{Settings, specs};
 use crate::app::{App, Code, Error, Result};
 use crate::platform::{Deployment, Owner, Platform};
@@ -87,19 +88,39 @@ pub(super) fn check_written(new: &NewInference) -> Result<()> {
             return invalid("`below` is a finite number".to_owned());
         }
     }
-    let is_plain = new.outputs.len() <= 1
-        && new
-            .outputs
-            .iter()
-            .all(|one| *one == Choice::whole(&one.name))
-        && !new.echo_input;
-    if new.output_format == OutputFormat::KafkaMl && !is_plain {
-        return invalid(
+    let are_whole = new
+        .outputs
+        .iter()
+        .all(|one| *one == Choice::whole(&one.name));
+    match new.output_format {
+        OutputFormat::KafkaMl if new.outputs.len() > 1 || !are_whole || new.echo_input => invalid(
             "KAFKA_ML has the values of one output, as its consumers expect; take JSON for more"
                 .to_owned(),
-        );
+        ),
+        OutputFormat::Raw if !are_whole || new.echo_input => invalid(
+            "RAW has the bytes of whole outputs, and nothing else; take JSON or AVRO for more"
+                .to_owned(),
+        ),
+        OutputFormat::Avro if new.echo_input => {
+            invalid("only JSON has a place for the input (`echoInput`)".to_owned())
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses outputs by a registry's schema where there is no registry to give it to.
+pub(super) fn check_registry(new: &NewInference, connection: &connection::Model) -> Result<()> {
+    if new.output_format != OutputFormat::Avro {
+        return Ok(());
+    }
+    let properties = connections::properties_of(connection)?;
+    if properties.contains_key("schema.registry.url") {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::InvalidInput,
+        "AVRO is written by a schema that a registry knows, and the connection names none with Confluent's interface: set its property schema.registry.url",
+    ))
 }
 
 /// The longest deadline of a run: a member that does not poll for five minutes loses its partitions.

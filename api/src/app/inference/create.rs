@@ -12,8 +12,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::checks::{
-    check_batching, check_functions, check_platform, check_rate, check_written, input_topic,
-    refuse_topics,
+    check_batching, check_functions, check_platform, check_rate, check_registry, check_written,
+    input_topic, refuse_topics,
 };
 use super::extent::Extent;
 use super::moving::Destination;
@@ -110,6 +110,7 @@ pub async fn create(app: &App, project: &str, new: NewInference) -> Result<infer
         Some(name) => connection::find(database, project.id, name).await?,
         None => connection::get(database, datasource.connection_id).await?,
     };
+    check_registry(&new, &connection)?;
     let cluster = app.clusters.get(&connection)?;
     let segment = new.extent.segment(app, project.id).await?;
     let segment = segment.as_ref();

@@ -433,6 +433,8 @@ pub(in crate::app) async fn specification(
         output_format: match row.output_format {
             OutputFormat::Json => prediction::OutputFormat::Json,
             OutputFormat::KafkaMl => prediction::OutputFormat::KafkaMl,
+            OutputFormat::Avro => prediction::OutputFormat::Avro,
+            OutputFormat::Raw => prediction::OutputFormat::Raw,
         },
         dead_letter_topic: row.dead_letter_topic.clone(),
         redrive_topic: settings.has_redrive.then(|| row.redrive_topic.clone()),

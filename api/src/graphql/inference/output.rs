@@ -13,6 +13,10 @@ pub enum OutputFormat {
     Json,
     /// A list of values, as Kafka-ML's consumers expect.
     KafkaMl,
+    /// An Avro record with model, version, source and named outputs. Its schema is registered as the output topic's.
+    Avro,
+    /// The bytes of the outputs, one behind another, the least significant byte of a number first.
+    Raw,
 }
 
 /// What becomes of an output with numbers that are NaN or infinite.

@@ -2,10 +2,12 @@
 //!
 //! Invariant: no login and no token stands in a message.
 
+mod registration;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_wire::record::{Reference, SchemaDocument, SchemaKey, SchemaKind};
-use reqwest::{Certificate, Client, StatusCode};
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 
 use super::{Missing, PAUSES, TIMEOUT, root_of};
@@ -25,6 +27,16 @@ enum Login {
     None,
     Basic { user: String, password: String },
     Bearer(String),
+}
+
+impl Login {
+    fn put_on(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Basic { user, password } => request.basic_auth(user, Some(password)),
+            Self::Bearer(token) => request.bearer_auth(token),
+        }
+    }
 }
 
 /// What the registry answers.
@@ -197,16 +209,11 @@ impl Confluent {
     async fn ask_one(&self, what: &str, url: &str, place: &str) -> Result<Answer, Missing> {
         let unavailable =
             |reason: String| Missing::Unavailable(format!("the schema registry {url} {reason}"));
-        let mut request = self.client.get(format!("{url}/{place}")).header(
+        let request = self.client.get(format!("{url}/{place}")).header(
             "accept",
             "application/vnd.schemaregistry.v1+json, application/json",
         );
-        request = match &self.login {
-            Login::None => request,
-            Login::Basic { user, password } => request.basic_auth(user, Some(password)),
-            Login::Bearer(token) => request.bearer_auth(token),
-        };
-        let answer = request.send().await;
+        let answer = self.login.put_on(request).send().await;
         // The error's own text would repeat the address, with what may stand in it.
         let answer = answer.map_err(|error| {
             unavailable(if error.is_timeout() {

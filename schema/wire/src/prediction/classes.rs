@@ -39,7 +39,7 @@ impl Field {
             (Form::Raw, Some(scores)) if !self.classes.is_empty() => self.by_class(scores, buffer),
             (Form::Raw, _) | (_, None) => output.encode(buffer),
             (Form::Argmax, Some(scores)) => {
-                match self.best(scores).first() {
+                match scores.best(self.threshold).first() {
                     Some(place) => self.entry(scores, *place, buffer),
                     None => buffer.extend_from_slice(b"null"),
                 }
@@ -47,7 +47,7 @@ impl Field {
             }
             (Form::TopK(most), Some(scores)) => {
                 buffer.push(b'[');
-                let best = self.best(scores);
+                let best = scores.best(self.threshold);
                 for (rank, place) in best.iter().take(most as usize).enumerate() {
                     if rank > 0 {
                         buffer.push(b',');
@@ -65,11 +65,8 @@ impl Field {
         let mut nulls = 0;
         buffer.push(b'{');
         let mut is_first = true;
-        for place in 0..scores.len() {
-            let score = scores.at(place);
-            if self.threshold.is_some_and(|least| score < least) {
-                continue;
-            }
+        let kept = |place: &usize| scores.keeps(self.threshold, *place);
+        for place in (0..scores.len()).filter(kept) {
             if !is_first {
                 buffer.push(b',');
             }
@@ -80,20 +77,10 @@ impl Field {
             }
             buffer.push(b':');
             scores.write(place, buffer);
-            nulls += u64::from(!score.is_finite());
+            nulls += u64::from(!scores.at(place).is_finite());
         }
         buffer.push(b'}');
         nulls
-    }
-
-    /// The places of the scores from the highest on; of equal ones the first. NaN is none.
-    fn best(&self, scores: Scores<'_>) -> Vec<usize> {
-        let least = self.threshold.unwrap_or(f64::NEG_INFINITY);
-        let mut places: Vec<usize> = (0..scores.len())
-            .filter(|place| scores.at(*place) >= least)
-            .collect();
-        places.sort_by(|one, other| scores.at(*other).total_cmp(&scores.at(*one)));
-        places
     }
 
     fn entry(&self, scores: Scores<'_>, place: usize, buffer: &mut Vec<u8>) {
@@ -110,7 +97,7 @@ impl Field {
 
 /// The numbers of an output as the scores of its classes.
 #[derive(Clone, Copy)]
-enum Scores<'a> {
+pub(super) enum Scores<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     I64(&'a [i64]),
@@ -119,7 +106,7 @@ enum Scores<'a> {
 }
 
 impl<'a> Scores<'a> {
-    fn of(values: Values<'a>) -> Option<Self> {
+    pub(super) fn of(values: Values<'a>) -> Option<Self> {
         match values {
             Values::F32(values) => Some(Self::F32(values)),
             Values::F64(values) => Some(Self::F64(values)),
@@ -130,7 +117,22 @@ impl<'a> Scores<'a> {
         }
     }
 
-    fn len(self) -> usize {
+    /// Whether a score is not below the threshold. NaN is not.
+    pub(super) fn keeps(self, threshold: Option<f64>, place: usize) -> bool {
+        !threshold.is_some_and(|least| self.at(place) < least)
+    }
+
+    /// The places of the scores from the highest on; of equal ones the first. NaN is none.
+    pub(super) fn best(self, threshold: Option<f64>) -> Vec<usize> {
+        let least = threshold.unwrap_or(f64::NEG_INFINITY);
+        let mut places: Vec<usize> = (0..self.len())
+            .filter(|place| self.at(*place) >= least)
+            .collect();
+        places.sort_by(|one, other| self.at(*other).total_cmp(&self.at(*one)));
+        places
+    }
+
+    pub(super) fn len(self) -> usize {
         match self {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
@@ -208,7 +210,7 @@ mod tests {
                 threshold,
                 ..Choice::whole("p")
             };
-            let encoder = Encoder::new(OutputFormat::Json, "m", 1, &[choice]);
+            let encoder = Encoder::new(OutputFormat::Json, "m", 1, &[choice], None);
             let mut buffer = Vec::new();
             let input = Echo::Document(br#"{"x":1}"#);
             encoder.encode("in/1/42", Some(input), [scores], &mut buffer);

@@ -1,5 +1,16 @@
 //! Numbers of variable length, seven bits a byte with the lowest first, as Avro and Protobuf write them.
 
+/// Appends a number as Avro does: small ones are short, whatever their sign.
+#[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+pub(crate) fn put_long(bytes: &mut Vec<u8>, number: i64) {
+    let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
 /// Takes one off the front that mostly has a single byte, as lengths and tags have; nothing where there is none of at most 64 bits,
 /// and then all is left as it was.
 #[inline]

@@ -31,6 +31,7 @@ mod protocol;
 mod proxy;
 mod records;
 mod redrive;
+mod registered;
 mod replicas;
 mod samples;
 mod schemas;

@@ -47,6 +47,12 @@ pub fn table(size: usize) -> Vec<u8> {
     model(nodes, vec![table], &[Dim::Fixed(4)])
 }
 
+/// The same by another name of its output.
+pub fn reciprocal_named(output: &str) -> Vec<u8> {
+    let nodes = vec![node("Reciprocal", &["input"], output, Vec::new())];
+    model_giving(output, nodes, Vec::new(), &[Dim::Fixed(4)])
+}
+
 fn node(
     operator: &str,
     inputs: &[&str],
@@ -64,6 +70,15 @@ fn node(
 }
 
 fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>, row: &[Dim]) -> Vec<u8> {
+    model_giving("output", node, initializer, row)
+}
+
+fn model_giving(
+    output: &str,
+    node: Vec<NodeProto>,
+    initializer: Vec<TensorProto>,
+    row: &[Dim],
+) -> Vec<u8> {
     let described = |name: &str| {
         let batch = Dim::Symbolic("batch".to_owned());
         let dims = std::iter::once(batch).chain(row.iter().cloned()).collect();
@@ -74,7 +89,7 @@ fn model(node: Vec<NodeProto>, initializer: Vec<TensorProto>, row: &[Dim]) -> Ve
         name: Some("test".to_owned()),
         initializer,
         input: vec![described("input")],
-        output: vec![described("output")],
+        output: vec![described(output)],
         ..GraphProto::default()
     };
     Model::from_proto(ModelProto {

@@ -20,6 +20,12 @@ const START_TRAINING: &str = r#"mutation Start($segment: ID!) {
     hyperparameters: {epochs: 30, batchSize: 16, learningRate: 0.05, preprocessing: [{fillMissing: {}}]}
   }) { training { id } } }"#;
 
+/// The connection names no registry, which answers in Avro need.
+const INFER_IN_AVRO: &str = r#"mutation Infer($output: String!) {
+  createInference(input: {
+    name: "points", datasource: "points", model: "points", alias: "champion", outputTopic: $output, outputFormat: AVRO
+  }) { inference { name } } }"#;
+
 #[tokio::test]
 async fn records_train_and_are_predicted() {
     let kafka = Kafka::shared();
@@ -59,6 +65,11 @@ async fn records_train_and_are_predicted() {
     assert_eq!(ended["state"], "SUCCEEDED", "{ended}");
 
     let (input, output) = (unique("input"), unique("output"));
+    let (code, message) = millrace
+        .refuse(INFER_IN_AVRO, json!({"output": output}))
+        .await;
+    assert_eq!(code, "INVALID_INPUT", "{message}");
+    assert!(message.contains("schema.registry.url"), "{message}");
     kafka.create_topic(&input, 2, &[]).await;
     let inference = infer(&millrace, &input, &output, 1).await;
     let new: Vec<&str> = rows.lines().take(200).collect();

@@ -47,6 +47,8 @@ async fn a_tree_ensemble_names_the_best_classes_of_each_document() {
             "named twice",
         ),
         (json!([]), "KAFKA_ML", "INVALID_INPUT", "take JSON"),
+        (json!([]), "RAW", "INVALID_INPUT", "JSON or AVRO"),
+        (json!([]), "AVRO", "INVALID_INPUT", "only JSON has a place"),
         (
             json!([{"name": "label"}]),
             "JSON",

@@ -136,7 +136,7 @@ fn states_are_kept_as_these_words() {
         words::<inference::Guarantee>(),
         "EXACTLY_ONCE AT_LEAST_ONCE"
     );
-    assert_eq!(words::<inference::OutputFormat>(), "JSON KAFKA_ML");
+    assert_eq!(words::<inference::OutputFormat>(), "JSON KAFKA_ML AVRO RAW");
 }
 
 fn words<E: ActiveEnum<Value = String> + Iterable>() -> String {

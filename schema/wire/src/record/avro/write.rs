@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::json::Written;
 use super::super::place::{Asked, Layout, Node};
+use super::super::varint::put_long;
 use super::super::{FormatError, Missing, product};
 use super::schema::{Id, Schema, Type};
 
@@ -222,14 +223,8 @@ impl Writer<'_> {
         self.bytes.extend_from_slice(text);
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits at a time")]
     fn long(&mut self, number: i64) {
-        let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            self.bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
+        put_long(&mut self.bytes, number);
     }
 }
 

@@ -248,7 +248,10 @@ impl<'s> Push<'s> {
         if self.producer.is_none() || limit != before {
             let connection = producing(&self.connection, self.spec, limit, &WHOLE)
                 .with("delivery.report.only.error", "false");
-            let made = Producer::new(&connection);
+            let made = Producer::new(&connection).and_then(|producer| {
+                producer.meet(&self.topics.targets.output.topic)?;
+                Ok(producer)
+            });
             self.producer =
                 Some(made.map_err(|error| Trouble::whole(NOT_WRITTEN, error.to_string()))?);
         }

@@ -20,6 +20,7 @@ mod glue;
 mod kafka_source;
 mod knative;
 mod lambda;
+mod large;
 mod metrics;
 mod models;
 #[allow(dead_code, reason = "the tests of the product use the rest")]

@@ -4,12 +4,13 @@
 
 mod avro;
 mod classes;
+mod document;
 mod raw;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::avro::{Kind, Outlet, schema};
-use self::classes::Field;
+use self::document::Document;
 
 /// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,79 +196,6 @@ impl Encoder {
                 0
             }
         }
-    }
-}
-
-/// What writes JSON.
-#[derive(Debug)]
-struct Document {
-    /// What stands before the source, where it is written.
-    head: Option<Vec<u8>>,
-    fields: Vec<Field>,
-    tail: &'static [u8],
-}
-
-impl Document {
-    fn json(model: &str, version: u32, outputs: &[Choice]) -> Self {
-        let mut head = b"{\"model\":".to_vec();
-        json(&mut head, model);
-        head.extend_from_slice(b",\"version\":");
-        json(&mut head, &version);
-        head.extend_from_slice(b",\"source\":\"");
-        let field = |(index, output): (usize, &Choice)| {
-            let mut name = if index == 0 {
-                b",\"outputs\":{".to_vec()
-            } else {
-                b",".to_vec()
-            };
-            json(&mut name, &output.name);
-            name.push(b':');
-            Field::new(name, output)
-        };
-        Self {
-            head: Some(head),
-            fields: outputs.iter().enumerate().map(field).collect(),
-            tail: b"}}",
-        }
-    }
-
-    /// The first output alone.
-    fn kafka_ml(outputs: &[Choice]) -> Self {
-        let field = |output| Field::new(b"{\"values\":".to_vec(), output);
-        Self {
-            head: None,
-            fields: outputs.iter().take(1).map(field).collect(),
-            tail: b"}",
-        }
-    }
-
-    fn encode<'a>(
-        &self,
-        source: &str,
-        input: Option<Echo<'_>>,
-        outputs: impl IntoIterator<Item = Output<'a>>,
-        buffer: &mut Vec<u8>,
-    ) -> u64 {
-        let mut nulls = 0;
-        if let Some(head) = &self.head {
-            buffer.extend_from_slice(head);
-            // Topic names hold no character that JSON would have to escape.
-            buffer.extend_from_slice(source.as_bytes());
-            buffer.push(b'"');
-            if let Some(input) = input {
-                buffer.extend_from_slice(b",\"input\":");
-                match input {
-                    Echo::Document(text) => buffer.extend_from_slice(text),
-                    Echo::Features(features) => nulls += features.encode(buffer),
-                    Echo::Mixed(features) => nulls += mixed(buffer, features),
-                }
-            }
-        }
-        for (field, output) in self.fields.iter().zip(outputs) {
-            nulls += field.encode(&output, buffer);
-        }
-        buffer.extend_from_slice(self.tail);
-        nulls
     }
 }
 

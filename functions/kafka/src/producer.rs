@@ -1,4 +1,4 @@
-//! The idempotent producer: every record is acknowledged by all replicas, once.
+//! The idempotent producer: every record is acknowledged by all replicas, once. And one that begins sooner.
 //!
 //! Invariant: no record is lost silently. A failed delivery reaches whoever
 //! waits for it, and otherwise the next [`Producer::flush`].
@@ -67,6 +67,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// One of which it is known how it ended.
+    pub fn ended(result: Result<Delivered, Error>) -> Self {
+        let (sender, receiver) = oneshot::channel();
+        // It holds the receiver, so that somebody hears it.
+        let _ = sender.send(result);
+        Self { receiver }
+    }
+
     /// Blocks until the record is acknowledged or given up.
     pub fn wait(self) -> Result<Delivered, Error> {
         futures::executor::block_on(self)
@@ -93,8 +101,23 @@ pub struct Producer {
 impl Producer {
     /// Makes the producer; the cluster is not contacted yet.
     pub fn new(connection: &Connection) -> Result<Self, Error> {
+        Self::with(connection, PRODUCER_FIXED)
+    }
+
+    /// Makes one that writes at once, for one record at a time: one that is on its way while another is may come to lie
+    /// before it, and one that comes again may lie there twice.
+    ///
+    /// The idempotent one writes nothing in its first half second: librdkafka asks for its identity when it is made, finds no
+    /// broker connected, and asks once more 500 ms later (`rd_kafka_idemp_pid_fsm`).
+    pub fn prompt(connection: &Connection) -> Result<Self, Error> {
+        let mut fixed = PRODUCER_FIXED.to_vec();
+        fixed.push(("enable.idempotence", "false"));
+        Self::with(connection, &fixed)
+    }
+
+    fn with(connection: &Connection, fixed: &[(&str, &str)]) -> Result<Self, Error> {
         let deliveries = Deliveries::new(Observer::new(connection.health().clone()));
-        let client = connection.client(PRODUCER_DEFAULTS, PRODUCER_FIXED, deliveries)?;
+        let client = connection.client(PRODUCER_DEFAULTS, fixed, deliveries)?;
         Ok(Self {
             writer: Writer::new(client)?,
         })

@@ -5,13 +5,16 @@
 //! it. Whatever was not acknowledged is told, and comes again: at least one answer a record, and
 //! repeats carry the same source.
 
+mod sending;
+
 use std::time::{Duration, Instant};
 
-use millrace_kafka::{Connection, Delivery, Error, Producer};
+use millrace_kafka::{Connection, Delivery, Error};
 use millrace_wire::function::{Guarantee, InferenceSpec, Trigger};
 use tokio::runtime::Handle;
 use tokio::time::timeout_at;
 
+use self::sending::{Sending, late};
 use crate::answer::{Answering, Incoming, Topics, producing};
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -43,7 +46,7 @@ pub(crate) struct Push<'s> {
     runtime: Handle,
     topics: Topics,
     /// None until the topics were seen: what they take at once limits what it sends.
-    producer: Option<Producer>,
+    sending: Option<Sending>,
     answering: Answering,
     /// Whether records that were not answered come again without those of their batch that were.
     are_apart: bool,
@@ -99,7 +102,7 @@ impl<'s> Push<'s> {
             connection,
             status: status.clone(),
             runtime: function.runtime.clone(),
-            producer: None,
+            sending: None,
             answering: Answering::default(),
             are_apart: match function.spec.trigger {
                 Trigger::Lambda(invocations) => invocations.partial,
@@ -169,7 +172,7 @@ impl<'s> Push<'s> {
     ) -> Result<(), Trouble> {
         self.status.answers_with(handler.refresh().version);
         self.look(until)?;
-        let producer = self.producer.as_ref().expect("made by the look");
+        let sending = self.sending.as_mut().expect("made by the look");
         let most = self.spec.batching.max_batch.max(1) as usize;
         let mut sent = Vec::with_capacity(batch.len());
         for part in batch.chunks(most) {
@@ -187,7 +190,8 @@ impl<'s> Push<'s> {
             let Ok(()) =
                 self.answering
                     .send(part, self.spec, &self.topics, |place, out, became| {
-                        sent.push((first + place, became, producer.send_and_wait(out)));
+                        let delivery = sending.send(out, &self.runtime, until);
+                        sent.push((first + place, became, delivery));
                         Ok::<_, std::convert::Infallible>(())
                     });
             self.status.answered(part.len(), self.answering.stages());
@@ -218,8 +222,8 @@ impl<'s> Push<'s> {
     fn take_back(&mut self) {
         // What a topic takes, or whether it may be written to, may have changed: that is told at the next batch.
         self.looked = None;
-        if let Some(producer) = self.producer.take() {
-            producer.give_up();
+        if let Some(sending) = self.sending.take() {
+            sending.give_up();
         }
     }
 
@@ -245,14 +249,11 @@ impl<'s> Push<'s> {
         let before = self.topics.smallest_limit();
         self.topics.look_at_limits();
         let limit = self.topics.smallest_limit();
-        if self.producer.is_none() || limit != before {
+        if self.sending.is_none() || limit != before {
             let connection = producing(&self.connection, self.spec, limit, &WHOLE)
                 .with("delivery.report.only.error", "false");
-            let made = Producer::new(&connection).and_then(|producer| {
-                producer.meet(&self.topics.targets.output.topic)?;
-                Ok(producer)
-            });
-            self.producer =
+            let made = Sending::new(&connection, &self.topics.targets.output.topic);
+            self.sending =
                 Some(made.map_err(|error| Trouble::whole(NOT_WRITTEN, error.to_string()))?);
         }
         self.looked = Some(Instant::now());
@@ -286,12 +287,7 @@ async fn acknowledged(
         let result = match delivery {
             Ok(delivery) => timeout_at(until.into(), delivery)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(Error::Unreachable {
-                        step: "write an answer".to_owned(),
-                        reason: "no acknowledgement before the deadline".to_owned(),
-                    })
-                }),
+                .unwrap_or_else(|_| Err(late())),
             Err(error) => Err(error),
         };
         match result {

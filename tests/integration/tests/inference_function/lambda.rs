@@ -77,6 +77,24 @@ fn failed(outcome: Outcome, expected: &str) -> String {
 }
 
 #[tokio::test]
+async fn the_answers_of_a_cold_start_keep_their_order() {
+    let fixture = Fixture::new(Kafka::shared(), 1, 1).await;
+    let version = fixture.version(1, models::dense(1)).await;
+    let spec = fixture.pushed(&version);
+    // More than are written before the producer has its identity.
+    fixture.send(0..3_000);
+    let event = whole(&fixture);
+    let lambda = Lambda::start();
+    let process = fixture.start_on(&lambda, &spec, Invocations::default());
+    assert_eq!(invoke(&lambda, &event), succeeded());
+    end(process);
+    let mut outputs = fixture.outputs().drain();
+    outputs.sort_by_key(|answer| answer.offset);
+    let sources: Vec<i64> = outputs.iter().map(|answer| answer.source().1).collect();
+    assert_eq!(sources, (0..3_000).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
 async fn a_killed_function_answers_the_event_again_under_the_same_sources() {
     let fixture = Fixture::new(Kafka::shared(), 2, 2).await;
     let version = fixture.version(1, models::dense(1)).await;

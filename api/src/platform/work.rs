@@ -10,12 +10,7 @@ pub(super) fn work(spec: &FunctionSpec) -> FunctionSpec {
     if let Role::Inference(inference) = &mut work.role
         && inference.alias.is_some()
     {
-        inference.version.version = 0;
-        inference.version.digest = String::new();
-        inference.version.size = 0;
-        inference.version.signature.inputs.clear();
-        inference.version.signature.outputs.clear();
-        inference.version.samples = None;
+        inference.version = None;
     }
     work
 }

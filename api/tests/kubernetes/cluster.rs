@@ -172,8 +172,9 @@ pub fn moved(deployment: &Deployment) -> Deployment {
     let mut moved = deployment.clone();
     for spec in &mut moved.functions {
         if let Role::Inference(inference) = &mut spec.role {
-            inference.version.version += 1;
-            "e".clone_into(&mut inference.version.digest);
+            let version = inference.version.as_mut().unwrap();
+            version.version += 1;
+            "e".clone_into(&mut version.digest);
         }
     }
     moved

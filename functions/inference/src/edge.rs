@@ -1,7 +1,7 @@
-//! An inference on its own: a model's file and a Kafka cluster, without a Millrace. What a file says becomes the
-//! specification that a Millrace would give, so that everything else is as everywhere.
+//! An inference on its own: a Kafka cluster and a model, which is a file or what an alias of a Millrace elsewhere points
+//! at. What a file says becomes the specification that a Millrace would give, so that everything else is as everywhere.
 //!
-//! Invariant: the model is kept by its digest, so what answers is what was read at the start.
+//! Invariant: a model's file is kept by its digest, so what answers is what was read at the start.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use millrace_artifacts::Store;
 use millrace_runtime::Failure;
 use millrace_wire::FORMAT;
 use millrace_wire::function::{
-    Batching, FunctionSpec, Guarantee, HandOn, InferenceSpec, NotFinite, Role, Trigger,
+    Batching, Control, FunctionSpec, Guarantee, HandOn, InferenceSpec, NotFinite, Role, Trigger,
 };
 use millrace_wire::prediction::{Choice, OutputFormat};
 use millrace_wire::record::RecordFormat;
@@ -31,8 +31,11 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6d69_6c6c_7261_6365_0065_6467_6500_000
 struct Edge {
     /// librdkafka's properties; `bootstrap.servers` at least. Secrets as `${env:NAME}` and `${file:/path}`.
     kafka: BTreeMap<String, String>,
-    /// The ONNX file, from the folder of this file.
-    model: PathBuf,
+    /// The ONNX file, from the folder of this file; or else `follow`.
+    #[serde(default)]
+    model: Option<PathBuf>,
+    #[serde(default)]
+    follow: Option<Follow>,
     /// The topic that is read.
     input: String,
     input_format: RecordFormat,
@@ -65,6 +68,63 @@ struct Edge {
     /// Where probes and metrics are answered.
     #[serde(default = "loopback")]
     listen: String,
+}
+
+/// The alias of a Millrace elsewhere, whose moves come through its registry topic.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Follow {
+    project: String,
+    model: String,
+    alias: String,
+    /// The registry topic, or its mirror.
+    registry: String,
+    /// The cluster that has it; that of the records without.
+    #[serde(default)]
+    kafka: Option<BTreeMap<String, String>>,
+    /// The store that has the versions: `s3://…` or `file:///…`.
+    artifacts: String,
+}
+
+/// Where the model comes from.
+struct Source {
+    project: String,
+    model: String,
+    version: Option<Version>,
+    alias: Option<String>,
+    control: Option<Control>,
+    artifacts: String,
+}
+
+impl Source {
+    /// A file, which is kept in this store.
+    fn file(model: &Path, artifacts: String) -> Result<Self, Failure> {
+        let name = model.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            project: ARGUMENT.to_owned(),
+            model: name.into_owned(),
+            version: Some(keep(model, &artifacts)?),
+            alias: None,
+            control: None,
+            artifacts,
+        })
+    }
+
+    /// What an alias points at. `kafka` is the cluster of the records.
+    fn alias(follow: Follow, kafka: &BTreeMap<String, String>) -> Self {
+        Self {
+            project: follow.project,
+            model: follow.model,
+            version: None,
+            alias: Some(follow.alias),
+            control: Some(Control {
+                connection: follow.kafka.unwrap_or_else(|| kafka.clone()),
+                events_topic: None,
+                registry_topic: follow.registry,
+            }),
+            artifacts: follow.artifacts,
+        }
+    }
 }
 
 fn json() -> OutputFormat {
@@ -104,18 +164,28 @@ pub(crate) fn specification(path: Option<OsString>) -> Result<FunctionSpec, Fail
     }
     let home = std::path::absolute(&path).map_err(Failure::failed)?;
     let home = home.parent().unwrap_or(Path::new("/"));
-    let model = home.join(&edge.model);
-    let artifacts = format!("file://{}", home.join(&edge.folder).display());
-    let version = keep(&model, &artifacts)?;
-    let name = model.file_stem().unwrap_or_default().to_string_lossy();
+    let source = match (edge.model, edge.follow) {
+        (Some(model), None) => {
+            let kept = format!("file://{}", home.join(&edge.folder).display());
+            Source::file(&home.join(model), kept)?
+        }
+        (None, Some(follow)) => Source::alias(follow, &edge.kafka),
+        _ => {
+            let message = format!(
+                "{}: the model is a file, `model`, or what an alias points at, `follow`: give one of them",
+                path.display()
+            );
+            return Err(wrong(message));
+        }
+    };
     let inference = InferenceSpec {
         id: Uuid::new_v5(&NAMESPACE, edge.group.as_bytes()),
-        project: ARGUMENT.to_owned(),
+        project: source.project,
         name: edge.group.clone(),
         connection: edge.kafka,
-        model: name.into_owned(),
-        version,
-        alias: None,
+        model: source.model,
+        version: source.version,
+        alias: source.alias,
         input_topic: edge.input,
         input_topic_id: None,
         input_format: edge.input_format,
@@ -135,8 +205,8 @@ pub(crate) fn specification(path: Option<OsString>) -> Result<FunctionSpec, Fail
     };
     Ok(FunctionSpec {
         format: FORMAT,
-        control: None,
-        artifacts,
+        control: source.control,
+        artifacts: source.artifacts,
         listen: edge.listen,
         ordinal: edge.instance,
         trigger: Trigger::Poll,

@@ -13,7 +13,7 @@ use millrace_runtime::{Failure, Function, Registry, Shutdown, Status};
 use millrace_wire::function::InferenceSpec;
 use millrace_wire::registry::{Version, key};
 
-use crate::load::{Loader, first_pause, longer, recovered};
+use crate::load::{Fault, Loader, first_pause, longer, recovered};
 use crate::model::Model;
 use crate::pointer::Pointed;
 
@@ -163,16 +163,25 @@ fn first_version(
             Target::Version(pointer) => Some((pointer.version.clone(), Some(entry.offset))),
             Target::Nothing | Target::Unreadable(_) => None,
         };
-        let named = Some((spec.version.clone(), None));
+        let named = spec.version.clone().map(|version| (version, None));
         let named = named.filter(|(named, _)| {
             let pointed = pointed.as_ref();
             pointed.is_none_or(|(pointed, _)| pointed != named)
         });
-        let mut fault = None;
+        let mut fault = match (&entry.target, &spec.version) {
+            (Target::Nothing, None) => Some(Fault {
+                code: REMOVED,
+                message: "the alias points at nothing".to_owned(),
+            }),
+            (Target::Unreadable(reason), None) => Some(unreadable(reason)),
+            _ => None,
+        };
         for (version, seen) in pointed.into_iter().chain(named) {
             match loader.load(&version) {
                 Ok(model) => {
                     recovered(status);
+                    status.recovered(REMOVED);
+                    status.recovered(UNREADABLE);
                     return Some(First {
                         model,
                         version,
@@ -220,6 +229,13 @@ fn note_problem(registry: &Registry, status: &Status) {
     }
 }
 
+fn unreadable(reason: &str) -> Fault {
+    Fault {
+        code: UNREADABLE,
+        message: format!("the alias's newest entry cannot be read: {reason}"),
+    }
+}
+
 struct Follower {
     registry: Registry,
     loader: Loader,
@@ -255,10 +271,7 @@ impl Follower {
                 return;
             }
             Target::Unreadable(reason) => {
-                self.status.degraded(
-                    UNREADABLE,
-                    format!("the alias's newest entry cannot be read: {reason}; {MEANWHILE}"),
-                );
+                unreadable(&reason).report(&self.status, MEANWHILE);
                 return;
             }
         };

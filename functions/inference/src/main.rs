@@ -25,6 +25,7 @@ use millrace_runtime::{
     try_out,
 };
 use millrace_wire::function::{InferenceSpec, Role, Trigger};
+use millrace_wire::registry::Version;
 use millrace_wire::trial::ARGUMENT;
 
 use crate::follow::Following;
@@ -96,7 +97,7 @@ fn poll_records(
     let loader = Loader::open(function, spec)?;
     let first = match registry {
         None => loader
-            .persist(&spec.version, status, &function.shutdown)
+            .persist(named(spec)?, status, &function.shutdown)
             .map(|model| (model, None)),
         Some(registry) => follow::start(function, spec, registry, &loader, status)?
             .map(|(model, followed)| (model, Some(Following::Topic(followed)))),
@@ -136,6 +137,15 @@ fn predictor(
     Ok(Predictor::new(spec, model, following, schemas))
 }
 
+/// The version of an inference that follows no alias.
+fn named(spec: &InferenceSpec) -> Result<&Version, Failure> {
+    spec.version.as_ref().ok_or_else(|| {
+        Failure::Specification(
+            "the specification names neither a version of the model nor an alias".to_owned(),
+        )
+    })
+}
+
 /// The version to begin with, or why the function cannot start: whoever brings records starts it again.
 fn first(
     spec: &InferenceSpec,
@@ -143,7 +153,7 @@ fn first(
     status: &Status,
 ) -> Result<(Model, Option<Following>), Failure> {
     match &spec.alias {
-        None => loader.load(&spec.version).map(|model| (model, None)),
+        None => loader.load(named(spec)?).map(|model| (model, None)),
         Some(alias) => Pointed::start(spec, alias, loader, status)
             .map(|(model, pointed)| (model, Some(Following::Pointer(Box::new(pointed))))),
     }

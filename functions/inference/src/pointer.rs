@@ -32,8 +32,8 @@ pub(crate) struct Pointed {
     tag: Option<String>,
     /// When the alias was moved to what the object says.
     moved_at_us: Option<i64>,
-    /// The version that answers.
-    version: Version,
+    /// The version that answers; none before the first is known.
+    version: Option<Version>,
     next: Instant,
     /// The pause before a version that cannot be loaded is tried again.
     pause: Duration,
@@ -62,9 +62,13 @@ impl Pointed {
             pause: first_pause(),
         };
         if let Some(found) = pointed.look(FIRST_LIMIT)? {
-            pointed.version = found.version;
+            pointed.version = Some(found.version);
         }
-        let model = loader.load(&pointed.version)?;
+        let version = pointed.version.as_ref().ok_or_else(|| Fault {
+            code: REMOVED,
+            message: "the alias points at nothing".to_owned(),
+        })?;
+        let model = loader.load(version)?;
         Ok((model, pointed))
     }
 
@@ -80,14 +84,14 @@ impl Pointed {
                 return None;
             }
         };
-        if found.version == self.version {
+        if self.version.as_ref() == Some(&found.version) {
             recovered(&self.status);
             self.pause = first_pause();
             return None;
         }
         match self.loader.load(&found.version) {
             Ok(model) => {
-                self.version = found.version;
+                self.version = Some(found.version);
                 recovered(&self.status);
                 self.pause = first_pause();
                 Some(Handover {
@@ -120,8 +124,10 @@ impl Pointed {
             Ok(found) => found,
             Err(Unread::Nothing) => {
                 self.status.recovered(UNREACHABLE);
-                if self.moved_at_us.is_some() {
-                    let answering = self.version.version;
+                if self.moved_at_us.is_some()
+                    && let Some(answering) = &self.version
+                {
+                    let answering = answering.version;
                     self.status.degraded(
                         REMOVED,
                         format!("the alias points at nothing any more; version {answering} goes on answering: set the alias again, or stop the inference"),

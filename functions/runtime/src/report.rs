@@ -59,12 +59,13 @@ impl Reporter {
     /// # Errors
     /// [`Failure`] where the connection's properties make no client.
     pub fn start(control: Option<&Control>) -> Result<Self, Failure> {
+        let heard = control.and_then(|control| Some((control, control.events_topic.clone()?)));
         let queue = Arc::new(Queue {
-            is_heard: control.is_some(),
+            is_heard: heard.is_some(),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let Some(control) = control else {
+        let Some((control, topic)) = heard else {
             return Ok(Self { queue });
         };
         let connection =
@@ -73,7 +74,7 @@ impl Reporter {
         let sender = Sender {
             queue: Arc::clone(&queue),
             connection,
-            topic: control.events_topic.clone(),
+            topic,
             producer,
         };
         thread::Builder::new()
@@ -283,7 +284,7 @@ mod tests {
     fn without_kafka_an_ending_function_does_not_wait_for_ever() {
         let nowhere = Control {
             connection: [("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())].into(),
-            events_topic: "events".to_owned(),
+            events_topic: Some("events".to_owned()),
             registry_topic: "registry".to_owned(),
         };
         let reporter = Reporter::start(Some(&nowhere)).unwrap();

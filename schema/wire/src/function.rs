@@ -116,8 +116,9 @@ impl Trigger {
 pub struct Control {
     /// The cluster that holds them.
     pub connection: Connection,
-    /// Where events go.
-    pub events_topic: String,
+    /// Where events go; nowhere where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_topic: Option<String>,
     /// Which version each alias points at.
     pub registry_topic: String,
 }
@@ -162,8 +163,10 @@ pub struct InferenceSpec {
     pub connection: Connection,
     /// The model's name.
     pub model: String,
-    /// The version that it answers with, or, where it follows an alias, answers with at first.
-    pub version: Version,
+    /// The version that it answers with. Where it follows an alias: what it may begin with while what the alias points at
+    /// cannot be loaded, and left out where nobody knows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
     /// The alias that it follows through the registry topic; none for a fixed version.
     pub alias: Option<String>,
     /// Where records come from.
@@ -367,7 +370,7 @@ mod tests {
     fn a_specification_reads_back() {
         let control = Control {
             connection: Connection::from([("bootstrap.servers".into(), "localhost:9092".into())]),
-            events_topic: "millrace.events".into(),
+            events_topic: Some("millrace.events".into()),
             registry_topic: "millrace.registry".into(),
         };
         let role = Role::Training(TrainingPool {

@@ -142,7 +142,7 @@ impl<'a> Job<'a> {
         });
         let control = Control {
             connection: cluster.properties.clone(),
-            events_topic: events.clone(),
+            events_topic: Some(events.clone()),
             // Trainings read no aliases.
             registry_topic: "none".to_owned(),
         };

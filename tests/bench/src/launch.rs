@@ -120,7 +120,7 @@ fn inference(
         name: "bench".to_owned(),
         connection,
         model: "bench".to_owned(),
-        version: model.version.clone(),
+        version: Some(model.version.clone()),
         alias: None,
         input_topic_id: Some(cluster.admin.describe_topic(&route.input)?.id),
         input_topic: route.input.clone(),
@@ -173,7 +173,7 @@ fn specification(
 ) -> FunctionSpec {
     let control = Control {
         connection: cluster.properties.clone(),
-        events_topic: route.events.clone(),
+        events_topic: Some(route.events.clone()),
         // Read for an alias, and this inference follows none.
         registry_topic: "none".to_owned(),
     };

@@ -424,7 +424,7 @@ pub(in crate::app) async fn specification(
         name: row.name.clone(),
         connection: connection::properties_of(&connection)?,
         model: model.name,
-        version: versions::wire(version)?,
+        version: Some(versions::wire(version)?),
         alias: row.alias.clone(),
         input_topic: row.input_topic.clone(),
         input_topic_id: Some(row.input_topic_id.clone()),

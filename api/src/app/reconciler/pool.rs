@@ -107,7 +107,7 @@ pub(super) async fn control_of(app: &App) -> Result<Control> {
     let names = names_of(&row)?;
     Ok(Control {
         connection: properties_of(&row)?,
-        events_topic: names.events(),
+        events_topic: Some(names.events()),
         registry_topic: names.registry(),
     })
 }

@@ -57,8 +57,9 @@ fn moved(mut spec: FunctionSpec) -> FunctionSpec {
     let Role::Inference(inference) = &mut spec.role else {
         panic!("no inference");
     };
-    inference.version.version += 1;
-    inference.version.digest = "1".repeat(64);
+    let version = inference.version.as_mut().unwrap();
+    version.version += 1;
+    version.digest = "1".repeat(64);
     spec
 }
 

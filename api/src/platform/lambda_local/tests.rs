@@ -86,7 +86,7 @@ async fn environment(folder: &TempDir, rule: &str) -> Result<Environment, Failur
 fn spec(name: &str, connection: &Properties) -> FunctionSpec {
     let control = Control {
         connection: connection.clone(),
-        events_topic: "events".to_owned(),
+        events_topic: Some("events".to_owned()),
         registry_topic: "registry".to_owned(),
     };
     let inference = InferenceSpec {
@@ -95,7 +95,7 @@ fn spec(name: &str, connection: &Properties) -> FunctionSpec {
         name: name.to_owned(),
         connection: connection.clone(),
         model: "numbers".to_owned(),
-        version: Version {
+        version: Some(Version {
             version: 1,
             digest: "none".to_owned(),
             size: 1,
@@ -105,7 +105,7 @@ fn spec(name: &str, connection: &Properties) -> FunctionSpec {
                 others: None,
             },
             samples: None,
-        },
+        }),
         alias: None,
         input_topic: name.to_owned(),
         input_topic_id: None,

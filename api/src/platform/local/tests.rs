@@ -51,7 +51,7 @@ fn settings(folder: &Path, script: &str) -> Settings {
 fn spec(ordinal: u32) -> FunctionSpec {
     let control = Control {
         connection: Connection::new(),
-        events_topic: "events".into(),
+        events_topic: Some("events".into()),
         registry_topic: "registry".into(),
     };
     let role = Role::Training(TrainingPool {

@@ -159,7 +159,7 @@ mod tests {
     fn status(readiness: &Readiness) -> Status {
         let nowhere = Control {
             connection: [("bootstrap.servers".to_owned(), "127.0.0.1:1".to_owned())].into(),
-            events_topic: "events".to_owned(),
+            events_topic: Some("events".to_owned()),
             registry_topic: "registry".to_owned(),
         };
         let reporter = Reporter::start(Some(&nowhere)).unwrap();

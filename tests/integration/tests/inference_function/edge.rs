@@ -1,4 +1,4 @@
-//! The function on its own: a model's file, a Kafka cluster and nothing else.
+//! The function on its own: a model's file or an alias, a Kafka cluster and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -67,6 +67,48 @@ async fn it_answers_each_record_once_and_hands_on_what_it_is_not_sure_of() {
     assert_eq!(sources.len(), 600);
 }
 
+#[tokio::test]
+async fn it_follows_an_alias_of_a_millrace_elsewhere() {
+    let fixture = Fixture::without_start(Kafka::shared(), 2, 2).await;
+    let mut following = file(&fixture, &models::dense(1));
+    following.as_object_mut().unwrap().remove("model");
+    following["follow"] = json!({
+        "project": "default",
+        "model": "numbers",
+        "alias": "champion",
+        "registry": fixture.registry,
+        "artifacts": fixture.artifacts(),
+    });
+    fixture.send(0..10);
+    let mut process = start(&fixture, "edge.json", &following);
+    process.wait_for("the alias points at nothing; nothing is answered", LIMIT);
+    let old = fixture.version(1, models::dense(1)).await;
+    fixture.point(&old);
+    let mut outputs = fixture.outputs();
+    outputs.count(10, LIMIT);
+    assert!(outputs.all.iter().all(|answer| answer.version() == 1));
+    let new = fixture.version(2, models::dense(2)).await;
+    fixture.point(&new);
+    let mut sent = 10;
+    while outputs.all.last().unwrap().version() != 2 {
+        fixture.send(sent..sent + 1);
+        sent += 1;
+        outputs.count(sent as usize, LIMIT);
+    }
+    end(process);
+    // Another process begins with what the alias points at by now.
+    let process = start(&fixture, "edge.json", &following);
+    fixture.send(sent..sent + 10);
+    outputs.count(sent as usize + 10, LIMIT);
+    let later = &outputs.all[sent as usize..];
+    assert!(later.iter().all(|answer| answer.version() == 2));
+    end(process);
+    let answers = outputs.drain();
+    let sources: BTreeSet<_> = answers.iter().map(origin).collect();
+    assert_eq!(answers.len(), sent as usize + 10);
+    assert_eq!(sources.len(), answers.len());
+}
+
 /// The record that an answer goes back to.
 fn origin(answer: &Answer) -> &str {
     let handed_on = answer.header("millrace-origin");
@@ -88,6 +130,11 @@ async fn what_its_file_cannot_say_is_refused_in_words() {
         (
             with("model", json!("none.onnx")),
             "none.onnx cannot be read",
+        ),
+        (with("model", Value::Null), "give one of them"),
+        (
+            with("follow", json!({"alias": "champion"})),
+            "missing field",
         ),
         (with("group", json!("")), "have names"),
         (with("guarantee", json!("NEVER")), "NEVER"),

@@ -83,7 +83,7 @@ impl<'k> Fixture<'k> {
         }
     }
 
-    fn artifacts(&self) -> String {
+    pub fn artifacts(&self) -> String {
         format!("file://{}", self.folder.path().display())
     }
 
@@ -136,7 +136,7 @@ impl<'k> Fixture<'k> {
             name: "test".to_owned(),
             connection: self.kafka.client_properties().clone(),
             model: "numbers".to_owned(),
-            version: version.clone(),
+            version: Some(version.clone()),
             alias: None,
             input_topic: self.input.clone(),
             input_topic_id: Some(self.admin.describe_topic(&self.input).unwrap().id),
@@ -224,7 +224,7 @@ impl<'k> Fixture<'k> {
     fn function(&self, ordinal: u32, spec: &InferenceSpec, listen: &str) -> FunctionSpec {
         let control = Control {
             connection: self.kafka.client_properties().clone(),
-            events_topic: self.events.clone(),
+            events_topic: Some(self.events.clone()),
             registry_topic: self.registry.clone(),
         };
         FunctionSpec::new(

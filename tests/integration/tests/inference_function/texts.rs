@@ -238,7 +238,7 @@ async fn samples_may_be_texts_and_a_format_of_numbers_does_not_fit() {
 
     let wrong = vec!["yes"; count];
     let bad = fixture.expecting(version, samples(&wrong)).await;
-    spec.version = bad;
+    spec.version = Some(bad);
     let process = fixture.start(0, &spec);
     let message = fixture.wait_for_problem("version-differs");
     assert!(
@@ -247,7 +247,7 @@ async fn samples_may_be_texts_and_a_format_of_numbers_does_not_fit() {
     );
     end(process);
 
-    spec.version = good;
+    spec.version = Some(good);
     spec.input_format = format(json!({"type": "JSON", "fields": [
         {"pointer": "/town", "text": true}, {"pointer": "/age"},
     ]}));

@@ -190,7 +190,7 @@ impl<'a> World<'a> {
     fn spec(&self, ordinal: u32, pool: TrainingPool) -> FunctionSpec {
         let control = Control {
             connection: self.control.client_properties().clone(),
-            events_topic: self.events.clone(),
+            events_topic: Some(self.events.clone()),
             registry_topic: "unused".to_owned(),
         };
         let role = Role::Training(pool);

@@ -222,8 +222,9 @@ pub trait Platform: Send + Sync {
         Ok(())
     }
 
-    /// Makes the functions of `owner` exactly these, and returns, where none are wanted any more, when all have ended; what
-    /// their group has committed stays. One that is wanted otherwise starts anew; what runs as it should is left
+    /// Asks for exactly these functions of `owner`. Where none are wanted it returns only when all have ended; otherwise it may
+    /// return while they are still brought there, and those that are wanted no more end in order. What their group has
+    /// committed stays. One that is wanted otherwise starts anew; what runs as it should is left
     /// alone. The platform chooses where each one listens, and what brings records to it.
     ///
     /// # Errors

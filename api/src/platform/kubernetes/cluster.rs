@@ -281,10 +281,18 @@ pub(in crate::platform) fn owner(labels: &BTreeMap<String, String>) -> Option<Ow
 /// What the cluster answered, or why it did not.
 pub(in crate::platform) fn words(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) if status.is_forbidden() => format!(
-            "{}; give Millrace's service account the Role of infra/kubernetes/components/functions",
-            status.message
-        ),
+        kube::Error::Api(status) if status.is_forbidden() => {
+            let group = status.details.as_ref().map(|details| &*details.group);
+            let component = match group {
+                Some("serving.knative.dev" | "sources.knative.dev") => "knative",
+                Some("keda.sh") => "keda",
+                _ => "functions",
+            };
+            format!(
+                "{}; give Millrace's service account the Role of infra/kubernetes/components/{component}",
+                status.message
+            )
+        }
         kube::Error::Api(status) if status.message.is_empty() => {
             format!("{} {}", status.code, status.reason)
         }

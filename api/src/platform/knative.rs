@@ -117,7 +117,7 @@ impl KnativePlatform {
         Ok(Self {
             services: Kept::new(Arc::clone(&cluster), service, changes.clone()),
             sources: Kept::new(Arc::clone(&cluster), source, changes.clone()),
-            pods: Watched::start(cluster.pods(), (), &cluster.own(), changes),
+            pods: Watched::start(cluster.pods(), (), cluster.own(), changes),
             cluster,
             settings: settings.clone(),
             secret: own.secret.clone(),

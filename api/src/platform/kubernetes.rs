@@ -9,6 +9,7 @@ pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod pod;
 pub(super) mod proof;
+mod refusals;
 mod refused;
 pub(super) mod watched;
 
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use kube::core::DynamicObject;
 use millrace_entity::inference::Guarantee;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +28,9 @@ use self::keda::Keda;
 pub use self::keda::Scaling;
 use self::kept::Kept;
 use self::manifest::{Maker, fits, shared};
+use self::refusals::Refusals;
 use self::watched::Watched;
-use super::{Changes, Deployment, Error, Owner, Platform, Status};
+use super::{Changes, Deployment, Error, Owner, Platform, State, Status};
 use crate::config;
 
 /// Its name in the API.
@@ -67,6 +70,7 @@ pub struct KubernetesPlatform {
     sets: Kept,
     keda: Option<Keda>,
     pods: Watched<Pod>,
+    refusals: Refusals,
     closing: AtomicBool,
 }
 
@@ -86,7 +90,8 @@ impl KubernetesPlatform {
         Ok(Self {
             sets: Kept::new(Arc::clone(&cluster), sets, changes.clone()),
             keda: Keda::configured(keda, &cluster, &changes),
-            pods: Watched::start(cluster.pods(), (), &cluster.own(), changes),
+            pods: Watched::start(cluster.pods(), (), cluster.own(), changes.clone()),
+            refusals: Refusals::start(&cluster, changes),
             cluster,
             settings: settings.clone(),
             artifacts: artifacts.strip_prefix("file://").map(str::to_owned),
@@ -120,6 +125,27 @@ impl KubernetesPlatform {
         let mut pods = self.pods.all();
         pods.retain(|pod| cluster::owner(pod.labels()) == Some(owner));
         pods
+    }
+
+    /// The first function of a `StatefulSet` for which the cluster makes no pod, and why.
+    fn without_pod(&self, set: &DynamicObject) -> Option<Status> {
+        let owner = cluster::owner(set.labels())?;
+        let pods = self.pods_of(owner);
+        let wanted = u32::try_from(set.data["spec"]["replicas"].as_u64()?).ok()?;
+        let made: Vec<u32> = pods.iter().filter_map(|pod| pod::ordinal(pod)).collect();
+        let ordinal = (0..wanted).find(|ordinal| !made.contains(ordinal))?;
+        let why = self.refusals.of(set, &pods)?;
+        Some(Status {
+            platform: NAME,
+            owner,
+            ordinal,
+            state: State::BackingOff,
+            process_id: None,
+            address: None,
+            restarts: 0,
+            started_at: None,
+            last_exit: Some(format!("has no pod ({why})")),
+        })
     }
 }
 
@@ -203,6 +229,8 @@ impl Platform for KubernetesPlatform {
             .iter()
             .filter_map(|pod| pod::status(NAME, pod))
             .collect();
+        let sets = self.sets.all();
+        functions.extend(sets.iter().filter_map(|set| self.without_pod(set)));
         functions.sort_by_key(|status| (status.owner, status.ordinal));
         functions
     }

@@ -146,3 +146,69 @@ async fn what_is_wrong_with_a_pod_is_told_in_kubernetes_words() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn why_there_is_no_pod_is_told_in_kubernetes_words() {
+    let cluster = Cluster::start().await;
+    let platform = cluster.platform().await;
+    let (owner, wanted) = inference(2);
+    deploy(&platform, owner, &wanted).await;
+    let set = cluster.server.get(&cluster.set(owner)).await.unwrap();
+    let events = format!("/api/v1/namespaces/{}/events", cluster.namespace);
+    // What the controller says of an object of this name.
+    let event = |name: &str, uid: &Value, time: &str, message: &str| {
+        json!({
+            "metadata": {"name": name, "namespace": cluster.namespace},
+            "involvedObject": {"apiVersion": "apps/v1", "kind": "StatefulSet", "uid": uid,
+                "namespace": cluster.namespace, "name": set["metadata"]["name"]},
+            "type": "Warning", "reason": "FailedCreate", "message": message,
+            "firstTimestamp": time, "lastTimestamp": time, "count": 1,
+        })
+    };
+    let earlier = json!("00000000-0000-0000-0000-000000000001");
+    let uid = &set["metadata"]["uid"];
+    for event in [
+        event("of-another", &earlier, "2026-01-03T00:00:00Z", "another"),
+        event("own", uid, "2026-01-02T00:00:00Z", "exceeded quota: few"),
+    ] {
+        cluster.server.create(&events, &event).await;
+    }
+    let missing = |ordinal: u32| {
+        let platform = &platform;
+        async move {
+            let words = "has no pod (FailedCreate: exceeded quota: few)";
+            let seen = function(platform, words, |seen| {
+                seen.last_exit.as_deref() == Some(words)
+            });
+            let seen = seen.await;
+            assert_eq!((seen.owner, seen.ordinal), (owner, ordinal));
+            assert_eq!(seen.state, State::BackingOff);
+        }
+    };
+    missing(0).await;
+    let made = |count: usize| {
+        let platform = &platform;
+        millrace_harness::wait_until(
+            "pods alone are told",
+            super::cluster::LIMIT,
+            async move || {
+                let seen = platform.functions().await;
+                let is_pod = seen.iter().all(|seen| seen.state == State::Starting);
+                if is_pod && seen.len() == count {
+                    Ok(())
+                } else {
+                    Err(format!("{seen:#?}"))
+                }
+            },
+        )
+    };
+    // One that was made later says that the reason of then is gone.
+    cluster.make_pod(owner, 0).await;
+    made(1).await;
+    let later = json!({"lastTimestamp": "2100-01-01T00:00:00Z", "count": 2});
+    cluster.server.merge(&format!("{events}/own"), &later).await;
+    missing(1).await;
+    cluster.make_pod(owner, 1).await;
+    made(2).await;
+}

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{
     DeleteParams, DynamicObject, LogParams, Patch, PatchParams, Preconditions, PropagationPolicy,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
+use kube::runtime::watcher::Config;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 use uuid::Uuid;
@@ -125,14 +126,14 @@ impl Cluster {
         ])
     }
 
-    /// All that is this platform's, as a selector of labels.
-    pub(in crate::platform) fn own(&self) -> String {
+    /// All that is this platform's, by its labels.
+    pub(in crate::platform) fn own(&self) -> Config {
         let labels = self.own_labels();
         let labels: Vec<String> = labels
             .iter()
             .map(|(label, value)| format!("{label}={value}"))
             .collect();
-        labels.join(",")
+        Config::default().labels(&labels.join(","))
     }
 
     /// Objects of a kind.
@@ -142,6 +143,11 @@ impl Cluster {
 
     /// Pods.
     pub(in crate::platform) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// What controllers say of objects.
+    pub(in crate::platform) fn events(&self) -> Api<Event> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 

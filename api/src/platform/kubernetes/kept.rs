@@ -42,7 +42,7 @@ impl Kept {
         changes: Changes,
     ) -> Self {
         let objects = cluster.objects(&kind);
-        let watched = Watched::start(objects, kind.clone(), &cluster.own(), changes);
+        let watched = Watched::start(objects, kind.clone(), cluster.own(), changes);
         Self {
             cluster,
             kind,

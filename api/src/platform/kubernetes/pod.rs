@@ -20,7 +20,6 @@ const LAST_WORDS: usize = 300;
 /// A pod as a function. None where its labels are not those of one.
 pub(in crate::platform) fn status(platform: &'static str, pod: &Pod) -> Option<Status> {
     let owner = cluster::owner(pod.labels())?;
-    let ordinal = pod.labels().get(INDEX).and_then(|index| index.parse().ok());
     let container = container(pod);
     let (state, trouble) = state(pod, container);
     let running = container.and_then(|container| container.state.as_ref()?.running.as_ref());
@@ -28,7 +27,7 @@ pub(in crate::platform) fn status(platform: &'static str, pod: &Pod) -> Option<S
     Some(Status {
         platform,
         owner,
-        ordinal: ordinal.unwrap_or(0),
+        ordinal: ordinal(pod).unwrap_or(0),
         state,
         process_id: None,
         address: address.map(|address| socket(&address)),
@@ -40,6 +39,11 @@ pub(in crate::platform) fn status(platform: &'static str, pod: &Pod) -> Option<S
             .and_then(|time| moment(time.0)),
         last_exit: trouble.or_else(|| last_end(container?).map(ended)),
     })
+}
+
+/// A pod's place among those of its `StatefulSet`.
+pub(in crate::platform) fn ordinal(pod: &Pod) -> Option<u32> {
+    pod.labels().get(INDEX)?.parse().ok()
 }
 
 /// The container that is the function, as the pod's node sees it.

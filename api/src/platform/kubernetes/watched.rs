@@ -33,20 +33,18 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Debug + Eq + Hash + Clone + Send + Sync,
 {
-    /// Watches the objects that `labels` select, and tells of each change.
+    /// Watches the objects that `selected` has, and tells of each change.
     pub(in crate::platform) fn start(
         objects: Api<K>,
         kind: K::DynamicType,
-        labels: &str,
+        selected: watcher::Config,
         changes: Changes,
     ) -> Self {
         let what = K::plural(&kind).into_owned();
         let writer = Writer::new(kind);
         let store = writer.as_reader();
         let trouble = Arc::new(Mutex::new(None));
-        let events = watcher(objects, watcher::Config::default().labels(labels))
-            .default_backoff()
-            .reflect(writer);
+        let events = watcher(objects, selected).default_backoff().reflect(writer);
         let told = Arc::clone(&trouble);
         let task = tokio::spawn(async move {
             let mut events = std::pin::pin!(events);

@@ -1,0 +1,51 @@
+//! Why the cluster makes no pod for a `StatefulSet`: a quota, a policy. Its controller says so in events alone.
+//!
+//! Invariant: an event counts for the very object that it is about, and until a pod was made after it.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::core::DynamicObject;
+use kube::runtime::watcher::Config;
+
+use super::super::Changes;
+use super::cluster::Cluster;
+use super::watched::Watched;
+
+/// What the controllers of `StatefulSets` said lately.
+pub(super) struct Refusals(Watched<Event>);
+
+impl Refusals {
+    /// Begins to listen.
+    pub(super) fn start(cluster: &Cluster, changes: Changes) -> Self {
+        // Events have no labels of ours.
+        let selected =
+            Config::default().fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
+        Self(Watched::start(cluster.events(), (), selected, changes))
+    }
+
+    /// Why pods are missing, in Kubernetes' words; nothing where one was made since that was said.
+    pub(super) fn of(&self, set: &DynamicObject, pods: &[Arc<Pod>]) -> Option<String> {
+        let uid = set.uid()?;
+        let events = self.0.all();
+        let (said, event) = events
+            .iter()
+            .filter(|event| event.involved_object.uid.as_ref() == Some(&uid))
+            .filter_map(|event| Some((time(event)?, event)))
+            .max_by_key(|(said, _)| *said)?;
+        let made = pods.iter().filter_map(|pod| pod.creation_timestamp()).max();
+        if made.is_some_and(|made| made.0 > said) {
+            return None;
+        }
+        let message = event.message.as_deref().unwrap_or("without a message");
+        Some(format!("FailedCreate: {message}"))
+    }
+}
+
+/// When it was said last.
+fn time(event: &Event) -> Option<Timestamp> {
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    last.or_else(|| event.event_time.as_ref().map(|time| time.0))
+}

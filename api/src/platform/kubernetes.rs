@@ -235,6 +235,10 @@ impl Platform for KubernetesPlatform {
         functions
     }
 
+    fn remark(&self, owner: Owner) -> Option<String> {
+        self.keda.as_ref()?.remark(&self.cluster.name(owner))
+    }
+
     async fn log(&self, owner: Owner, ordinal: u32, last: usize) -> Vec<String> {
         let name = format!("{}-{ordinal}", self.cluster.name(owner));
         match self.pods.named(&name) {

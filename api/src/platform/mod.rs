@@ -249,6 +249,11 @@ pub trait Platform: Send + Sync {
     /// All its functions, by owner and ordinal, as they were seen last.
     async fn functions(&self) -> Vec<Status>;
 
+    /// What is wrong around the functions of `owner`, whether or not they run; as a sentence.
+    fn remark(&self, _owner: Owner) -> Option<String> {
+        None
+    }
+
     /// What others count of the functions of `owner`, where anybody does.
     async fn figures(&self, _owner: Owner) -> Option<Result<Figures, Error>> {
         None

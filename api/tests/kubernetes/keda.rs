@@ -177,3 +177,42 @@ async fn what_keda_cannot_be_told_is_refused() {
     let unproven = scaled(&settings, &keda).await;
     refusal(&unproven, owner, &wanted, "platform.keda.secret").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn what_keda_finds_wrong_is_told() {
+    let (cluster, platform) = start().await;
+    let (owner, wanted) = wanted(6);
+    deploy(&platform, owner, &wanted).await;
+    let [object, _] = objects(&cluster, owner);
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": kind, "message": "why"});
+    for (ready, fallback, words) in [
+        (
+            "False",
+            "False",
+            Some("KEDA does not scale the pods (Ready: why)"),
+        ),
+        (
+            "True",
+            "True",
+            Some("KEDA cannot see what waits, and keeps a fixed number of pods (Fallback: why)"),
+        ),
+        ("True", "False", None),
+    ] {
+        let conditions = [condition("Ready", ready), condition("Fallback", fallback)];
+        let status = json!({"status": {"conditions": conditions}});
+        cluster
+            .server
+            .merge(&format!("{object}/status"), &status)
+            .await;
+        wait_until("it is told", LIMIT, async || {
+            let told = platform.remark(owner);
+            if told.as_deref() == words {
+                Ok(())
+            } else {
+                Err(format!("{told:?}"))
+            }
+        })
+        .await;
+    }
+}

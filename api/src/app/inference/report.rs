@@ -40,6 +40,8 @@ struct Known {
     counts: BTreeMap<(u32, DateTime<Utc>), Counts>,
     /// The last heartbeats of each replica's last process.
     recent: BTreeMap<u32, Recent>,
+    /// What its platform says to be wrong around replicas that work.
+    remark: Option<String>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -192,6 +194,11 @@ impl Replicas {
         });
     }
 
+    /// Notes what is wrong around the replicas, which may all work.
+    pub(in crate::app) fn remark(&self, id: Uuid, remark: Option<String>) {
+        self.with(id, |known| known.remark = remark);
+    }
+
     /// Notes that a function to which records are brought stands ready. It may sleep until then, so its silence is no
     /// trouble; what it said to be wrong stays so until it says that it works.
     pub(in crate::app) fn awaits_records(&self, id: Uuid, ordinal: u32) {
@@ -320,7 +327,8 @@ async fn write(
     {
         (next(row.state, Step::Degrade)?, Some(trouble))
     } else if app.replicas.all_work(id, replicas) {
-        (next(row.state, Step::Work)?, note(&row))
+        let remark = app.replicas.with(id, |known| known.remark.clone());
+        (next(row.state, Step::Work)?, remark.or_else(|| note(&row)))
     } else {
         (row.state, row.message.clone())
     };

@@ -192,6 +192,7 @@ async fn deploy(app: &App, row: &Model) -> Result<()> {
         app.replicas
             .not_run(row.id, status.ordinal, &format!("it {exit} {next}"));
     }
+    app.replicas.remark(row.id, platform.remark(owner));
     let transaction = app.begin().await?;
     let changed = refresh(app, &transaction, row.id).await?;
     transaction.commit().await?;

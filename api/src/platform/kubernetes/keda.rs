@@ -115,6 +115,26 @@ impl Keda {
         self.objects.keep(manifest, live).await
     }
 
+    /// What KEDA says to be wrong with its work.
+    pub(super) fn remark(&self, name: &str) -> Option<String> {
+        let object = self.objects.seen(name)?;
+        let conditions = object.data["status"]["conditions"].as_array()?;
+        let said = |kind: &str, status: &str| {
+            let mut said = conditions.iter();
+            let said = said.find(|one| one["type"] == kind && one["status"] == status)?;
+            let [reason, message] =
+                ["reason", "message"].map(|key| said[key].as_str().unwrap_or_default());
+            Some(format!("{reason}: {message}"))
+        };
+        if let Some(why) = said("Ready", "False") {
+            return Some(format!("KEDA does not scale the pods ({why})"));
+        }
+        let why = said("Fallback", "True")?;
+        Some(format!(
+            "KEDA cannot see what waits, and keeps a fixed number of pods ({why})"
+        ))
+    }
+
     /// Scales an owner's pods no more.
     pub(super) async fn end(&self, name: &str) -> Result<(), Error> {
         self.objects.end(name).await?;

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use self::service::Pace;
 use self::source::Fed;
-use super::kubernetes::cluster::{self, Cluster, kind};
+use super::kubernetes::cluster::{self, Cluster, condition, kind};
 use super::kubernetes::kept::Kept;
 use super::kubernetes::manifest::{Maker, fits, shared};
 use super::kubernetes::pod;
@@ -223,20 +223,11 @@ enum Unready {
 
 /// None where its condition `Ready` is true, for what was applied last.
 fn unready(object: &DynamicObject) -> Option<Unready> {
-    let status = &object.data["status"];
-    let conditions = status["conditions"].as_array();
-    let ready = conditions.and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
-    let is_of_now = status["observedGeneration"].as_i64() == object.metadata.generation;
-    let Some(ready) = ready.filter(|_| is_of_now) else {
-        return Some(Unready::Unknown);
-    };
-    match ready["status"].as_str() {
-        Some("True") => None,
-        Some("False") => {
-            let [reason, message] =
-                ["reason", "message"].map(|key| ready[key].as_str().unwrap_or_default());
-            Some(Unready::Failed(format!("{reason}: {message}")))
-        }
+    let seen = object.data["status"]["observedGeneration"].as_i64();
+    let is_of_now = seen == object.metadata.generation;
+    match condition(object, "Ready").filter(|_| is_of_now) {
+        Some(("True", _)) => None,
+        Some(("False", why)) => Some(Unready::Failed(why)),
         _ => Some(Unready::Unknown),
     }
 }

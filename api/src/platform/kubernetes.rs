@@ -127,14 +127,20 @@ impl KubernetesPlatform {
         pods
     }
 
-    /// The first function of a `StatefulSet` for which the cluster makes no pod, and why.
+    /// The first function of a `StatefulSet` for which the cluster makes no pod, and why. What was said before the newest
+    /// pod was made is over.
     fn without_pod(&self, set: &DynamicObject) -> Option<Status> {
+        // Hardly any set has one, so this spares the look at all pods.
+        let (said, why) = self.refusals.last(set)?;
         let owner = cluster::owner(set.labels())?;
         let pods = self.pods_of(owner);
+        let newest = pods.iter().filter_map(|pod| pod.creation_timestamp()).max();
+        if newest.is_some_and(|newest| newest.0 > said) {
+            return None;
+        }
         let wanted = u32::try_from(set.data["spec"]["replicas"].as_u64()?).ok()?;
         let made: Vec<u32> = pods.iter().filter_map(|pod| pod::ordinal(pod)).collect();
         let ordinal = (0..wanted).find(|ordinal| !made.contains(ordinal))?;
-        let why = self.refusals.of(set, &pods)?;
         Some(Status {
             platform: NAME,
             owner,

@@ -284,6 +284,18 @@ pub(in crate::platform) fn owner(labels: &BTreeMap<String, String>) -> Option<Ow
     (labels.get(COMPONENT)? == "training").then_some(Owner::TrainingPool)
 }
 
+/// What a condition of an object says: its status, and its reason with its message.
+pub(in crate::platform) fn condition<'o>(
+    object: &'o DynamicObject,
+    kind: &str,
+) -> Option<(&'o str, String)> {
+    let mut conditions = object.data["status"]["conditions"].as_array()?.iter();
+    let found = conditions.find(|one| one["type"] == kind)?;
+    let [status, reason, message] =
+        ["status", "reason", "message"].map(|key| found[key].as_str().unwrap_or_default());
+    Some((status, format!("{reason}: {message}")))
+}
+
 /// What the cluster answered, or why it did not.
 pub(in crate::platform) fn words(error: &kube::Error) -> String {
     match error {

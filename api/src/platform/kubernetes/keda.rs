@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{Changes, Error, Owner};
-use super::cluster::{Cluster, kind};
+use super::cluster::{Cluster, condition, kind};
 use super::kept::Kept;
 use super::manifest::annotations;
 use super::proof::{AUTHORITY, CERTIFICATE, KEY, PASSWORD, Proof, USER, brokers};
@@ -118,18 +118,12 @@ impl Keda {
     /// What KEDA says to be wrong with its work.
     pub(super) fn remark(&self, name: &str) -> Option<String> {
         let object = self.objects.seen(name)?;
-        let conditions = object.data["status"]["conditions"].as_array()?;
-        let said = |kind: &str, status: &str| {
-            let mut said = conditions.iter();
-            let said = said.find(|one| one["type"] == kind && one["status"] == status)?;
-            let [reason, message] =
-                ["reason", "message"].map(|key| said[key].as_str().unwrap_or_default());
-            Some(format!("{reason}: {message}"))
-        };
-        if let Some(why) = said("Ready", "False") {
+        if let Some(("False", why)) = condition(&object, "Ready") {
             return Some(format!("KEDA does not scale the pods ({why})"));
         }
-        let why = said("Fallback", "True")?;
+        let ("True", why) = condition(&object, "Fallback")? else {
+            return None;
+        };
         Some(format!(
             "KEDA cannot see what waits, and keeps a fixed number of pods ({why})"
         ))

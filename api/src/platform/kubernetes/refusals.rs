@@ -1,10 +1,8 @@
 //! Why the cluster makes no pod for a `StatefulSet`: a quota, a policy. Its controller says so in events alone.
 //!
-//! Invariant: an event counts for the very object that it is about, and until a pod was made after it.
+//! Invariant: an event counts for the very object that it is about, not for another one of its name.
 
-use std::sync::Arc;
-
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::DynamicObject;
@@ -26,8 +24,8 @@ impl Refusals {
         Self(Watched::start(cluster.events(), (), selected, changes))
     }
 
-    /// Why pods are missing, in Kubernetes' words; nothing where one was made since that was said.
-    pub(super) fn of(&self, set: &DynamicObject, pods: &[Arc<Pod>]) -> Option<String> {
+    /// Why pods of this object were not made, in Kubernetes' words, and when that was said last.
+    pub(super) fn last(&self, set: &DynamicObject) -> Option<(Timestamp, String)> {
         let uid = set.uid()?;
         let events = self.0.all();
         let (said, event) = events
@@ -35,12 +33,8 @@ impl Refusals {
             .filter(|event| event.involved_object.uid.as_ref() == Some(&uid))
             .filter_map(|event| Some((time(event)?, event)))
             .max_by_key(|(said, _)| *said)?;
-        let made = pods.iter().filter_map(|pod| pod.creation_timestamp()).max();
-        if made.is_some_and(|made| made.0 > said) {
-            return None;
-        }
         let message = event.message.as_deref().unwrap_or("without a message");
-        Some(format!("FailedCreate: {message}"))
+        Some((said, format!("FailedCreate: {message}")))
     }
 }
 

@@ -185,22 +185,26 @@ async fn what_keda_finds_wrong_is_told() {
     let (owner, wanted) = wanted(6);
     deploy(&platform, owner, &wanted).await;
     let [object, _] = objects(&cluster, owner);
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": kind, "message": "why"});
-    for (ready, fallback, words) in [
+    for (ready, reason, words) in [
         (
             "False",
-            "False",
-            Some("KEDA does not scale the pods (Ready: why)"),
+            "TriggerError",
+            Some("KEDA does not scale the pods (TriggerError: why)"),
         ),
+        ("True", "ScaledObjectReady", None),
         (
-            "True",
-            "True",
-            Some("KEDA cannot see what waits, and keeps a fixed number of pods (Fallback: why)"),
+            "Unknown",
+            "PartialTriggerError",
+            Some(
+                "KEDA sees only a part of what waits, and scales the pods by that (PartialTriggerError: why)",
+            ),
         ),
-        ("True", "False", None),
+        // As before its first look.
+        ("Unknown", "", None),
     ] {
-        let conditions = [condition("Ready", ready), condition("Fallback", fallback)];
-        let status = json!({"status": {"conditions": conditions}});
+        let condition =
+            json!({"type": "Ready", "status": ready, "reason": reason, "message": "why"});
+        let status = json!({"status": {"conditions": [condition]}});
         cluster
             .server
             .merge(&format!("{object}/status"), &status)

@@ -19,6 +19,8 @@ use crate::config;
 
 /// KEDA's group of objects.
 const GROUP: &str = "keda.sh";
+/// KEDA's reason where some triggers cannot be asked, as that of one topic of two.
+const PARTIAL: &str = "PartialTriggerError";
 /// Records that wait for one pod, at which another one begins.
 const LAG: u32 = 1000;
 
@@ -118,15 +120,14 @@ impl Keda {
     /// What KEDA says to be wrong with its work.
     pub(super) fn remark(&self, name: &str) -> Option<String> {
         let object = self.objects.seen(name)?;
-        if let Some(("False", why)) = condition(&object, "Ready") {
-            return Some(format!("KEDA does not scale the pods ({why})"));
+        match condition(&object, "Ready")? {
+            ("False", why) => Some(format!("KEDA does not scale the pods ({why})")),
+            // It is unknown without a reason, too, until KEDA has looked at all.
+            ("Unknown", why) if why.starts_with(PARTIAL) => Some(format!(
+                "KEDA sees only a part of what waits, and scales the pods by that ({why})"
+            )),
+            _ => None,
         }
-        let ("True", why) = condition(&object, "Fallback")? else {
-            return None;
-        };
-        Some(format!(
-            "KEDA cannot see what waits, and keeps a fixed number of pods ({why})"
-        ))
     }
 
     /// Scales an owner's pods no more.

@@ -128,8 +128,11 @@ impl KubernetesPlatform {
     }
 
     /// The first function of a `StatefulSet` for which the cluster makes no pod, and why. What was said before the newest
-    /// pod was made is over.
+    /// pod was made is over, also where no event told of that pod.
     fn without_pod(&self, set: &DynamicObject) -> Option<Status> {
+        if set.metadata.deletion_timestamp.is_some() {
+            return None; // None is wanted.
+        }
         // Hardly any set has one, so this spares the look at all pods.
         let (said, why) = self.refusals.last(set)?;
         let owner = cluster::owner(set.labels())?;

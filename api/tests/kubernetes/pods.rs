@@ -1,6 +1,6 @@
 //! How functions are, from what nodes say of their pods.
 
-use millrace_api::platform::{Platform as _, State};
+use millrace_api::platform::{Deployment, Platform as _, State};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, deploy, function, inference};
@@ -157,20 +157,25 @@ async fn why_there_is_no_pod_is_told_in_kubernetes_words() {
     let set = cluster.server.get(&cluster.set(owner)).await.unwrap();
     let events = format!("/api/v1/namespaces/{}/events", cluster.namespace);
     // What the controller says of an object of this name.
-    let event = |name: &str, uid: &Value, time: &str, message: &str| {
+    let event = |name: &str, uid: &Value, time: &str, reason: &str, message: &str| {
         json!({
             "metadata": {"name": name, "namespace": cluster.namespace},
             "involvedObject": {"apiVersion": "apps/v1", "kind": "StatefulSet", "uid": uid,
                 "namespace": cluster.namespace, "name": set["metadata"]["name"]},
-            "type": "Warning", "reason": "FailedCreate", "message": message,
+            "type": "Warning", "reason": reason, "message": message,
             "firstTimestamp": time, "lastTimestamp": time, "count": 1,
         })
     };
+    let refusal = "exceeded quota: few";
     let earlier = json!("00000000-0000-0000-0000-000000000001");
     let uid = &set["metadata"]["uid"];
+    let (before, then) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let after = "2026-01-03T00:00:00Z";
     for event in [
-        event("of-another", &earlier, "2026-01-03T00:00:00Z", "another"),
-        event("own", uid, "2026-01-02T00:00:00Z", "exceeded quota: few"),
+        event("of-another", &earlier, after, "FailedCreate", "another"),
+        event("ended", uid, after, "SuccessfulDelete", "delete Pod"),
+        event("made", uid, before, "SuccessfulCreate", "create Pod"),
+        event("own", uid, then, "FailedCreate", refusal),
     ] {
         cluster.server.create(&events, &event).await;
     }
@@ -204,6 +209,16 @@ async fn why_there_is_no_pod_is_told_in_kubernetes_words() {
         )
     };
     // One that was made later says that the reason of then is gone.
+    let first = cluster.make_pod(owner, 0).await;
+    made(1).await;
+    // Once it is replaced, that it was made is what the controller says of it.
+    let made_later = json!({"lastTimestamp": after, "count": 2});
+    cluster
+        .server
+        .merge(&format!("{events}/made"), &made_later)
+        .await;
+    cluster.server.delete(&first).await;
+    made(0).await;
     cluster.make_pod(owner, 0).await;
     made(1).await;
     let later = json!({"lastTimestamp": "2100-01-01T00:00:00Z", "count": 2});
@@ -211,4 +226,9 @@ async fn why_there_is_no_pod_is_told_in_kubernetes_words() {
     missing(1).await;
     cluster.make_pod(owner, 1).await;
     made(2).await;
+    // Nobody misses one where all shall end.
+    let none = Deployment::default();
+    super::cluster::refusal(&platform, owner, &none, "still ends the StatefulSet").await;
+    cluster.server.delete(&first).await;
+    made(1).await;
 }

@@ -158,6 +158,27 @@ async fn without_its_rights_it_says_which_ones_it_lacks() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn a_quota_is_no_missing_right() {
+    let cluster = Cluster::start().await;
+    let platform = cluster.platform().await;
+    let (owner, wanted) = inference(1);
+    let quotas = format!("/api/v1/namespaces/{}/resourcequotas", cluster.namespace);
+    let none = json!({"count/statefulsets.apps": "0"});
+    let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": none}});
+    cluster.server.create(&quotas, &quota).await;
+    // As the controller of quotas does.
+    let counted = json!({"status": {"hard": none, "used": none}});
+    let status = format!("{quotas}/none/status");
+    cluster.server.merge(&status, &counted).await;
+    let said = refusal(&platform, owner, &wanted, "exceeded quota: none").await;
+    assert!(
+        said.contains("is forbidden") && !said.contains("Role"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
 async fn the_training_pool_is_one_too() {
     let cluster = Cluster::start().await;
     let platform = cluster.platform().await;

@@ -293,13 +293,16 @@ pub(in crate::platform) fn condition<'o>(
     let found = conditions.find(|one| one["type"] == kind)?;
     let [status, reason, message] =
         ["status", "reason", "message"].map(|key| found[key].as_str().unwrap_or_default());
-    Some((status, format!("{reason}: {message}")))
+    let mut words = vec![reason, message];
+    words.retain(|word| !word.is_empty());
+    Some((status, words.join(": ")))
 }
 
 /// What the cluster answered, or why it did not.
 pub(in crate::platform) fn words(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) if status.is_forbidden() => {
+        // A quota and a policy forbid, too, where no Role would help.
+        kube::Error::Api(status) if status.is_forbidden() && lacks_right(&status.message) => {
             let group = status.details.as_ref().map(|details| &*details.group);
             let component = match group {
                 Some("serving.knative.dev" | "sources.knative.dev") => "knative",
@@ -317,6 +320,11 @@ pub(in crate::platform) fn words(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.clone(),
         error => chain(error),
     }
+}
+
+/// Whether it is RBAC that refuses, which names whom it refuses and what: `User "…" cannot list resource "…" …`.
+fn lacks_right(message: &str) -> bool {
+    message.contains("User \"") && message.contains("\" cannot ")
 }
 
 /// An error with those behind it, which have the reason.
@@ -346,5 +354,46 @@ pub(in crate::platform) fn kind(
         api_version: format!("{group}/{version}"),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_role_is_asked_for_only_where_one_is_missing() {
+        let missing = "services is forbidden: User \"system:serviceaccount:millrace:millrace\" cannot list resource \"services\"";
+        for (message, group, component) in [
+            (missing, "serving.knative.dev", Some("knative")),
+            (missing, "keda.sh", Some("keda")),
+            (missing, "apps", Some("functions")),
+            (
+                "statefulsets.apps \"one\" is forbidden: exceeded quota: few",
+                "apps",
+                None,
+            ),
+            (
+                "admission webhook \"policy.example.com\" denied the request: no",
+                "",
+                None,
+            ),
+            (
+                "statefulsets.apps \"one\" is forbidden: User \"them\" is over the limit",
+                "apps",
+                None,
+            ),
+        ] {
+            let status = json!({"status": "Failure", "code": 403, "reason": "Forbidden", "message": message,
+                "details": {"group": group}});
+            let status = serde_json::from_value(status).expect("a status");
+            let words = words(&kube::Error::Api(status));
+            let role = component.map_or_else(String::new, |component| {
+                format!("; give Millrace's service account the Role of infra/kubernetes/components/{component}")
+            });
+            assert_eq!(words, format!("{message}{role}"));
+        }
     }
 }

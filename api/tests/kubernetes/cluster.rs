@@ -102,6 +102,41 @@ impl Cluster {
     }
 }
 
+/// Holds an object against the manifest that `manifests/` keeps of it, and `tests/kubernetes/run` holds against the schema of
+/// its kind. One that is missing is written, so it is deleted to have it anew.
+pub async fn is_as_kept(cluster: &Cluster, owner: Owner, path: &str, file: &str) {
+    let mut object = cluster.server.get(path).await.unwrap();
+    object.as_object_mut().unwrap().remove("status");
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    // What each object is given anew.
+    for given in [
+        "creationTimestamp",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "uid",
+    ] {
+        metadata.remove(given);
+    }
+    // The specification is a format of its own, with tests of its own.
+    if let Some(value) = object.pointer_mut("/spec/template/spec/containers/0/env/0/value") {
+        *value = "…".into();
+    }
+    let mut text = serde_json::to_string_pretty(&object).unwrap() + "\n";
+    text = text.replace(&cluster.namespace, "millrace");
+    if let Owner::Inference(id) = owner {
+        text = text.replace(&id.to_string(), &Uuid::nil().to_string());
+    }
+    let kept = root().join("api/tests/kubernetes/manifests").join(file);
+    let Ok(wanted) = std::fs::read_to_string(&kept) else {
+        std::fs::write(&kept, text).unwrap();
+        panic!("{} was missing, and is written: look at it", kept.display());
+    };
+    let [applied, wanted] =
+        [text, wanted].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!(applied, wanted, "applied, and {}", kept.display());
+}
+
 pub async fn platform(settings: &Kubernetes) -> KubernetesPlatform {
     scaled(settings, &Keda::default()).await
 }

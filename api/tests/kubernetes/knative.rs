@@ -11,7 +11,7 @@ use millrace_wire::function::{FunctionSpec, Requests, Role, Trigger};
 use serde_json::{Value, json};
 
 use super::cluster::{
-    Cluster, LIMIT, deploy, function, inference, moved, name, pool, refusal, version,
+    Cluster, LIMIT, deploy, function, inference, is_as_kept, moved, name, pool, refusal, version,
 };
 
 /// A cluster that knows Knative's kinds, and a platform that may use them.
@@ -123,16 +123,8 @@ async fn a_service_and_its_source_are_applied_once() {
         timeout_seconds: 120,
     };
     assert_eq!(spec.trigger, Trigger::Knative(requests));
-    let mut manifests = [
-        made["spec"].clone(),
-        cluster.server.get(&source).await.unwrap()["spec"].clone(),
-    ];
-    manifests[0]["template"]["spec"]["containers"][0]["env"][0]["value"] = "…".into();
-    let Owner::Inference(id) = owner else {
-        panic!("an inference was deployed");
-    };
-    let text = json!(manifests).to_string().replace(&id.to_string(), "ID");
-    insta::assert_json_snapshot!(serde_json::from_str::<Value>(&text).unwrap());
+    is_as_kept(&cluster, owner, &service, "service.json").await;
+    is_as_kept(&cluster, owner, &source, "kafka-source.json").await;
 
     cluster
         .server
@@ -282,12 +274,8 @@ async fn trainings_are_brought_their_commands() {
     };
     assert_eq!(requests.within(), Duration::from_mins(9));
     assert!(!text.contains("/of/the/api"), "{text}");
-    let mut manifests = [made["spec"].clone(), {
-        let source = cluster.server.get(&source).await.unwrap();
-        source["spec"].clone()
-    }];
-    manifests[0]["template"]["spec"]["containers"][0]["env"][0]["value"] = "…".into();
-    insta::assert_json_snapshot!(manifests);
+    is_as_kept(&cluster, owner, &service, "training-service.json").await;
+    is_as_kept(&cluster, owner, &source, "training-kafka-source.json").await;
 
     say(&cluster, &service, "True", "").await;
     say(&cluster, &source, "True", "").await;

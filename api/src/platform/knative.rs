@@ -193,6 +193,13 @@ impl KnativePlatform {
                 State::BackingOff,
                 Some(format!("is brought no records ({why})")),
             ),
+            (Some(Unready::Unknown(Some(why))), _) => {
+                (State::Starting, Some(format!("is not ready yet ({why})")))
+            }
+            (_, Some(Some(Unready::Unknown(Some(why))))) => (
+                State::Starting,
+                Some(format!("is brought no records yet ({why})")),
+            ),
             _ => (State::Starting, None),
         };
         Some(Status {
@@ -215,8 +222,8 @@ impl KnativePlatform {
 
 /// Why something of Knative's is not ready.
 enum Unready {
-    /// It is on its way.
-    Unknown,
+    /// It is on its way; with what Knative says that it waits for.
+    Unknown(Option<String>),
     /// Knative's reason and message.
     Failed(String),
 }
@@ -228,7 +235,8 @@ fn unready(object: &DynamicObject) -> Option<Unready> {
     match condition(object, "Ready").filter(|_| is_of_now) {
         Some(("True", _)) => None,
         Some(("False", why)) => Some(Unready::Failed(why)),
-        _ => Some(Unready::Unknown),
+        Some((_, why)) if !why.is_empty() => Some(Unready::Unknown(Some(why))),
+        _ => Some(Unready::Unknown(None)),
     }
 }
 

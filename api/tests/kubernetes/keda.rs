@@ -179,6 +179,29 @@ async fn what_keda_cannot_be_told_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn what_keda_lacks_is_named() {
+    let cluster = Cluster::start().await;
+    let keda = Keda {
+        enabled: true,
+        secret: Some("millrace-brokers".to_owned()),
+    };
+    let (owner, wanted) = wanted(6);
+    // With the Role of the component `functions` alone.
+    let platform = scaled(&cluster.settings().await, &keda).await;
+    let said = refusal(&platform, owner, &wanted, "forbidden").await;
+    assert!(
+        said.contains("scaledobjects") && said.contains("components/keda"),
+        "{said}"
+    );
+    // With its own, where nobody has installed KEDA.
+    cluster.knows(&[], "keda", &[]).await;
+    let words = "it knows no scaledobjects of keda.sh/v1alpha1";
+    let said = refusal(&platform, owner, &wanted, words).await;
+    assert!(!said.contains("Role"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
 async fn what_keda_finds_wrong_is_told() {
     let (cluster, platform) = start().await;
     let (owner, wanted) = wanted(6);

@@ -14,6 +14,17 @@ use super::cluster::{
     Cluster, LIMIT, deploy, function, inference, is_as_kept, moved, name, pool, refusal, version,
 };
 
+async fn platform(cluster: &Cluster) -> KnativePlatform {
+    let own = Knative {
+        enabled: true,
+        secret: Some("millrace-kafka".to_owned()),
+    };
+    let settings = cluster.settings().await;
+    KnativePlatform::configured(&settings, &own, "s3://bucket/artifacts", Changes::default())
+        .await
+        .unwrap()
+}
+
 /// A cluster that knows Knative's kinds, and a platform that may use them.
 async fn start() -> (Cluster, KnativePlatform) {
     let cluster = Cluster::start().await;
@@ -27,15 +38,8 @@ async fn start() -> (Cluster, KnativePlatform) {
             ],
         )
         .await;
-    let own = Knative {
-        enabled: true,
-        secret: Some("millrace-kafka".to_owned()),
-    };
-    let settings = cluster.settings().await;
-    let platform =
-        KnativePlatform::configured(&settings, &own, "s3://bucket/artifacts", Changes::default())
-            .await;
-    (cluster, platform.unwrap())
+    let platform = platform(&cluster).await;
+    (cluster, platform)
 }
 
 fn objects(cluster: &Cluster, owner: Owner) -> [String; 2] {
@@ -158,6 +162,13 @@ async fn how_it_is_is_told_in_knatives_words() {
         .await;
     };
     seen("nothing is said yet", State::Starting, "").await;
+    say(&cluster, &service, "Unknown", "RevisionMissing").await;
+    seen(
+        "the Service waits for its pods",
+        State::Starting,
+        "is not ready yet (RevisionMissing: they say why)",
+    )
+    .await;
     say(&cluster, &service, "False", "RevisionMissing").await;
     seen(
         "the Service is not ready",
@@ -167,6 +178,13 @@ async fn how_it_is_is_told_in_knatives_words() {
     .await;
     say(&cluster, &service, "True", "").await;
     seen("the source is not ready yet", State::Starting, "").await;
+    say(&cluster, &source, "Unknown", "SchedulePending").await;
+    seen(
+        "the source waits for a place",
+        State::Starting,
+        "is brought no records yet (SchedulePending: they say why)",
+    )
+    .await;
     say(&cluster, &source, "False", "OffsetsNotCommitted").await;
     seen(
         "the source is not ready",
@@ -185,6 +203,24 @@ async fn how_it_is_is_told_in_knatives_words() {
     }
     deploy(&platform, owner, &other).await;
     seen("the new revision is on its way", State::Starting, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kubernetes' API server: make test-kubernetes"]
+async fn what_knative_lacks_is_named() {
+    let cluster = Cluster::start().await;
+    let (owner, wanted) = wanted();
+    // With the Role of the component `functions` alone.
+    let platform = platform(&cluster).await;
+    let said = refusal(&platform, owner, &wanted, "forbidden").await;
+    assert!(
+        said.contains("services.serving.knative.dev") && said.contains("components/knative"),
+        "{said}"
+    );
+    // With its own, where nobody has installed Knative.
+    cluster.knows(&[], "knative", &[]).await;
+    let words = "it knows no services of serving.knative.dev/v1";
+    refusal(&platform, owner, &wanted, words).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

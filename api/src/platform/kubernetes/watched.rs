@@ -41,6 +41,7 @@ where
         changes: Changes,
     ) -> Self {
         let what = K::plural(&kind).into_owned();
+        let known_as = format!("{what} of {}", K::api_version(&kind));
         let writer = Writer::new(kind);
         let store = writer.as_reader();
         let trouble = Arc::new(Mutex::new(None));
@@ -49,7 +50,7 @@ where
         let task = tokio::spawn(async move {
             let mut events = std::pin::pin!(events);
             while let Some(event) = events.next().await {
-                let now = event.err().map(|error| reason(&error));
+                let now = event.err().map(|error| reason(&error, &known_as));
                 let before = std::mem::replace(
                     &mut *told.lock().unwrap_or_else(PoisonError::into_inner),
                     now.clone(),
@@ -107,8 +108,11 @@ where
     }
 }
 
-fn reason(error: &watcher::Error) -> String {
+fn reason(error: &watcher::Error, known_as: &str) -> String {
     match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => {
+            format!("it knows no {known_as}, so what these are part of has to be installed first")
+        }
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => super::cluster::words(error),

@@ -40,6 +40,7 @@ test-containers: setup build ## Build the images, and run the demo's job in them
 test-kubernetes: setup build ## Check the manifests, the steps of kind, and the platforms on a real API server
 	@infra/setup/linters
 	@infra/setup/kubernetes-api
+	@infra/setup/knative
 	@tests/kubernetes/run
 
 test-packages: setup build ## Make the packages of the functions, and run their tests on them (Linux, as root)
@@ -50,11 +51,11 @@ lambda: ## Make the functions' zips for AWS Lambda (ARCHITECTURE=aarch64 for Arm
 
 edge: lambda ## Make the inference function's archive for a machine of its own
 
-kind-up: ## Start a Kubernetes in Docker and Millrace on it
+kind-up: ## Start a Kubernetes in Docker with Knative and Kafka, and Millrace on it
 	@infra/kind/up
 
-kind-demo: ## Run the demo's job there
-	@infra/kind/demo
+kind-demo: ## Run the demo's job there, on Knative (or PLATFORM=kubernetes)
+	@infra/kind/demo $(PLATFORM)
 
 kind-down: ## Remove it
 	@infra/kind/down

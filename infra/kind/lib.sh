@@ -1,14 +1,19 @@
-# Sourced by the scripts beside it: the cluster's name, and how its tools are called.
+# Sourced by the scripts beside it: the names of the cluster and its registry, and how their tools are called.
 # shellcheck shell=bash
 source "$(dirname "${BASH_SOURCE[0]}")/../setup/lib.sh"
 
 cluster=millrace
 kind=$cache/kind/kind
 token_file=$cache/kind/token
+knative=$cache/knative
+registry=millrace-registry
+# Where it is on this machine, and so what its images are called.
+address=localhost:5001
 # Read by the scripts that source this one.
-export token_file
+export token_file knative address
 
-in_cluster() { kubectl --context "kind-$cluster" --namespace millrace "$@"; }
+kube() { kubectl --context "kind-$cluster" "$@"; }
+in_cluster() { kube --namespace millrace "$@"; }
 
 # try NAME HELP COMMAND…: a step; where it fails, HELP is what to do about it.
 try() {
@@ -29,3 +34,4 @@ try() {
 }
 
 has_cluster() { "$kind" get clusters 2>/dev/null | grep -qx "$cluster"; }
+has_registry() { docker container inspect "$registry" >/dev/null 2>&1; }

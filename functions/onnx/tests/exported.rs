@@ -342,6 +342,22 @@ fn control_flow_whose_shape_is_not_constant_is_named() {
     );
 }
 
+/// As PyTorch's exporters write an `EmbeddingBag` where they have no operator of ONNX's for it.
+#[test]
+fn an_operator_of_pytorchs_own_is_told_with_what_helps() {
+    for (domain, operator) in [("org.pytorch.aten", "ATen"), ("aten", "embedding_bag")] {
+        let mut draft = linear().node(operator, &["scores"], "y");
+        let node = draft.graph.node.last_mut().unwrap();
+        node.domain = Some(domain.to_owned());
+        let found = check(&draft.result("y").model(), None).unwrap();
+        let obstacle = found.obstacles[0].to_string();
+        assert!(
+            obstacle.contains("PyTorch's own") && obstacle.contains("Embedding and its sum"),
+            "{obstacle}"
+        );
+    }
+}
+
 /// As PyTorch's older exporter writes the mask of an attention.
 #[test]
 fn a_mask_of_infinite_numbers_does_not_train() {

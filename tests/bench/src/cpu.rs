@@ -19,8 +19,8 @@ pub(crate) fn seconds(process: u32) -> Result<f64> {
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
-/// Seconds of CPU time of the threads that a process has now, as the scheduler counts them: in nanoseconds, where a start is
-/// measured that ends within a few of the ticks above. A thread that has ended is not in it.
+/// Seconds of CPU time of the threads that a process has now, as the scheduler counts them: in nanoseconds, where a few of the
+/// ticks above are all that is measured, or none. A thread that has ended is not in it.
 pub(crate) fn seconds_of_threads(process: u32) -> Result<f64> {
     let folder = format!("/proc/{process}/task");
     let mut nanoseconds = 0;

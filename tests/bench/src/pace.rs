@@ -105,11 +105,11 @@ impl Feeder {
             let due = begun + PERIOD * u32::try_from(number)?;
             thread::sleep(due.saturating_duration_since(Instant::now()));
             if number == WARM_UP {
-                cpu = cpu::seconds(self.process)?;
+                cpu = cpu::seconds_of_threads(self.process)?;
             }
             self.send(number, records)?;
         }
-        Ok(cpu::seconds(self.process)? - cpu)
+        Ok(cpu::seconds_of_threads(self.process)? - cpu)
     }
 
     fn now(&self) -> u64 {

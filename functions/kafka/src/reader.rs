@@ -56,7 +56,7 @@ pub(crate) enum PollError {
 pub(crate) fn assigned_consumer(connection: &Connection) -> Result<BaseConsumer<Observer>, Error> {
     let mut defaults = CONSUMER_DEFAULTS.to_vec();
     // Whoever reads without a group keeps what it reads: a large queue before that is memory taken twice.
-    defaults.push(("queued.max.messages.kbytes", "8192"));
+    defaults.push(("queued.max.messages.kbytes", "4096"));
     // librdkafka wants a name of a group even where none is joined.
     defaults.push(("group.id", "millrace.reader"));
     let mut fixed = CONSUMER_FIXED.to_vec();
